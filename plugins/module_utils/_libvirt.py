@@ -1,0 +1,201 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door to libvirt: connect, look up, constants by name, and libvirt's errors in one paragraph with a remedy."""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+import urllib.parse
+
+from ._plan import KvmError
+from ._xml import document
+
+try:
+    import libvirt
+
+    MISSING = document.MISSING and f"lxml ({document.MISSING})"
+except ImportError as error:
+    libvirt = None
+    MISSING = f"libvirt ({error})"
+
+# noun: the method that looks one up by name, the error that says there is none
+KINDS = {
+    "domain": ("lookupByName", "VIR_ERR_NO_DOMAIN"),
+    "network": ("networkLookupByName", "VIR_ERR_NO_NETWORK"),
+    "pool": ("storagePoolLookupByName", "VIR_ERR_NO_STORAGE_POOL"),
+    "nwfilter": ("nwfilterLookupByName", "VIR_ERR_NO_NWFILTER"),
+    "node_device": ("nodeDeviceLookupByName", "VIR_ERR_NO_NODE_DEVICE"),
+}
+
+_DAEMON = (
+    "Is libvirt's daemon running there? Start it (systemctl start libvirtd.socket or virtqemud.socket; without systemd"
+    " `virtlogd -d` and `libvirtd -d`), or apply the role metal.kvm.host."
+)
+_RIGHTS = "Run the task as root (become: true), or as a member of the group libvirt."
+REMEDIES = {
+    "VIR_ERR_NO_CONNECT": _DAEMON,
+    "VIR_ERR_AUTH_DENIED": _RIGHTS,
+    "VIR_ERR_AUTH_FAILED": _RIGHTS,
+    "VIR_ERR_AUTH_UNAVAILABLE": _RIGHTS,
+    "VIR_ERR_OPERATION_DENIED": _RIGHTS,
+    "VIR_ERR_ACCESS_DENIED": _RIGHTS,
+    "VIR_ERR_XML_ERROR": "Correct the option that the message names.",
+    "VIR_ERR_XML_INVALID_SCHEMA": "Correct the element that the message names.",
+}
+
+
+class World:
+    """What libvirt says now: one connection, look-ups by noun and name."""
+
+    def __init__(self, uri: str, readonly: bool = False) -> None:
+        self.uri = uri
+        self._readonly = readonly
+        self._capabilities: t.Optional[document.Element] = None
+        libvirt.registerErrorHandler(_silent, None)
+        self.connection = _open(uri, readonly)
+
+    @property
+    def local(self) -> bool:
+        """Whether libvirt's files are this machine's files."""
+        return not urllib.parse.urlsplit(self.uri).netloc
+
+    @property
+    def version(self) -> int:
+        """The version of the daemon, 9_000_000 for 9.0.0."""
+        return int(self.connection.getLibVersion())
+
+    def writable(self) -> t.Any:
+        """The connection with the right to write: a reader's is reopened. None where that right is missing."""
+        if self._readonly:
+            try:
+                self.connection = _open(self.uri, readonly=False)
+            except KvmError:
+                return None
+            self._readonly = False
+        return self.connection
+
+    def capabilities(self) -> document.Element:
+        """The host's capabilities document, asked for once."""
+        if self._capabilities is None:
+            self._capabilities = document.document(self.connection.getCapabilities())
+        return self._capabilities
+
+    def find(self, noun: str, name: str) -> t.Any:
+        """The object of that noun and name, None where there is none."""
+        lookup, missing = KINDS[noun]
+        return found_or_none(lambda: getattr(self.connection, lookup)(name), missing)
+
+    def get(self, noun: str, name: str, option: str = "name") -> t.Any:
+        """The object of that noun and name; without it an error that names ``option``."""
+        there = self.find(noun, name)
+        if there is None:
+            raise missing_object(noun, name, option)
+        return there
+
+    def volume(self, pool: str, name: str) -> t.Any:
+        """The volume ``name`` of an active pool; None where the pool or the volume isn't there."""
+        there = self.find("pool", pool)
+        if there is None or not there.isActive():
+            return None
+        return found_or_none(lambda: there.storageVolLookupByName(name), "VIR_ERR_NO_STORAGE_VOL")
+
+
+def missing_object(noun: str, name: str, option: str) -> KvmError:
+    """The error for a reference to an object that isn't there."""
+    return KvmError(
+        f"{option}: there is no {noun.replace('_', ' ')} named '{name}'",
+        f"Declare it first (metal.kvm.{noun}), or correct the name.",
+        option=option,
+    )
+
+
+def found_or_none(look_up: t.Callable[[], t.Any], *missing: str) -> t.Any:
+    """What ``look_up`` returns; None where libvirt answers with one of the ``missing`` codes."""
+    try:
+        return look_up()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in [constant(name) for name in missing]:
+            return None
+        raise
+
+
+def constant(name: str) -> int:
+    """libvirt's constant of that name; 0 for a flag that these bindings don't know."""
+    return int(getattr(libvirt, name, 0))
+
+
+def flags(*names: str) -> int:
+    """Several flags in one number."""
+    value = 0
+    for name in names:
+        value |= constant(name)
+    return value
+
+
+def code_is(error: BaseException, *names: str) -> bool:
+    """Whether ``error`` is libvirt's and carries one of these codes."""
+    return isinstance(error, libvirt.libvirtError) and error.get_error_code() in [constant(name) for name in names]
+
+
+def is_error(error: t.Any) -> bool:
+    """Whether ``error`` is libvirt's own."""
+    return libvirt is not None and isinstance(error, libvirt.libvirtError)
+
+
+def qemu_monitor(domain: t.Any, command: str) -> str:
+    """The answer of the domain's QEMU monitor to a QMP command. Taints the domain."""
+    import libvirt_qemu
+
+    return str(libvirt_qemu.qemuMonitorCommand(domain, command, 0))
+
+
+def agent_command(domain: t.Any, command: str, timeout: int) -> str:
+    """The guest agent's answer to a command, waiting ``timeout`` seconds at most."""
+    import libvirt_qemu
+
+    return str(libvirt_qemu.qemuAgentCommand(domain, command, timeout, 0))
+
+
+def explain(error: t.Any) -> KvmError:
+    """libvirt's error as ours: its own words, the code by name, and the remedy where one is known."""
+    code = error.get_error_code()
+    name = next((key for key in REMEDIES if constant(key) == code), "")
+    step = getattr(error, "step", "")
+    words = str(error.get_error_message() or error)
+    message = f"Failed to {step}: {words}" if step else words
+    explained = KvmError(message, REMEDIES.get(name, ""), code=code)
+    for key in ("step", "rolled_back", "rollback_failed"):
+        if getattr(error, key, None):
+            explained.details[key] = getattr(error, key)
+    return explained
+
+
+def missing_error() -> KvmError:
+    """The error for bindings that this interpreter hasn't got: names the interpreter and the remedy."""
+    return KvmError(
+        f"The Python interpreter of this task, {sys.executable}, has no module {MISSING}",
+        "Install python3-libvirt and python3-lxml (the role metal.kvm.host does) and point"
+        " ansible_python_interpreter at the distribution's interpreter, usually /usr/bin/python3.",
+        interpreter=sys.executable,
+    )
+
+
+def _open(uri: str, readonly: bool) -> t.Any:
+    try:
+        return libvirt.openReadOnly(uri) if readonly else libvirt.open(uri)
+    except libvirt.libvirtError as error:
+        words = str(error.get_error_message() or error)
+        denied = any(text in words for text in ("Permission denied", "authentication", "polkit"))
+        raise KvmError(
+            f"uri: can't connect to {uri}: {words}",
+            _RIGHTS if denied else _DAEMON,
+            option="uri",
+            code=error.get_error_code(),
+            unreachable=not denied,
+        ) from error
+
+
+def _silent(context: t.Any, error: t.Any) -> None:
+    """Keep libvirt from writing errors to standard error: they are raised too."""

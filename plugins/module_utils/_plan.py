@@ -1,0 +1,178 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task will do, as data: made without acting, run by one loop, or shown and left alone in check mode."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class KvmError(Exception):
+    """What went wrong, on what, and the remedy: one paragraph for the user.
+
+    ``details`` become keys of the failed result (``option``, ``code``, ``serial_tail`` ...).
+    """
+
+    def __init__(self, message: str, remedy: str = "", **details: t.Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.details = details
+
+    def __str__(self) -> str:
+        return f"{self.message.rstrip('.')}. {self.remedy}".strip() if self.remedy else self.message
+
+
+class Result:
+    """Stands in a step's arguments for what an earlier step of the same plan returned."""
+
+    __slots__ = ("step",)
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+
+
+class Step:
+    """One operation: its name, its arguments, the sentence shown to the user.
+
+    ``changes`` is false for observations (a wait, a ping). ``undo`` is the step that takes this one back when a later
+    step fails before the plan's point of no return.
+    """
+
+    __slots__ = ("arguments", "changes", "operation", "text", "undo")
+
+    def __init__(
+        self, operation: str, text: str, changes: bool = True, undo: t.Optional[Step] = None, **arguments: t.Any
+    ) -> None:
+        self.operation = operation
+        self.text = text
+        self.changes = changes
+        self.undo = undo
+        self.arguments = arguments
+
+
+class Plan:
+    """Steps, and what they lead from and to.
+
+    - ``before``, ``after``: option path to value, for the options that differ (the task's diff).
+    - ``steps``: in order. Those from ``commit`` on come after the point of no return: their failure undoes nothing.
+    - ``restart_required``: option paths that wait for a restart of the object once the steps have run.
+    - ``noun``, ``predicted``: the key under which the object is returned and what it would be, for check mode.
+    - ``assumed``: references to something missing that a check planned on; in a run the first of them is an error.
+    """
+
+    __slots__ = (
+        "after",
+        "assumed",
+        "before",
+        "commit",
+        "extra",
+        "noun",
+        "predicted",
+        "restart_required",
+        "steps",
+        "warnings",
+    )
+
+    def __init__(self, noun: str, predicted: t.Optional[dict[str, t.Any]] = None) -> None:
+        self.noun = noun
+        self.predicted = predicted
+        self.before: dict[str, t.Any] = {}
+        self.after: dict[str, t.Any] = {}
+        self.steps: list[Step] = []
+        self.commit: t.Optional[int] = None
+        self.restart_required: list[str] = []
+        self.warnings: list[str] = []
+        self.assumed: list[KvmError] = []
+        self.extra: dict[str, t.Any] = {}
+
+    def add(self, operation: str, text: str, **arguments: t.Any) -> Step:
+        """Append a step and return it, so that a later one can point at its result."""
+        step = Step(operation, text, **arguments)
+        self.steps.append(step)
+        return step
+
+    def differs(self, path: str, before: t.Any, after: t.Any) -> None:
+        """Note in the diff that the option at ``path`` goes from ``before`` to ``after``."""
+        self.before[path] = before
+        self.after[path] = after
+
+    def no_return(self) -> None:
+        """From here on a failure leaves what was done: definition and devices are as wanted."""
+        if self.commit is None:
+            self.commit = len(self.steps)
+
+    def assume(self, error: KvmError) -> None:
+        """Plan on a reference that is missing: an error in a run, a warning in a check."""
+        self.assumed.append(error)
+
+    @property
+    def changed(self) -> bool:
+        """Whether any step changes something."""
+        return any(step.changes for step in self.steps)
+
+    @property
+    def actions(self) -> list[str]:
+        """The sentences of the steps that change something, in order."""
+        return [step.text for step in self.steps if step.changes]
+
+
+Operations = t.Mapping[str, t.Callable[..., t.Any]]
+
+
+def run_steps(plan: Plan, operations: Operations, subject: t.Any) -> list[str]:
+    """Run the plan's steps in order; on failure undo what this run did, then raise.
+
+    ``subject`` is the first argument of each operation (the connection's world, or the host). Returns the remarks of
+    operations that did less than asked (an operation returns ``Remark`` for that).
+    """
+    results: dict[int, t.Any] = {}
+    remarks: list[str] = []
+    for index, step in enumerate(plan.steps):
+        try:
+            result = _run(step, operations, subject, results)
+        except Exception as error:
+            done = plan.steps[:index] if plan.commit is None or index < plan.commit else []
+            _undo(error, done, step, operations, subject, results)
+            raise
+        results[id(step)] = result
+        if isinstance(result, Remark):
+            remarks.append(result)
+    return remarks
+
+
+class Remark(str):
+    """What an operation says when it succeeded with something left over (shown as a warning)."""
+
+    __slots__ = ()
+
+
+def _run(step: Step, operations: Operations, subject: t.Any, results: dict[int, t.Any]) -> t.Any:
+    arguments = {
+        name: results.get(id(value.step)) if isinstance(value, Result) else value
+        for name, value in step.arguments.items()
+    }
+    return operations[step.operation](subject, **arguments)
+
+
+def _undo(
+    error: Exception,
+    done: list[Step],
+    failed: Step,
+    operations: Operations,
+    subject: t.Any,
+    results: dict[int, t.Any],
+) -> None:
+    """Take back ``done`` in reverse order and note on ``error`` which step failed and what came of the rest."""
+    undone, stuck = [], []
+    for step in reversed([step for step in done if step.undo is not None]):
+        undo = t.cast(Step, step.undo)
+        try:
+            _run(undo, operations, subject, results)
+            undone.append(undo.text)
+        except Exception as second:
+            stuck.append(f"{undo.text}: {second}")
+    error.step = failed.text  # type: ignore[attr-defined]
+    error.rolled_back = undone  # type: ignore[attr-defined]
+    error.rollback_failed = stuck  # type: ignore[attr-defined]

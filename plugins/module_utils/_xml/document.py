@@ -1,0 +1,122 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door to XML: parse what anyone wrote without entities, DTDs or network; write it back; tell documents apart."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+from .._plan import KvmError
+
+try:
+    from lxml import etree
+
+    MISSING = ""
+except ImportError as error:
+    etree = None
+    MISSING = str(error)
+
+if t.TYPE_CHECKING:
+    Element = t.Any  # lxml.etree._Element has no public type
+
+NAMESPACES = {
+    "qemu": "http://libvirt.org/schemas/domain/qemu/1.0",
+    "dnsmasq": "http://libvirt.org/schemas/network/dnsmasq/1.0",
+    "metal": "https://metal.kvm/libvirt/1",
+}
+
+
+def parse(text: str, option: str = "xml") -> Element:
+    """The root element of ``text``. Refuses a document type, and with it every entity and external reference."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        root = etree.fromstring(text.encode("utf-8"), parser)
+    except etree.XMLSyntaxError as error:
+        raise KvmError(
+            f"{option}: this is not well-formed XML: {error.msg}",
+            "Correct the document; `xmllint --noout` shows the place.",
+            option=option,
+        ) from error
+    if root.getroottree().docinfo.doctype:
+        raise KvmError(
+            f"{option}: the document has a DOCTYPE; entities and external definitions are not read",
+            "Remove the DOCTYPE and write what its entities stand for.",
+            option=option,
+        )
+    return root
+
+
+def document(text: str) -> Element:
+    """The root element of a document that libvirt wrote."""
+    return etree.fromstring(text)
+
+
+def element(tag: str, **attributes: str) -> Element:
+    """A new element; ``tag`` may carry one of the prefixes in ``NAMESPACES``."""
+    return etree.Element(qualified(tag), attributes, nsmap=_prefix(tag))
+
+
+def child(parent: Element, tag: str, **attributes: str) -> Element:
+    """A new last child of ``parent``, placed after its siblings of the same tag if there are any."""
+    name = qualified(tag)
+    new = etree.Element(name, attributes, nsmap=_prefix(tag))
+    siblings = parent.findall(name)
+    if siblings:
+        siblings[-1].addnext(new)
+    else:
+        parent.append(new)
+    return new
+
+
+def remove(node: Element) -> None:
+    """Take ``node`` out of its parent, with the white space behind it."""
+    node.getparent().remove(node)
+
+
+def qualified(tag: str) -> str:
+    """``qemu:arg`` as lxml names it, ``{http://…}arg``; a tag without a prefix as it is."""
+    prefix, colon, name = tag.partition(":")
+    return "{%s}%s" % (NAMESPACES[prefix], name) if colon else tag
+
+
+def text_of(root: Element) -> str:
+    """The document as text, indented."""
+    tidy = copy.deepcopy(root)
+    etree.indent(tidy)
+    return etree.tostring(tidy, encoding="unicode") + "\n"
+
+
+def canonical(root: Element) -> str:
+    """The document in a form in which two that mean the same are the same text: C14N without layout white space."""
+    tidy = copy.deepcopy(root)
+    for node in tidy.iter():
+        if len(node) and not (node.text or "").strip():
+            node.text = None
+        if not (node.tail or "").strip():
+            node.tail = None
+    return etree.tostring(tidy, method="c14n", with_comments=False).decode("utf-8")
+
+
+def clone(root: Element) -> Element:
+    """A copy to edit, the original left as it is."""
+    return copy.deepcopy(root)
+
+
+def xpath(root: Element, path: str, namespaces: t.Optional[dict[str, str]], option: str) -> list[Element]:
+    """What the XPath expression ``path`` selects; an expression that isn't one is the user's error."""
+    try:
+        found = root.xpath(path, namespaces={**NAMESPACES, **(namespaces or {})})
+    except (etree.XPathError, TypeError) as error:
+        raise KvmError(
+            f"{option}: '{path}' is not an XPath expression: {error}",
+            "Write it like devices/disk[target/@dev='vda']/driver/@cache, and name its prefixes in `namespaces`.",
+            option=option,
+        ) from error
+    return found if isinstance(found, list) else []
+
+
+def _prefix(tag: str) -> t.Optional[dict[str, str]]:
+    prefix, colon, dummy = tag.partition(":")
+    return {prefix: NAMESPACES[prefix]} if colon else None

@@ -1,0 +1,205 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists of things with an identity: disks, interfaces, DHCP hosts. Matched by identity, never by position alone."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._plan import KvmError
+from . import document, place
+from .rows import RESTART, Change, Edit, Element, Field, Values, apply, compare, parse, read, specs, unset
+
+Pairs = list[tuple[t.Optional[Values], t.Optional[Element]]]
+
+
+class Items:
+    """A list of dicts, an element each. Given, it is the full list: what isn't on it is taken out.
+
+    - ``keys``: what tells one item from another, in order; each is an option's name or a function of the item's values.
+      What no key matches is matched in order where ``ordered`` is true.
+    - ``new(item, edit)``: the item's values with those that a new one gets where the user said nothing.
+    - ``implied(element)``: true for what libvirt makes by itself or another option owns: never removed, exported or counted.
+    - ``live``: the prefix of the operations that attach, detach and update one on a running object, where it can.
+    - ``add_only``: what isn't on the list stays.
+    """
+
+    __slots__ = (
+        "add_only", "doc", "implied", "keys", "live", "name", "new", "ordered", "path", "rows", "takes",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        rows: t.Sequence[t.Any],
+        keys: t.Sequence[t.Any] = (),
+        doc: t.Any = "",
+        takes: t.Any = RESTART,
+        live: str = "",
+        new: t.Optional[t.Callable[[Values, Edit], Values]] = None,
+        implied: t.Optional[t.Callable[[Element], bool]] = None,
+        ordered: bool = True,
+        add_only: bool = False,
+    ) -> None:
+        self.name = name
+        self.path = path
+        self.rows = rows
+        self.keys = keys
+        self.doc = doc
+        self.takes = "live" if live else takes
+        self.live = live
+        self.new = new
+        self.implied = implied
+        self.ordered = ordered
+        self.add_only = add_only
+
+    def spec(self) -> dict[str, Values]:
+        return {self.name: {"type": "list", "elements": "dict", "options": specs(self.rows), "doc": self.doc}}
+
+    def parse(self, given: Values, where: str) -> Values:
+        items = given.get(self.name)
+        if items is None:
+            return {}
+        parsed = [parse(self.rows, item or {}, f"{where}{self.name}[{index}].") for index, item in enumerate(items)]
+        for key in self.keys:
+            seen: dict[t.Any, int] = {}
+            for index, item in enumerate(parsed):
+                value = _key(key, item)
+                if value is not None and seen.setdefault(value, index) != index and key == self.keys[0]:
+                    raise KvmError(
+                        f"{where}{self.name}: items {seen[value]} and {index} have the same identity, '{value}'",
+                        "Give each its own, or remove one.",
+                        option=f"{where}{self.name}",
+                    )
+        return {self.name: parsed}
+
+    def elements(self, parent: Element) -> list[Element]:
+        """All elements of the list, the implied ones among them."""
+        return place.find_all(parent, place.place(self.path)[0])
+
+    def listed(self, parent: Element) -> list[Element]:
+        """The elements that count: without the implied ones."""
+        return [node for node in self.elements(parent) if self.implied is None or not self.implied(node)]
+
+    def read(self, parent: Element) -> Values:
+        items = [read(self.rows, node) for node in self.listed(parent)]
+        return {self.name: items} if items else {}
+
+    def label(self, item: Values, index: int) -> str:
+        """How an item is called in paths: by the first key that it has, else by its place in the list."""
+        for key in self.keys:
+            value = _key(key, item)
+            if value is not None:
+                return str(value)
+        return str(index)
+
+    def match(self, wanted: list[Values], parent: Element) -> tuple[Pairs, list[Element]]:
+        """Pairs of wanted item and its element (None: there is none yet), and the listed elements that nobody wants."""
+        free = self.elements(parent)
+        values = {id(node): read(self.rows, node) for node in free}
+        found: dict[int, Element] = {}
+        for key in self.keys:
+            for index, item in enumerate(wanted):
+                value = _key(key, item)
+                if index in found or value is None:
+                    continue
+                node = next((node for node in free if _key(key, values[id(node)]) == value), None)
+                if node is not None:
+                    found[index] = node
+                    free.remove(node)
+        listed = [node for node in free if self.implied is None or not self.implied(node)]
+        if self.ordered:
+            for index, item in enumerate(wanted):
+                if index not in found and listed and not self._contradicts(item, values[id(listed[0])]):
+                    found[index] = listed.pop(0)
+        return [(item, found.get(index)) for index, item in enumerate(wanted)], listed
+
+    def _contradicts(self, item: Values, there: Values) -> bool:
+        """Whether the item names an identity of its own that the element doesn't have."""
+        return any(
+            _key(key, item) is not None and _key(key, there) is not None and _key(key, item) != _key(key, there)
+            for key in self.keys
+        )
+
+    def edit(self, parent: Element, wanted: Values, path: str, edit: Edit) -> None:
+        if self.name not in wanted:
+            return
+        steps = place.place(self.path)[0]
+        pairs, unwanted = self.match(wanted[self.name], parent)
+        for index, node in enumerate([] if self.add_only else unwanted):
+            item = read(self.rows, node)
+            self._note(edit, f"{path}{self.name}[{self.label(item, index)}]", item, None, item)
+            place.drop(parent, node)
+        for index, (item, node) in enumerate(pairs):
+            item = item or {}
+            if node is None:
+                self._insert(parent, steps, item, index, path, edit)
+            else:
+                item_path = f"{path}{self.name}[{self.label(read(self.rows, node), index)}]."
+                first = len(edit.changes)
+                apply(self.rows, node, item, item_path, edit)
+                for change in edit.changes[first:]:
+                    change.items, change.key = self, read(self.rows, node)
+
+    def _insert(
+        self, parent: Element, steps: place.Steps, item: Values, index: int, path: str, edit: Edit
+    ) -> None:
+        full = item if self.new is None else self.new(item, edit)
+        tag, tests = steps[-1]
+        node = document.child(place.ensure(parent, steps[:-1]), tag, **tests)
+        apply(self.rows, node, full, "", Edit(edit.context, creating=True))
+        values = read(self.rows, node)
+        self._note(edit, f"{path}{self.name}[{self.label(values, index)}]", None, values, values)
+
+    def _note(self, edit: Edit, path: str, before: t.Any, after: t.Any, key: Values) -> None:
+        change = Change(path, shown(self.rows, before), shown(self.rows, after), self)
+        change.items, change.key = self, key
+        edit.changes.append(change)
+
+    def compare(self, before: Element, after: Element, path: str, changes: list[Change]) -> None:
+        wanted = self.listed(after)
+        pairs, unwanted = self.match([read(self.rows, node) for node in wanted], before)
+        edit = Edit()
+        edit.changes = changes
+        for index, node in enumerate(unwanted):
+            item = read(self.rows, node)
+            self._note(edit, f"{path}{self.name}[{self.label(item, index)}]", item, None, item)
+        for index, ((item, node), there) in enumerate(zip(pairs, wanted)):
+            label = f"{path}{self.name}[{self.label(item or {}, index)}]"
+            if node is None:
+                self._note(edit, label, None, item, item or {})
+                continue
+            first = len(changes)
+            compare(self.rows, node, there, label + ".", changes)
+            for change in changes[first:]:
+                change.items, change.key = self, item
+
+    def unset(self, parent: Element, keys: list[str], path: str, edit: Edit) -> bool:
+        name, bracket, label = keys[0].partition("[")
+        if name != self.name or not bracket or len(keys) < 2:
+            return False
+        for index, node in enumerate(self.elements(parent)):
+            if self.label(read(self.rows, node), index) == label.rstrip("]"):
+                first = len(edit.changes)
+                known = unset(self.rows, node, keys[1:], f"{path}{keys[0]}.", edit)
+                for change in edit.changes[first:]:
+                    change.items, change.key = self, read(self.rows, node)
+                return known
+        return any(isinstance(row, Field) and [row.name] == keys[1:] for row in self.rows)
+
+
+def shown(rows: t.Sequence[t.Any], item: t.Optional[Values]) -> t.Optional[Values]:
+    """An item's values without the secret ones, sizes in units."""
+    if item is None:
+        return None
+    out = dict(item)
+    for row in rows:
+        if isinstance(row, Field) and row.name in out:
+            out[row.name] = "(hidden)" if row.no_log else row.type.show(out[row.name])
+    return out
+
+
+def _key(key: t.Any, item: Values) -> t.Any:
+    return key(item) if callable(key) else item.get(key)

@@ -1,0 +1,76 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A table: the rows of one kind of object, and what is made from all of them together."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._plan import KvmError
+from . import rows
+from .rows import Change, Edit, Element, Values
+
+
+def argument_spec(table: t.Iterable[t.Any]) -> dict[str, t.Any]:
+    """The table's options as Ansible's argument spec."""
+    return {name: _without_docs(spec) for name, spec in rows.specs(table).items()}
+
+
+def _without_docs(spec: Values) -> Values:
+    spec = {key: value for key, value in spec.items() if key != "doc"}
+    if "options" in spec:
+        spec["options"] = {name: _without_docs(inner) for name, inner in spec["options"].items()}
+    return spec
+
+
+def unset_paths(
+    table: t.Sequence[t.Any], root: Element, paths: t.Sequence[str], wanted: Values, edit: Edit
+) -> None:
+    """Delete the nodes of ``paths`` (``features.ioapic``, ``disks[vda].cache``): back to libvirt's own default."""
+    for path in paths:
+        keys = split(path)
+        if _given(wanted, keys):
+            raise KvmError(
+                f"unset: {path} is set and unset in the same task", "Keep the one that is meant.", option="unset"
+            )
+        if not rows.unset(table, root, keys, "", edit):
+            raise KvmError(
+                f"unset: '{path}' is not an option that can be unset",
+                "Write option paths like title, features.ioapic or disks[vda].cache.",
+                option="unset",
+            )
+
+
+def split(path: str) -> list[str]:
+    """The keys of an option path; a dot within brackets belongs to the identity."""
+    keys, depth = [""], 0
+    for letter in path:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "." and not depth:
+            keys.append("")
+        else:
+            keys[-1] += letter
+    return keys
+
+
+def managed(wanted: Values, change: Change) -> bool:
+    """Whether the task says something about the option of ``change``: a list given is managed whole."""
+    there: t.Any = wanted
+    for key in split(change.path):
+        name = key.partition("[")[0]
+        if not isinstance(there, dict) or name not in there:
+            return False
+        there = there[name]
+        if isinstance(there, list):
+            return True
+    return True
+
+
+def _given(wanted: Values, keys: list[str]) -> bool:
+    there: t.Any = wanted
+    for key in keys:
+        if not isinstance(there, dict) or key not in there:
+            return False
+        there = there[key]
+    return True

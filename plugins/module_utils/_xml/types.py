@@ -1,0 +1,114 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a value is written in an option and in the document; each type is an instance of one plain class."""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import document, units
+
+Element = document.Element
+
+
+class Type:
+    """A kind of value.
+
+    - ``spec``: Ansible's type of the option.
+    - ``parse(value)``: the canonical value of what the user gave; raises ValueError with what would be right.
+    - ``decode(text)``, ``encode(value)``: between the canonical value and the text in the document.
+    - ``show(value)``: for diffs and errors.
+    """
+
+    __slots__ = ("decode", "encode", "parse", "show", "spec")
+
+    def __init__(
+        self,
+        spec: str,
+        decode: t.Callable[[str], t.Any],
+        encode: t.Callable[[t.Any], str] = str,
+        parse: t.Optional[t.Callable[[t.Any], t.Any]] = None,
+        show: t.Optional[t.Callable[[t.Any], t.Any]] = None,
+    ) -> None:
+        self.spec = spec
+        self.decode = decode
+        self.encode = encode
+        self.parse = parse or (lambda value: value)
+        self.show = show or (lambda value: value)
+
+    def get(self, node: Element, attribute: str) -> t.Any:
+        """The value at an element's attribute, or in its text; None where there is none."""
+        text = node.get(attribute) if attribute else node.text
+        return None if text is None else self.decode(text.strip())
+
+    def put(self, node: Element, attribute: str, value: t.Any) -> None:
+        """Write the value at an element's attribute, or as its text."""
+        if attribute:
+            node.set(attribute, self.encode(value))
+        else:
+            node.text = self.encode(value)
+
+    def clear(self, node: Element, attribute: str) -> bool:
+        """Take the value away; true where the element has nothing left to say."""
+        if attribute:
+            node.attrib.pop(attribute, None)
+            return not (len(node) or node.attrib or (node.text or "").strip())
+        return True
+
+
+class Presence(Type):
+    """True where the element is there: ``<acpi/>``."""
+
+    def get(self, node: Element, attribute: str) -> bool:
+        return True
+
+
+class Size(Type):
+    """Bytes, in an element or attribute with its unit beside it: ``<memory unit='KiB'>1048576</memory>``."""
+
+    __slots__ = ("beside", "unit")
+
+    def __init__(self, unit: str, beside: str = "unit") -> None:
+        super().__init__("str", int, str, units.size, units.shown)
+        self.unit = unit
+        self.beside = beside
+
+    def get(self, node: Element, attribute: str) -> t.Optional[int]:
+        number = super().get(node, attribute)
+        return None if number is None else number * units.factor(node.get(self.beside) or self.unit)
+
+    def put(self, node: Element, attribute: str, value: int) -> None:
+        step = units.factor(self.unit)
+        super().put(node, attribute, -(-value // step))
+        if self.beside:
+            node.set(self.beside, self.unit)
+
+
+def _whole(value: t.Any) -> int:
+    if int(value) < 0:
+        raise ValueError("must be 0 or more")
+    return int(value)
+
+
+def _positive(value: t.Any) -> int:
+    if int(value) < 1:
+        raise ValueError("must be 1 or more")
+    return int(value)
+
+
+def _boolean(text: str) -> bool:
+    return text in ("yes", "on", "true", "1")
+
+
+STR = Type("str", str)
+INT = Type("int", int)
+WHOLE = Type("int", int, parse=_whole)
+POSITIVE = Type("int", int, parse=_positive)
+YES_NO = Type("bool", _boolean, lambda value: "yes" if value else "no")
+ON_OFF = Type("bool", _boolean, lambda value: "on" if value else "off")
+PRESENT = Presence("bool", _boolean, lambda value: "")
+MAC = Type("str", units.mac, parse=units.mac)
+UUID = Type("str", units.uuid, parse=units.uuid)
+KIB = Size("KiB")
+BYTES = Size("bytes")

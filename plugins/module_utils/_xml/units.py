@@ -1,0 +1,62 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Values as users write them and as libvirt writes them: sizes, yes and no, MAC addresses, UUIDs."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+# libvirt's scaled integers: a bare letter and the forms with "i" are powers of 1024, those with "B" alone of 1000.
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*$")
+_NAMES = ("EiB", "PiB", "TiB", "GiB", "MiB", "KiB")
+
+
+def factor(unit: str) -> int:
+    """How many bytes one of ``unit`` is. Raises ValueError for a unit that libvirt doesn't know."""
+    name = unit.strip().lower()
+    if name in ("", "b", "byte", "bytes"):
+        return 1
+    letter, rest = name[0], name[1:]
+    if letter in _POWERS and rest in ("", "ib"):
+        return int(1024 ** _POWERS[letter])
+    if letter in _POWERS and rest == "b":
+        return int(1000 ** _POWERS[letter])
+    raise ValueError(f"'{unit}' is not a unit of size; write KiB, MiB, GiB, TiB (or KB, MB ... for powers of 1000)")
+
+
+def size(value: t.Any) -> int:
+    """Bytes in ``value``: ``2 GiB``, ``512M``, ``20G``, ``1.5 GiB`` or a plain number of bytes."""
+    match = _SIZE.match(str(value))
+    if not match:
+        raise ValueError("a size is a number that isn't negative, with a unit: 2 GiB, 512 MiB, 20G, or plain bytes")
+    whole = float(match.group(1)) if "." in match.group(1) else int(match.group(1))
+    return int(whole * factor(match.group(2)))
+
+
+def shown(size_in_bytes: int) -> str:
+    """``2147483648`` as ``2 GiB``: the largest unit that gives a whole number."""
+    for power, name in zip(range(6, 0, -1), _NAMES):
+        if size_in_bytes and size_in_bytes % 1024**power == 0:
+            return f"{size_in_bytes // 1024**power} {name}"
+    return f"{size_in_bytes} bytes"
+
+
+def mac(value: t.Any) -> str:
+    """A MAC address in libvirt's spelling, ``52:54:00:0a:0b:0c``."""
+    pairs = re.split(r"[:-]", str(value).strip().lower())
+    if len(pairs) != 6 or not all(re.fullmatch(r"[0-9a-f]{1,2}", pair) for pair in pairs):
+        raise ValueError("a MAC address has six pairs of hexadecimal digits: 52:54:00:0a:0b:0c")
+    if int(pairs[0], 16) & 1:
+        raise ValueError("this is a multicast address; the first byte of a guest's MAC address must be even")
+    return ":".join(pair.zfill(2) for pair in pairs)
+
+
+def uuid(value: t.Any) -> str:
+    """A UUID in libvirt's spelling, lower case with dashes."""
+    digits = str(value).strip().lower().replace("-", "")
+    if not re.fullmatch(r"[0-9a-f]{32}", digits):
+        raise ValueError("a UUID has 32 hexadecimal digits: 8f0f7a52-7e5b-4d0c-9d2c-0d4a6c3b1f10")
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
