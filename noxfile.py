@@ -3,32 +3,158 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every check as a session that can be run alone: `.venv/bin/nox -l` lists them, `.venv/bin/nox -s unit` runs one.
 
-Sessions use .venv (made by `make setup`), whose interpreter can load the distribution's libvirt and lxml. A session that
-can't live there makes a venv of its own below .nox.
+Sessions use .venv (made by `make setup`), whose interpreter can load the distribution's libvirt and lxml. A session
+that can't live there makes an environment of its own below .nox.
 """
 
 from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import sys
 
 import nox
 
 ROOT = pathlib.Path(__file__).resolve().parent
+BIN = pathlib.Path(sys.executable).parent
+NOX = ROOT / ".nox"
 COLLECTIONS = ROOT / ".build" / "collections"
 
 nox.options.default_venv_backend = "none"
-nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["lint", "types", "unit"]
 
 
-def environment(**more: str) -> dict[str, str]:
-    """What every tool gets: .venv first on the path, and the collection where ansible looks for it."""
-    path = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {"PATH": path, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "LC_ALL": "C.UTF-8", **more}
+def run(session: nox.Session, tool: str, *arguments: str, **environment: str) -> None:
+    """Run a tool of .venv, with .venv first on the path and the collection where ansible looks for it."""
+    session.run(
+        str(BIN / tool),
+        *arguments,
+        env={
+            "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)]),
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            "PYTHONUNBUFFERED": "1",
+            **environment,
+        },
+        external=True,
+    )
+
+
+@nox.session
+def format(session: nox.Session) -> None:  # noqa: A001  # what everybody calls it
+    """Write: Python in the one style, and what ruff can mend."""
+    run(session, "ruff", "check", "--fix-only", "--quiet", ".")
+    run(session, "ruff", "format", ".")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Write: option docs from the tables, and the changelog from its fragments."""
+    run(session, "python", "tools/docs.py")
+
+
+@nox.session(tags=["static"])
+def lint(session: nox.Session) -> None:
+    """Check the style of Python, YAML and shell."""
+    run(session, "ruff", "format", "--check", ".")
+    run(session, "ruff", "check", ".")
+    run(session, "yamllint", "--strict", ".")
+    session.run("shellcheck", "tools/bootstrap", ".ci/run", external=True)
+
+
+@nox.session(tags=["static"])
+def types(session: nox.Session) -> None:
+    """Check types: everything below plugins and tools is annotated."""
+    run(session, "mypy", "-p", "ansible_collections.metal.kvm.plugins")
+    run(session, "mypy", "tools", "noxfile.py")
+
+
+@nox.session(tags=["static"])
+def docs_check(session: nox.Session) -> None:
+    """Check that generated docs are not stale, that all docs are well formed, and that fragments are."""
+    run(session, "python", "tools/docs.py", "--check")
+    run(session, "antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", ".")
+    run(session, "antsibull-changelog", "lint")
+    run(session, "antsibull-changelog", "lint-changelog-yaml", "changelogs/changelog.yaml")
+
+
+@nox.session(tags=["static"])
+def ansible_lint(session: nox.Session) -> None:
+    """Check roles and playbooks with ansible-lint, profile production."""
+    run(session, "ansible-lint", "--offline", *session.posargs)
+
+
+@nox.session(tags=["static"])
+def sanity(session: nox.Session) -> None:
+    """Run ansible-test sanity on every Python from 3.9 up that is found."""
+    run(session, "python", "tools/sanity.py", str(BIN / "python"), *session.posargs)
+
+
+@nox.session
+def sanity_newest(session: nox.Session) -> None:
+    """Run ansible-test sanity with the ansible-core that the newest Python found can hold."""
+    sys.path.insert(0, str(ROOT / "tools"))
+    from sanity import pythons
+
+    version, python = list(pythons().items())[-1]
+    if version < "3.12":
+        session.skip(f"the newest Python found is {version}; what it can hold is what the session sanity uses")
+    place = NOX / "core"
+    session.run(str(python), "-m", "venv", "--clear", str(place), external=True)
+    session.run(str(place / "bin" / "python"), "-m", "pip", "install", "-q", "ansible-core", external=True)
+    run(session, "python", "tools/sanity.py", str(place / "bin" / "python"), *session.posargs)
+
+
+@nox.session(tags=["static"])
+def package(session: nox.Session) -> None:
+    """Build the collection's archive and let Galaxy's importer look at it. The archive is left in dist."""
+    place = NOX / "package"
+    run(session, "python", "tools/tree.py", str(place / "tree"))
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    tree = place / "tree" / "ansible_collections" / "metal" / "kvm"
+    run(session, "ansible-galaxy", "collection", "build", "--output-path", str(ROOT / "dist"), str(tree))
+    importer = place / "importer"  # an environment of its own: it wants older libraries than nox does
+    if not (importer / "bin" / "ansible").exists():
+        session.run(str(BIN / "python"), "-m", "venv", "--clear", str(importer), external=True)
+        session.run(
+            *(str(importer / "bin" / "python"), "-m", "pip", "install", "-q", "-r", "tools/requirements/package.txt"),
+            external=True,
+        )
+    (archive,) = (ROOT / "dist").glob("*.tar.gz")
+    path = os.pathsep.join([str(importer / "bin"), os.environ.get("PATH", os.defpath)])
+    with session.chdir(ROOT / "dist"):
+        said = session.run(
+            *(str(importer / "bin" / "python"), "-m", "galaxy_importer.main", archive.name),
+            env={"PATH": path},
+            external=True,
+            silent=True,
+        )
+    session.log(str(said))
+    if "WARNING:" in str(said) or "ERROR:" in str(said):
+        session.error("Galaxy's importer has something to say (above)")
 
 
 @nox.session
 def unit(session: nox.Session) -> None:
     """Pure tests, and tests on libvirt's own test driver."""
-    session.run(sys.executable, "-m", "pytest", *(session.posargs or ["tests/unit"]), env=environment(), external=True)
+    run(session, "python", "-m", "pytest", *(session.posargs or ["tests/unit"]))
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Every module against a real libvirtd and QEMU."""
+    run(session, "python", "-m", "pytest", *(session.posargs or ["tests/integration"]))
+
+
+@nox.session
+def molecule(session: nox.Session) -> None:
+    """The roles on real machines."""
+    session.install("-q", "-r", "tools/requirements/molecule.txt")
+    with session.chdir("extensions"):
+        session.run("molecule", "test", *(session.posargs or ["--all"]))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What a task costs, in milliseconds and in pings."""
+    run(session, "python", "tests/benchmarks/run.py", *session.posargs)

@@ -1,0 +1,98 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the test suite: nox sessions one after the other, all of them, then a summary. Fails if any session did.
+
+Each session's output goes to the terminal and to .build/logs/<session>.log.
+
+usage: python tools/suite.py [--all] [SESSION...]
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import subprocess
+import sys
+import time
+import typing as t
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LOGS = ROOT / ".build" / "logs"
+SESSIONS = ["lint", "types", "docs_check", "ansible_lint", "package", "sanity", "unit", "integration"]
+MORE = ["sanity_newest", "molecule", "bench"]
+
+# pytest's last line: "== 3 passed, 1 skipped in 0.12s ==", and its reasons: "SKIPPED [1] test_x.py:3: no /dev/kvm"
+CLOSING = re.compile(r"^=+ (.*\b(?:passed|failed|skipped|errors?|no tests ran)\b.* in [\d.]+s.*?) =+$")
+SKIPPED = re.compile(r"^SKIPPED \[\d+\] .*")
+NOX_SKIPPED = re.compile(r"^nox > Session \w+ skipped: .*")
+
+
+class Outcome(t.NamedTuple):
+    session: str
+    passed: bool
+    seconds: float
+    closing: str
+    skipped: list[str]
+
+
+def run(session: str) -> Outcome:
+    """Run one session, showing its output as it comes."""
+    started, closing, skipped = time.monotonic(), "", []
+    command = [str(pathlib.Path(sys.executable).parent / "nox"), "--non-interactive", "-s", session]
+    with (
+        (LOGS / f"{session}.log").open("w", encoding="utf-8") as log,
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process,
+    ):
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            log.write(line)
+            text = line.rstrip()
+            if CLOSING.match(text):
+                closing = text
+            if SKIPPED.match(text) or NOX_SKIPPED.match(text):
+                skipped.append(text)
+    return Outcome(session, process.returncode == 0, time.monotonic() - started, closing, skipped)
+
+
+def summary(outcomes: list[Outcome]) -> str:
+    """What a reader wants to know, pytest's own closing lines last."""
+    lines = ["", "Summary", "-------"]
+    for outcome in outcomes:
+        verdict = "passed" if outcome.passed else "FAILED"
+        if any(NOX_SKIPPED.match(text) for text in outcome.skipped):
+            verdict = "not run"
+        lines.append(f"{outcome.session:<14} {verdict:<8} {outcome.seconds:6.0f} s   .build/logs/{outcome.session}.log")
+    skipped = [f"  {outcome.session}: {text}" for outcome in outcomes for text in outcome.skipped]
+    if skipped:
+        lines += ["", "Skipped, and so not proven here:", *skipped]
+    failed = [outcome.session for outcome in outcomes if not outcome.passed]
+    minutes = sum(outcome.seconds for outcome in outcomes) / 60
+    lines += ["", f"FAILED: {', '.join(failed)}" if failed else "Every session that ran passed."]
+    lines[-1] += f" {minutes:.1f} minutes."
+    lines += [f"{outcome.session}: {outcome.closing}" for outcome in outcomes if outcome.closing]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    chosen = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    sessions = chosen or SESSIONS + (MORE if "--all" in sys.argv[1:] else [])
+    LOGS.mkdir(parents=True, exist_ok=True)
+    outcomes = []
+    for number, session in enumerate(sessions, 1):
+        print(f"\n=== {number}/{len(sessions)} {session}", flush=True)
+        outcomes.append(run(session))
+    print(summary(outcomes), flush=True)
+    return 0 if all(outcome.passed for outcome in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
