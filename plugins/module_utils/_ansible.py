@@ -185,10 +185,10 @@ def _explained(error: Exception) -> KvmError:
 
 
 def _lines(values: dict[str, t.Any]) -> str:
-    """The differing options as YAML, one per line; nested values in flow style. A lone document is shown as it is."""
+    """The differing options as YAML, one per line, without those that aren't set; a lone document as it is."""
     if set(values) == {"xml"} and isinstance(values["xml"], str):
         return values["xml"]
-    return "".join(f"{path}: {_flow(value)}\n" for path, value in values.items())
+    return "".join(f"{path}: {_flow(value)}\n" for path, value in values.items() if value is not None)
 
 
 def _flow(value: t.Any) -> str:

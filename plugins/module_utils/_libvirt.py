@@ -53,6 +53,7 @@ class World:
         self.uri = uri
         self._readonly = readonly
         self._capabilities: t.Optional[document.Element] = None
+        self.notes: dict[str, t.Any] = {}  # what operations of this run found out: addresses, seconds waited
         libvirt.registerErrorHandler(_silent, None)
         self.connection = _open(uri, readonly)
 

@@ -18,8 +18,7 @@ except ImportError as error:
     etree = None
     MISSING = str(error)
 
-if t.TYPE_CHECKING:
-    Element = t.Any  # lxml.etree._Element has no public type
+Element = t.Any  # lxml's element class has no public name
 
 NAMESPACES = {
     "qemu": "http://libvirt.org/schemas/domain/qemu/1.0",
@@ -70,6 +69,12 @@ def child(parent: Element, tag: str, **attributes: str) -> Element:
     return new
 
 
+def subelement(parent: Element, name: str, namespaces: dict[str, str], attributes: dict[str, str]) -> Element:
+    """A new last child with a name as lxml writes it; of ``namespaces`` it declares the one that it is in."""
+    prefixes = {prefix: uri for prefix, uri in namespaces.items() if name.startswith("{%s}" % uri)}
+    return etree.SubElement(parent, name, attributes, nsmap=prefixes or None)
+
+
 def remove(node: Element) -> None:
     """Take ``node`` out of its parent, with the white space behind it."""
     node.getparent().remove(node)
@@ -86,6 +91,15 @@ def text_of(root: Element) -> str:
     tidy = copy.deepcopy(root)
     etree.indent(tidy)
     return etree.tostring(tidy, encoding="unicode") + "\n"
+
+
+def bare(root: Element) -> str:
+    """The element as text without namespaces: libvirt's metadata calls put its own into the whole of it."""
+    plain = copy.deepcopy(root)
+    for node in plain.iter(etree.Element):
+        node.tag = etree.QName(node).localname
+    etree.cleanup_namespaces(plain)
+    return str(etree.tostring(plain, encoding="unicode"))
 
 
 def canonical(root: Element) -> str:

@@ -22,11 +22,12 @@ class Items:
     - ``new(item, edit)``: the item's values with those that a new one gets where the user said nothing.
     - ``implied(element)``: true for what libvirt makes by itself or another option owns: never removed, exported or counted.
     - ``live``: the prefix of the operations that attach, detach and update one on a running object, where it can.
+    - ``template``: attributes that a new element starts with.
     - ``add_only``: what isn't on the list stays.
     """
 
     __slots__ = (
-        "add_only", "doc", "implied", "keys", "live", "name", "new", "ordered", "path", "rows", "takes",
+        "add_only", "doc", "implied", "keys", "live", "name", "new", "ordered", "path", "rows", "takes", "template",
     )  # fmt: skip
 
     def __init__(
@@ -40,6 +41,7 @@ class Items:
         live: str = "",
         new: t.Optional[t.Callable[[Values, Edit], Values]] = None,
         implied: t.Optional[t.Callable[[Element], bool]] = None,
+        template: t.Optional[dict[str, str]] = None,
         ordered: bool = True,
         add_only: bool = False,
     ) -> None:
@@ -52,6 +54,7 @@ class Items:
         self.live = live
         self.new = new
         self.implied = implied
+        self.template = template or {}
         self.ordered = ordered
         self.add_only = add_only
 
@@ -91,6 +94,8 @@ class Items:
         """How an item is called in paths: by the first key that it has, else by its place in the list."""
         for key in self.keys:
             value = _key(key, item)
+            if isinstance(value, tuple):
+                return "/".join(str(part) for part in value if part is not None)
             if value is not None:
                 return str(value)
         return str(index)
@@ -148,7 +153,7 @@ class Items:
     ) -> None:
         full = item if self.new is None else self.new(item, edit)
         tag, tests = steps[-1]
-        node = document.child(place.ensure(parent, steps[:-1]), tag, **tests)
+        node = document.child(place.ensure(parent, steps[:-1]), tag, **{**self.template, **tests})
         apply(self.rows, node, full, "", Edit(edit.context, creating=True))
         values = read(self.rows, node)
         self._note(edit, f"{path}{self.name}[{self.label(values, index)}]", None, values, values)

@@ -422,19 +422,21 @@ class Union:
     the elements that go with it. The rest of the item stays.
     """
 
-    __slots__ = ("attribute", "branches", "doc", "owns", "required")
+    __slots__ = ("attribute", "branches", "live", "owns", "takes")
 
     def __init__(
         self,
         attribute: str,
         branches: t.Mapping[str, t.Sequence[t.Any]],
         owns: t.Sequence[str],
-        required: bool = False,
+        takes: t.Any = RESTART,
+        live: str = "",
     ) -> None:
         self.attribute = attribute
         self.branches = branches
         self.owns = owns
-        self.required = required
+        self.takes = LIVE if live else takes
+        self.live = live
 
     def spec(self) -> dict[str, Values]:
         return {name: spec for rows in self.branches.values() for name, spec in specs(rows).items()}
@@ -473,8 +475,7 @@ class Union:
         if parent.get(self.attribute) != kind:
             before = self.read(parent)
             for owned in self.owns:
-                node = parent.find(owned)
-                if node is not None:
+                for node in parent.findall(owned):
                     document.remove(node)
             parent.set(self.attribute, kind)
             inner = Edit(edit.context, edit.creating)
@@ -482,14 +483,6 @@ class Union:
             edit.changes.append(Change(path + "source", before or None, self.read(parent), self))
         else:
             apply(self.branches[kind], parent, wanted, path, edit)
-
-    @property
-    def takes(self) -> str:
-        return RESTART
-
-    @property
-    def live(self) -> str:
-        return ""
 
     def compare(self, before: Element, after: Element, path: str, changes: list[Change]) -> None:
         if before.get(self.attribute) == after.get(self.attribute):

@@ -12,9 +12,9 @@ from . import rows
 from .rows import Change, Edit, Element, Values
 
 
-def argument_spec(table: t.Iterable[t.Any]) -> dict[str, t.Any]:
-    """The table's options as Ansible's argument spec."""
-    return {name: _without_docs(spec) for name, spec in rows.specs(table).items()}
+def argument_spec(table: t.Iterable[t.Any], task: t.Optional[dict[str, Values]] = None) -> dict[str, t.Any]:
+    """The table's options as Ansible's argument spec, with those about the ``task`` itself."""
+    return {name: _without_docs(spec) for name, spec in {**(task or {}), **rows.specs(table)}.items()}
 
 
 def _without_docs(spec: Values) -> Values:
@@ -74,3 +74,23 @@ def _given(wanted: Values, keys: list[str]) -> bool:
             return False
         there = there[key]
     return True
+
+
+def public(table: t.Iterable[t.Any], values: Values) -> Values:
+    """The values without those of secret options."""
+    return _public(rows.specs(table), values)
+
+
+def _public(specs: dict[str, Values], values: Values) -> Values:
+    out = {}
+    for name, value in values.items():
+        spec = specs.get(name, {})
+        if spec.get("no_log"):
+            continue
+        inner = spec.get("options")
+        if inner and isinstance(value, dict):
+            value = _public(inner, value)
+        elif inner and isinstance(value, list):
+            value = [_public(inner, item) for item in value]
+        out[name] = value
+    return out

@@ -1,0 +1,98 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A domain as data: the same shape in a task's result, in domain_info and in check mode."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._libvirt import code_is, flags
+from ..._xml import document
+from ..._xml.rows import Values, read
+from ..._xml.table import public
+from .live import waiting_for_restart
+from .state import OFF, observed
+from .steps import persistent_document, running_document
+from .table import DOMAIN
+
+Element = document.Element
+
+# where an address is asked for, in order: the network's own lease, the guest itself, what the host's kernel heard
+ADDRESS_SOURCES = {"lease": 0, "agent": 1, "arp": 2}
+
+
+def described(root: Element, **facts: t.Any) -> Values:
+    """The options as the document says, without secrets, and the facts beside them. Sizes are bytes."""
+    return {**facts, "uuid": root.findtext("uuid"), **public(DOMAIN, read(DOMAIN, root))}
+
+
+def describe(world: t.Any, params: Values) -> t.Optional[Values]:
+    """The domain that the task is about, as it is now; None where there is none."""
+    domain = world.find("domain", params["name"])
+    return None if domain is None else {**describe_domain(domain), **world.notes}
+
+
+def describe_domain(domain: t.Any) -> Values:
+    """One domain as it is now."""
+    state, persistent = observed(domain), bool(domain.isPersistent())
+    definition, waiting = persistent_document(domain, secrets=False), []
+    if state not in OFF and persistent:
+        waiting = waiting_for_restart(running_document(domain, secrets=False), definition)
+    return described(
+        definition,
+        name=domain.name(),
+        state=state,
+        autostart=bool(domain.autostart()) if persistent else False,
+        persistent=persistent,
+        restart_required=waiting,
+    )
+
+
+def addresses(domain: t.Any, sources: t.Iterable[str]) -> list[Values]:
+    """The guest's addresses but loopback and link-local: ``{address, prefix, mac, interface, source}``, each once."""
+    found: dict[str, Values] = {}
+    for source in sources:
+        for device, interface in (_asked(domain, ADDRESS_SOURCES[source]) or {}).items():
+            for address in interface.get("addrs") or ():
+                text = address["addr"]
+                if text.startswith(("127.", "169.254.", "fe80:")) or text == "::1":
+                    continue
+                entry = {
+                    "address": text,
+                    "prefix": address["prefix"],
+                    "mac": interface.get("hwaddr"),
+                    "interface": device,
+                    "source": source,
+                }
+                found.setdefault(text, entry)
+    return list(found.values())
+
+
+def _asked(domain: t.Any, source: int) -> t.Optional[dict[str, t.Any]]:
+    """What one source says; None where it can't be asked now (no agent, no lease file, no rights)."""
+    try:
+        return t.cast("dict[str, t.Any]", domain.interfaceAddresses(source, 0))
+    except Exception as error:
+        if code_is(
+            error,
+            "VIR_ERR_AGENT_UNRESPONSIVE",
+            "VIR_ERR_ARGUMENT_UNSUPPORTED",
+            "VIR_ERR_OPERATION_DENIED",
+            "VIR_ERR_OPERATION_INVALID",
+            "VIR_ERR_OPERATION_UNSUPPORTED",
+            "VIR_ERR_NO_SUPPORT",
+            "VIR_ERR_INTERNAL_ERROR",
+            "VIR_ERR_AGENT_COMMAND_TIMEOUT",
+        ):
+            return None
+        raise
+
+
+def agent_answers(domain: t.Any) -> bool:
+    """Whether the guest says that its agent's port is open; asks nothing of the agent."""
+    root = document.document(domain.XMLDesc(flags()))
+    return any(
+        target.get("state") == "connected" and (target.get("name") or "").startswith("org.qemu.guest_agent")
+        for target in root.iterfind("devices/channel/target")
+    )

@@ -1,0 +1,144 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A domain that isn't there yet: what it gets where the user said nothing, written once and never added later."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..._host.accelerator import accelerator
+from ..._plan import KvmError
+from ..._xml import document
+from ..._xml.rows import Values
+
+Element = document.Element
+
+_X86 = {"machine": "q35", "features": {"acpi": True, "apic": True}}
+# architecture: what its guests get
+ARCHITECTURES: dict[str, Values] = {
+    "x86_64": _X86,
+    "i686": _X86,
+    "aarch64": {"machine": "virt", "firmware": "efi", "features": {"acpi": True}},
+    "armv7l": {"machine": "virt"},
+    "riscv64": {"machine": "virt"},
+    "loongarch64": {"machine": "virt"},
+    "ppc64": {"machine": "pseries"},
+    "ppc64le": {"machine": "pseries"},
+    "s390x": {"machine": "s390-ccw-virtio"},
+}
+PCIE_MACHINES = ("q35", "pc-q35", "virt")
+
+
+def host_arch(capabilities: Element) -> str:
+    """The host's architecture, as libvirt says."""
+    return str(capabilities.findtext("host/cpu/arch"))
+
+
+def virt_type(capabilities: Element, arch: str, local: bool) -> str:
+    """``kvm`` where hardware runs the guest, else ``qemu``.
+
+    libvirt offers kvm wherever /dev/kvm answers; on this machine we ask for VT-x or AMD-V too.
+    """
+    offered = [
+        domain.get("type")
+        for guest in capabilities.iterfind("guest/arch")
+        if guest.get("name") == arch
+        for domain in guest.iterfind("domain")
+    ]
+    if not offered:
+        raise KvmError(
+            f"arch: no emulator for {arch} is installed on this host",
+            "Install QEMU for that architecture (role metal.kvm.host: host_qemu_arches).",
+            option="arch",
+        )
+    hardware = "kvm" in offered and arch == host_arch(capabilities) and (not local or accelerator() == "kvm")
+    return "kvm" if hardware else "qemu"
+
+
+def new_options(world: t.Any, wanted: Values, name: str) -> Values:
+    """The options of a new domain: the wanted ones, and the defaults of its architecture under them."""
+    capabilities = world.capabilities()
+    arch = wanted.get("arch") or host_arch(capabilities)
+    kind = wanted.get("type", "auto")
+    if kind == "auto":
+        kind = virt_type(capabilities, arch, world.local)
+    defaults: Values = {
+        "arch": arch,
+        "type": kind,
+        "vcpus": 1,
+        "agent": True,
+        "rng": [{"model": "virtio", "backend": "random", "source": "/dev/urandom"}],
+        "serials": [_serial(world, name)],
+        **{key: dict(value) if isinstance(value, dict) else value for key, value in ARCHITECTURES.get(arch, {}).items()},
+    }
+    if wanted.get("graphics"):
+        defaults.update(video=[{"model": "virtio"}], inputs=[{"type": "tablet", "bus": "usb"}])
+    if (wanted.get("boot") or {}).get("kernel"):
+        defaults.pop("firmware", None)
+    full = merged(defaults, {**wanted, "type": kind})
+    if arch == "aarch64" and full.get("firmware") != "efi":
+        full["features"].pop("acpi", None)
+    if full.get("firmware") == "efi":
+        full.setdefault("secure_boot", False)
+    if "mode" not in full.get("cpu", {}) and "model" not in full.get("cpu", {}):
+        mode = _cpu_mode(world, arch, full.get("machine"), kind)
+        if mode:
+            full["cpu"] = {**full.get("cpu", {}), "mode": mode}
+    if "memory" not in full:
+        raise KvmError(f"memory: domain {name} isn't there yet, and a new one needs it", "Say memory: 2 GiB, for example.", option="memory")
+    return full
+
+
+def merged(under: Values, over: Values) -> Values:
+    """``over`` on top of ``under``: dicts key by key, all else replaced."""
+    out = dict(under)
+    for key, value in over.items():
+        out[key] = merged(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
+    return out
+
+
+def skeleton(name: str, uuid: str) -> Element:
+    """The document that a new domain's options are put into."""
+    root = document.element("domain")
+    document.child(root, "name").text = name
+    document.child(root, "uuid").text = uuid
+    kind = document.child(document.child(root, "os"), "type")
+    kind.text = "hvm"
+    document.child(root, "devices")
+    return root
+
+
+def add_hotplug_ports(root: Element, machine: str, spare: int) -> None:
+    """Room for devices that come while the guest runs: a PCIe root port each, beyond those that are used from the start."""
+    if not any(machine.startswith(known) for known in PCIE_MACHINES):
+        return
+    devices = root.find("devices")
+    used = len(devices.findall("interface")) + len(devices.findall("rng")) + 4
+    used += sum(1 for target in devices.iterfind("disk/target") if target.get("bus") == "virtio")
+    document.child(devices, "controller", type="pci", index="0", model="pcie-root")
+    for index in range(1, used + spare + 1):
+        document.child(devices, "controller", type="pci", index=str(index), model="pcie-root-port")
+
+
+def add_usb(root: Element, arch: str) -> None:
+    """One USB 3 controller where the machine has PCI, in place of libvirt's older default."""
+    if arch in ("x86_64", "i686", "aarch64", "riscv64", "loongarch64"):
+        document.child(root.find("devices"), "controller", type="usb", model="qemu-xhci")
+
+
+def _serial(world: t.Any, name: str) -> Values:
+    """The serial console, with a log where the daemon's own logs are."""
+    serial: Values = {"type": "pty"}
+    if world.uri.endswith("/system"):
+        serial["log"] = os.path.join("/var/log/libvirt/qemu", f"{name}-serial.log")
+        serial["log_append"] = False
+    return serial
+
+
+def _cpu_mode(world: t.Any, arch: str, machine: t.Optional[str], kind: str) -> str:
+    """The closest that there is to the hardware's own processor: host-passthrough under KVM, else the emulator's largest."""
+    capabilities = document.document(world.connection.getDomainCapabilities(None, arch, machine, kind, 0))
+    supported = [mode.get("name") for mode in capabilities.iterfind("cpu/mode") if mode.get("supported") == "yes"]
+    return next((mode for mode in ("host-passthrough", "maximum") if mode in supported), "")

@@ -1,0 +1,140 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of the module domain: those of the table, and those about the task itself."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._xml.rows import specs
+from ..._xml.table import argument_spec
+from .table import DOMAIN
+
+Spec = dict[str, t.Any]
+
+# What a task says beside the table's rows; "doc" as in the rows.
+TASK: dict[str, Spec] = {
+    "name": {"type": "str", "required": True, "doc": "The domain's name: its identity."},
+    "state": {
+        "type": "str",
+        "choices": ["running", "stopped", "paused", "saved", "present", "absent"],
+        "doc": [
+            "The state to bring it to. Left out, or V(present), a missing domain is made (and is off), and one that is"
+            " there keeps its state.",
+            "V(saved) stops it with its memory on disk. V(absent) removes it from any state; see O(storage).",
+        ],
+    },
+    "autostart": {"type": "bool", "doc": "Whether it starts with the host. A new domain doesn't unless told."},
+    "apply": {
+        "type": "str",
+        "choices": ["live", "stage", "restart"],
+        "default": "live",
+        "doc": [
+            "V(live) changes the definition, and the running guest where libvirt can; the rest is in RV(restart_required).",
+            "V(stage) changes the definition only.",
+            "V(restart) restarts a running guest gracefully if, and only if, something is left over.",
+        ],
+    },
+    "force": {
+        "type": "bool",
+        "default": False,
+        "doc": "Pull the plug instead of asking the guest, where a stop is asked for.",
+    },
+    "shutdown_timeout": {
+        "type": "int",
+        "default": 120,
+        "doc": "How long a guest that was asked to shut down may take, in seconds. After that the task fails and it still runs.",
+    },
+    "discard_saved": {
+        "type": "bool",
+        "default": False,
+        "doc": "Allow V(state=stopped) and V(state=absent) to throw saved memory away.",
+    },
+    "storage": {
+        "type": "str",
+        "choices": ["keep", "delete"],
+        "default": "keep",
+        "doc": "What V(state=absent) does with the disks. V(delete) never touches read-only, shareable, CD-ROM or backing"
+        " images, nor what another domain uses.",
+    },
+    "hotplug_ports": {
+        "type": "int",
+        "default": 12,
+        "doc": "Spare PCIe ports that a new domain gets, so that as many devices can be attached while it runs.",
+    },
+    "unset": {
+        "type": "list",
+        "elements": "str",
+        "doc": "Paths of options that go back to libvirt's own default, V(features.ioapic), V(disks[vda].cache).",
+    },
+    "cloud_init": {
+        "type": "dict",
+        "doc": "The NoCloud seed: a small volume beside the first disk from which cloud-init configures the guest.",
+        "options": {
+            "user_data": {"type": "raw", "doc": "A dict for C(#cloud-config), or the text of the file."},
+            "meta_data": {"type": "dict", "doc": "Added to C(instance-id) (the UUID) and C(local-hostname) (the name)."},
+            "network_config": {"type": "raw", "doc": "A dict in version 1 or 2 of cloud-init's network format, or its text."},
+            "pool": {"type": "str", "doc": "The pool for the seed, where it isn't the first disk's."},
+            "reseed": {
+                "type": "bool",
+                "default": False,
+                "doc": "Give a changed seed a new C(instance-id), so that cloud-init runs anew at the next boot.",
+            },
+            "show_user_data": {
+                "type": "bool",
+                "default": False,
+                "doc": "Show O(cloud_init.user_data) in diffs in full, instead of its keys and a digest.",
+            },
+            "state": {
+                "type": "str",
+                "choices": ["present", "absent"],
+                "default": "present",
+                "doc": "V(absent) removes the drive and deletes the seed.",
+            },
+        },
+    },
+    "wait_for": {
+        "type": "dict",
+        "doc": "Wait until the running guest answers; the error of a wait that ends in vain shows the end of its serial log.",
+        "options": {
+            "agent": {"type": "bool", "default": False, "doc": "Until the QEMU guest agent answers."},
+            "ip": {"type": "bool", "default": False, "doc": "Until an address is known, from a lease, the agent or ARP."},
+            "timeout": {"type": "int", "default": 300, "doc": "How long to wait, in seconds."},
+        },
+    },
+    "xml": {
+        "type": "str",
+        "doc": [
+            "The whole definition, instead of options. Beside it only O(name), O(state), O(autostart), O(apply) and O(wait_for).",
+            "A UUID, MAC addresses, device addresses and our own metadata that it leaves out are kept; all else that it"
+            " leaves out goes away.",
+        ],
+    },
+    "xml_patch": {
+        "type": "list",
+        "elements": "dict",
+        "doc": "Single places of the definition, for what has no option. Always staged.",
+        "options": {
+            "path": {"type": "str", "required": True, "doc": "XPath from the domain element; selects at most one node."},
+            "set": {"type": "str", "doc": "The text or attribute value to put there. Missing elements of a plain path are made."},
+            "delete": {"type": "bool", "doc": "Delete the node."},
+            "namespaces": {"type": "dict", "doc": "Prefixes used in the path, and their namespaces."},
+        },
+    },
+}
+
+ARGUMENTS: Spec = argument_spec(DOMAIN, TASK)
+
+_BESIDE_XML = (
+    "name", "state", "autostart", "apply", "labels", "wait_for", "force", "shutdown_timeout", "discard_saved", "storage", "xml", "hotplug_ports",
+)  # fmt: skip
+RULES: dict[str, t.Any] = {"mutually_exclusive": [("xml", name) for name in ARGUMENTS if name not in _BESIDE_XML]}
+
+
+def option_docs() -> dict[str, Spec]:
+    """All options with their docs, in the order in which they're shown."""
+    table = specs(DOMAIN)
+    first = ("name", "state", "memory", "vcpus", "disks", "interfaces")
+    everything = {**TASK, **table}
+    return {**{name: everything[name] for name in first}, **everything}

@@ -1,0 +1,128 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting for a guest: its agent's answer, its address; and what to look at when it doesn't come."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import time
+import typing as t
+import zlib
+
+from ..._libvirt import agent_command, code_is
+from ..._plan import KvmError
+from .describe import addresses, agent_answers
+from .state import OFF, observed
+from .steps import persistent_document
+
+TAIL = 4000  # bytes of the serial log that an error carries
+EVIDENCE = "/var/lib/metal.kvm/screenshots"
+
+
+def wait(world: t.Any, name: str, agent: bool, ip: bool, timeout: int) -> None:
+    """Until the agent answers and an address is there, as asked; after ``timeout`` seconds an error with the evidence."""
+    domain = world.get("domain", name)
+    begin = time.monotonic()
+    missing = "agent" if agent else "ip"
+    while True:
+        missing, found = _missing(domain, agent, ip)
+        if not missing:
+            world.notes.update(waited=round(time.monotonic() - begin), addresses=found)
+            return
+        state = observed(domain)
+        if state in OFF:
+            raise _failure(world, domain, missing, f"domain {name} is {state}: its guest went off while it was awaited")
+        if time.monotonic() - begin > timeout:
+            what = "its agent hasn't answered" if missing == "agent" else "it has no address"
+            raise _failure(world, domain, missing, f"domain {name} is running, but {what} after {timeout} seconds")
+        time.sleep(0.5)
+
+
+def _missing(domain: t.Any, agent: bool, ip: bool) -> tuple[str, list[dict[str, t.Any]]]:
+    if agent and not ping(domain):
+        return "agent", []
+    found = addresses(domain, ("lease", "agent") if agent else ("lease", "arp"))
+    return ("ip", []) if ip and not found else ("", found)
+
+
+def ping(domain: t.Any, timeout: int = 2) -> bool:
+    """Whether the guest's agent answers within ``timeout`` seconds. Never blocks on one that isn't there."""
+    if not agent_answers(domain):
+        return False
+    try:
+        answer = json.loads(agent_command(domain, '{"execute": "guest-ping"}', timeout))
+    except Exception as error:
+        if code_is(error, "VIR_ERR_AGENT_UNRESPONSIVE", "VIR_ERR_AGENT_COMMAND_TIMEOUT", "VIR_ERR_OPERATION_INVALID"):
+            return False
+        raise
+    return "return" in answer
+
+
+def _failure(world: t.Any, domain: t.Any, missing: str, message: str) -> KvmError:
+    """The error with what can be seen of the guest: the end of its serial log, and a picture of its screen."""
+    details: dict[str, t.Any] = {"serial_tail": serial_tail(world, domain)}
+    picture = os.path.join(EVIDENCE, f"{domain.name()}.png")
+    if world.local and save_screenshot(world, domain, picture):
+        details["screenshot"] = picture
+    look = "Look at serial_tail" + (f" and at {picture}" if "screenshot" in details else "")
+    return KvmError(
+        f"wait_for.{missing}: {message}",
+        f"{look}; give it longer with wait_for.timeout if it was only slow.",
+        option=f"wait_for.{missing}",
+        **details,
+    )
+
+
+def serial_tail(world: t.Any, domain: t.Any) -> str:
+    """The end of the serial console's log, where it has one on this machine."""
+    log = persistent_document(domain, secrets=False).find("devices/serial/log")
+    path = None if log is None else log.get("file")
+    if not path or not world.local or not os.path.exists(path):
+        return ""
+    with open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - TAIL))
+        return file.read().decode("utf-8", "replace").replace("\r", "")
+
+
+def save_screenshot(world: t.Any, domain: t.Any, path: str) -> bool:
+    """Write a PNG of the guest's first screen to ``path``; false where it has none."""
+    stream = world.connection.newStream(0)
+    try:
+        kind = domain.screenshot(stream, 0)
+    except Exception as error:
+        if code_is(error, "VIR_ERR_OPERATION_UNSUPPORTED", "VIR_ERR_OPERATION_INVALID", "VIR_ERR_INTERNAL_ERROR"):
+            return False
+        raise
+    data = bytearray()
+    stream.recvAll(lambda dummy, chunk, buffer: buffer.extend(chunk), data)
+    stream.finish()
+    os.makedirs(os.path.dirname(path) or ".", mode=0o755, exist_ok=True)
+    temporary = f"{path}.part"
+    with open(temporary, "wb") as file:
+        file.write(bytes(data) if kind == "image/png" else png(bytes(data)))
+    os.replace(temporary, path)
+    return True
+
+
+def png(picture: bytes) -> bytes:
+    """A PNG from the binary PPM that older QEMU gives. Source of the layout: the PNG specification, sections 5 and 11."""
+    magic, width, height, depth, pixels = _ppm(picture)
+    if magic != b"P6" or depth != 255:
+        raise KvmError("screenshot: the hypervisor's picture is neither PNG nor 8-bit PPM")
+    rows = b"".join(b"\0" + pixels[y * width * 3 : (y + 1) * width * 3] for y in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )
+
+
+def _ppm(picture: bytes) -> tuple[bytes, int, int, int, bytes]:
+    magic, width, height, depth = picture[:64].split(None, 4)[:4]
+    start = picture.index(depth, picture.index(height, len(magic))) + len(depth) + 1
+    return magic, int(width), int(height), int(depth), picture[start:]
+
+

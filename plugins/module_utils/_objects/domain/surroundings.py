@@ -1,0 +1,114 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the rows of a domain need to know about the world while they edit: free targets, formats, addresses."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..._libvirt import missing_object
+from ..._plan import KvmError, Plan
+from ..._xml import document
+from ..._xml.rows import Values
+
+Element = document.Element
+
+_BUSES = {"vd": "virtio", "hd": "ide", "fd": "fdc", "mm": "sd"}
+
+
+class Surroundings:
+    """The context of one editing: reads the world, notes missing references on the plan."""
+
+    def __init__(self, world: t.Any, plan: Plan, root: Element, wanted: Values) -> None:
+        self.world = world
+        self.plan = plan
+        self.root = root
+        self.targets = {node.get("dev") for node in root.iterfind("devices/disk/target")}
+        self.targets |= {item["target"] for item in wanted.get("disks", ()) if "target" in item}
+
+    def arch(self) -> str:
+        """The guest's architecture."""
+        node = self.root.find("os/type")
+        return "" if node is None else node.get("arch") or ""
+
+    def free_target(self, prefix: str) -> str:
+        """The first device name with that prefix that no disk has."""
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        names = [prefix + letter for letter in letters] + [prefix + one + two for one in letters for two in letters]
+        return next(name for name in names if name not in self.targets)
+
+    def bus_of(self, target: str, removable: bool) -> str:
+        """The bus that a target's name stands for on this machine."""
+        if target[:2] == "vd" and removable:
+            return self.removable_bus()
+        return _BUSES.get(target[:2]) or self.removable_bus()
+
+    def removable_bus(self) -> str:
+        """Where CD-ROM drives are: SATA on x86, SCSI elsewhere."""
+        return "sata" if self.arch() in ("x86_64", "i686", "") else "scsi"
+
+    def new_mac(self) -> str:
+        """A MAC address in QEMU's range, made up."""
+        return "52:54:00:" + ":".join(f"{byte:02x}" for byte in os.urandom(3))
+
+    def disk_format(self, item: Values) -> str:
+        """The format of a new disk's source, never left to libvirt to guess."""
+        option = f"disks[{item['target']}]"
+        if "volume" in item:
+            return self._volume_format(item, option)
+        if "file" in item:
+            return self._file_format(item, option)
+        if item.get("device") == "cdrom" or "block" in item or "network" in item:
+            return "raw"
+        return "raw"
+
+    def _volume_format(self, item: Values, option: str) -> str:
+        from ..formats import by_ending
+
+        if self.world.find("pool", item.get("pool", "")) is None:
+            self.plan.assume(missing_object("pool", item.get("pool", ""), f"{option}.pool"))
+            return by_ending(item["volume"])
+        volume = self.world.volume(item["pool"], item["volume"])
+        if volume is None:
+            self.plan.assume(
+                KvmError(
+                    f"{option}.volume: pool {item['pool']} has no volume named '{item['volume']}', or isn't active",
+                    "Declare it first (metal.kvm.volume), or correct the name.",
+                    option=f"{option}.volume",
+                )
+            )
+            return by_ending(item["volume"])
+        node = document.document(volume.XMLDesc(0)).find("target/format")
+        found = "raw" if node is None else node.get("type")
+        return "raw" if found in ("iso", "unknown", None) else str(found)
+
+    def _file_format(self, item: Values, option: str) -> str:
+        from ..formats import of_file
+
+        path = item["file"]
+        if not self.world.local:
+            raise KvmError(
+                f"{option}.format: the format of {path} can't be read over {self.world.uri}",
+                "Say the format, or run this task on the hypervisor.",
+                option=f"{option}.format",
+            )
+        if not os.path.exists(path):
+            self.plan.assume(
+                KvmError(
+                    f"{option}.file: '{path}' does not exist", "Create it first, or correct the path.", option=f"{option}.file"
+                )
+            )
+            return "raw"
+        return of_file(path, f"{option}.format")
+
+
+def check_references(world: t.Any, plan: Plan, wanted: Values, touched: t.Iterable[str]) -> None:
+    """Note networks that aren't there, for the lists that this task changes."""
+    if "interfaces" not in touched:
+        return
+    for index, item in enumerate(wanted.get("interfaces", ())):
+        name = item.get("network")
+        if name and world.find("network", name) is None:
+            plan.assume(missing_object("network", name, f"interfaces[{index}].network"))
