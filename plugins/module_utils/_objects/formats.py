@@ -1,0 +1,61 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Formats of disk images: by what the file says, else by its name's ending. libvirt's own guess is never relied on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import typing as t
+
+from .._plan import KvmError
+
+FORMATS = ("raw", "qcow2", "qcow", "qed", "vmdk", "vpc", "vdi", "bochs", "cloop", "dmg", "iso", "dir", "luks", "ploop")
+
+_ENDINGS = {
+    "qcow2": "qcow2",
+    "qcow": "qcow",
+    "qed": "qed",
+    "vmdk": "vmdk",
+    "vdi": "vdi",
+    "vhd": "vpc",
+    "img": "raw",
+    "raw": "raw",
+    "iso": "raw",
+}
+
+
+def by_ending(name: str, otherwise: str = "qcow2") -> str:
+    """The format that a file's name stands for."""
+    return _ENDINGS.get(name.rpartition(".")[2].lower(), otherwise)
+
+
+def image_info(path: str, option: str) -> dict[str, t.Any]:
+    """What ``qemu-img info`` says about an image on this machine; works on one that a guest is using."""
+    try:
+        run = subprocess.run(
+            ["qemu-img", "info", "--output=json", "-U", path], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise KvmError(
+            f"{option}: qemu-img isn't installed, so the format of {path} can't be read",
+            "Install qemu-utils (qemu-img on Fedora and SUSE's qemu-tools), or apply the role metal.kvm.host.",
+            option=option,
+        ) from error
+    if run.returncode:
+        words = run.stderr.strip().splitlines()
+        raise KvmError(
+            f"{option}: {path} can't be read as a disk image: {words[-1] if words else 'qemu-img failed'}",
+            "Check the path, or say the format.",
+            option=option,
+        )
+    return t.cast("dict[str, t.Any]", json.loads(run.stdout))
+
+
+def of_file(path: str, option: str = "format") -> str:
+    """The format of an image file or block device on this machine."""
+    if not os.path.exists(path):
+        raise KvmError(f"{option}: {path} does not exist", "Correct the path, or say the format.", option=option)
+    return str(image_info(path, option)["format"])

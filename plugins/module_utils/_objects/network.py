@@ -1,0 +1,113 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""libvirt's networks: their life, their changes while they run, what results say of them."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._plan import KvmError, Operations, Plan
+from .._xml import document, rows, table
+from .._xml.rows import Element, Values
+from . import life
+from .network_live import live, network_update
+from .network_table import BRIDGED, NETWORK
+
+
+def _check(draft: life.Draft) -> None:
+    """Refuse what doesn't fit together; the name of another bridge is never taken along into a mode without one."""
+    if "forward_interfaces" in draft.wanted:
+        forward = draft.after.find("forward")
+        if forward is not None:
+            forward.attrib.pop("dev", None)
+    if draft.before is not None and not draft.changes:
+        return
+    from .network_subnets import check_addresses, check_overlaps, subnets
+
+    check_addresses(rows.read(NETWORK, draft.after))
+    if draft.before is None or subnets(draft.before) != subnets(draft.after):
+        check_overlaps(draft.world, draft.name, draft.after)
+
+
+def _identity(root: Element) -> tuple[str, ...]:
+    bridged = rows.read(NETWORK, root)["forward"] in BRIDGED
+    return ("uuid", "mac@address", "bridge@name") if bridged else ("uuid",)
+
+
+def _before_stop(draft: life.Draft) -> None:
+    plugged = connections(draft.there, draft.running)
+    if plugged and not draft.params["force"]:
+        guests = ", ".join(sorted({item["domain"] for item in plugged}))
+        raise KvmError(
+            f"state: network {draft.name} has running guests plugged in ({guests}), which would be cut off",
+            "Stop them or unplug them first, or say force: true.",
+            option="state",
+        )
+
+
+def connections(there: t.Any, running: t.Any) -> list[Values]:
+    """The running guests' interfaces in an active network: domain and MAC address."""
+    if not int(running.get("connections") or 0):
+        return []
+    found = []
+    for port in there.listAllPorts():
+        root = document.document(port.XMLDesc(0))
+        mac = root.find("mac")
+        found.append(
+            {"domain": root.findtext("owner/name") or "", "mac": "" if mac is None else str(mac.get("address")).lower()}
+        )
+    return found
+
+
+def _measure(there: t.Any, active: bool) -> Values:
+    if not active:
+        return {"leases": [], "connections": []}
+    running = document.document(there.XMLDesc(0))
+    gives_addresses = running.find("ip/dhcp") is not None
+    return {
+        "leases": [_lease(lease) for lease in there.DHCPLeases()] if gives_addresses else [],
+        "connections": connections(there, running),
+    }
+
+
+def _lease(lease: Values) -> Values:
+    names = {"ipaddr": "ip", "mac": "mac", "hostname": "name", "clientid": "client_id", "expirytime": "expires"}
+    return {ours: lease[theirs] for theirs, ours in names.items() if lease.get(theirs)}
+
+
+KIND = life.Kind(
+    "network",
+    NETWORK,
+    "networkDefineXML",
+    identity=_identity,
+    since={"title": 9_007_000, "description": 9_007_000},
+    stored=("labels", "title", "description"),
+    check=_check,
+    live=live,
+    before_stop=_before_stop,
+    measure=_measure,
+    operations={"network_update": network_update},
+)
+
+ARGUMENT_SPEC: Values = {**life.LIFE_SPEC, "force": {"type": "bool", "default": False}, **table.argument_spec(NETWORK)}
+
+
+def plan_network(world: t.Any, params: life.Params) -> Plan:
+    """What brings a network to what the options say."""
+    return life.plan_object(world, KIND, params)
+
+
+def operations() -> Operations:
+    """What the steps of a network's plan can do."""
+    return life.operations(KIND)
+
+
+def describe(world: t.Any, params: life.Params) -> t.Optional[Values]:
+    """The network after the run."""
+    return life.describe(world, KIND, params)
+
+
+def read_networks(world: t.Any, params: life.Params) -> Values:
+    """The result of network_info."""
+    return {"networks": life.listed(world, KIND, world.connection.listAllNetworks, params.get("name"))}

@@ -1,0 +1,127 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Subnets of a network: what doesn't fit together is refused before libvirt is asked."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+from .._plan import KvmError
+from .._xml import document, rows
+from .._xml.rows import Element, Values
+from .network_table import BRIDGED, IPS
+
+Subnet = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
+
+def subnets(root: Element) -> list[Subnet]:
+    """The subnets of a network's document."""
+    items = rows.read((IPS,), root).get("ips", [])
+    return [ipaddress.ip_interface(item["address"]).network for item in items if "address" in item]
+
+
+def check_addresses(values: Values) -> None:
+    """Ranges and hosts lie in their subnet, no address is promised twice, and forwarding has an address to start from."""
+    forward, ips = values.get("forward", "isolated"), values.get("ips", [])
+    if forward in ("nat", "route") and not ips:
+        raise KvmError(
+            f"ips: forward is {forward}, which needs an address of the host in the network",
+            "Add one, for example ips: [{address: 10.20.0.1/24}].",
+            option="ips",
+        )
+    if forward not in BRIDGED and ips:
+        raise KvmError(
+            f"ips: with forward {forward} the network isn't libvirt's, so it gives no addresses",
+            "Set ips: [], or another forward mode.",
+            option="ips",
+        )
+    if forward == "bridge" and not (values.get("bridge") or values.get("forward_dev") or values.get("forward_interfaces")):
+        raise KvmError(
+            "bridge: forward is bridge, which needs the name of a bridge that the host has",
+            "Add bridge: br0 (or forward_dev for a macvtap bridge).",
+            option="bridge",
+        )
+    for item in ips:
+        _check_dhcp(item, f"ips[{item['address']}].dhcp")
+
+
+def _check_dhcp(item: Values, option: str) -> None:
+    own = ipaddress.ip_interface(item["address"])
+    dhcp = item.get("dhcp", {})
+    promised: dict[str, int] = {str(own.ip): -1}
+    for index, one in enumerate(dhcp.get("ranges", [])):
+        for end in ("start", "end"):
+            _check_within(one[end], own, f"{option}.ranges[{index}].{end}")
+        if ipaddress.ip_address(one["start"]) > ipaddress.ip_address(one["end"]):
+            raise KvmError(
+                f"{option}.ranges[{index}]: {one['start']} comes after {one['end']}",
+                "Write the lower address as start.",
+                option=f"{option}.ranges[{index}]",
+            )
+    for index, one in enumerate(dhcp.get("hosts", [])):
+        where = f"{option}.hosts[{index}].ip"
+        _check_within(one["ip"], own, where)
+        if promised.setdefault(one["ip"], index) != index:
+            other = promised[one["ip"]]
+            owner = "the host itself" if other < 0 else f"hosts[{other}]"
+            raise KvmError(f"{where}: {one['ip']} is the address of {owner} already", "Choose another.", option=where)
+
+
+def _check_within(address: str, own: t.Any, option: str) -> None:
+    if ipaddress.ip_address(address) not in own.network:
+        raise KvmError(
+            f"{option}: {address} is not in the subnet {own.network}", "Choose an address in the subnet.", option=option
+        )
+
+
+def check_overlaps(world: t.Any, name: str, root: Element) -> None:
+    """No subnet of this network overlaps one of another network, or one that the host itself is in."""
+    wanted = subnets(root)
+    if not wanted:
+        return
+    for other in world.connection.listAllNetworks():
+        if other.name() != name:
+            _refuse_overlap(wanted, subnets(document.document(other.XMLDesc(0))), f"network {other.name()} has")
+    if world.local:
+        bridge = root.find("bridge")
+        own = "" if bridge is None else bridge.get("name") or ""
+        for device, connected in host_subnets():
+            if device != own:
+                _refuse_overlap(wanted, [connected], f"the host is in by its device {device}")
+
+
+def _refuse_overlap(wanted: list[Subnet], taken: list[Subnet], owner: str) -> None:
+    for one in wanted:
+        for other in taken:
+            if one.version == other.version and one.overlaps(other):  # type: ignore[arg-type]
+                raise KvmError(
+                    f"ips: the subnet {one} overlaps {other}, which {owner}", "Choose another subnet.", option="ips"
+                )
+
+
+def host_subnets() -> list[tuple[str, Subnet]]:
+    """Devices of this machine and the IPv4 and IPv6 subnets that they're in, from the kernel's routing tables."""
+    found: list[tuple[str, Subnet]] = []
+    for line in _lines("/proc/net/route")[1:]:
+        device, destination, gateway, flags, dummy, dummy, dummy, mask = line.split()[:8]
+        if int(flags, 16) & 1 and gateway == "00000000" and mask != "00000000":
+            address = ipaddress.IPv4Address(bytes.fromhex(destination)[::-1])
+            prefix = bin(int(mask, 16)).count("1")
+            found.append((device, ipaddress.IPv4Network((int(address), prefix))))
+    for line in _lines("/proc/net/ipv6_route"):
+        fields = line.split()
+        destination, prefix, gateway, flags, device = fields[0], int(fields[1], 16), fields[4], fields[8], fields[9]
+        connected = int(flags, 16) & 1 and not int(gateway, 16) and 0 < prefix < 128
+        if connected and not destination.startswith(("fe80", "ff")):
+            found.append((device, ipaddress.IPv6Network((int(destination, 16), prefix))))
+    return found
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,113 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole document instead of options (``xml``): checked, completed with the identity of what is there, judged in libvirt's
+own rendering."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import typing as t
+
+from .._plan import KvmError
+from .._xml import document, place, rows
+from .._xml.rows import Element, Values
+
+METADATA = "metadata/metal:kvm"
+
+
+def definition(text: str, tag: str, name: str) -> Element:
+    """The document of an object called ``name``; its root must be ``tag``, its name that one, or left out."""
+    root = document.parse(text)
+    if root.tag != tag:
+        raise KvmError(f"xml: this is a <{root.tag}>, not a <{tag}>", f"Write the whole <{tag}> document.", option="xml")
+    named = root.find("name")
+    if named is None:
+        named = document.child(root, "name")
+        root.insert(0, named)
+        named.text = name
+    if (named.text or "").strip() != name:
+        raise KvmError(
+            f"xml: the document is called '{(named.text or '').strip()}', the task's name is '{name}'",
+            "Make them the same; a rename is not done this way.",
+            option="xml",
+        )
+    return root
+
+
+def refuse_beside(table: t.Iterable[t.Any], params: Values, allowed: t.Container[str] = ("labels",)) -> None:
+    """``xml`` says all that rows say: an option of the table beside it is an error."""
+    for option in [*rows.specs(table), "unset", "xml_patch"]:
+        if params.get(option) is not None and option not in allowed:
+            raise KvmError(
+                f"{option}: can't be given beside xml, which is the whole definition",
+                "Write it into the document, or use options only.",
+                option=option,
+            )
+
+
+def carry(root: Element, before: Element, places: t.Iterable[str]) -> None:
+    """Put into ``root`` what it leaves out of the identity in ``before``: at ``places``, and our own metadata."""
+    for path in places:
+        steps, attribute = place.place(path)
+        there, here = place.find(before, steps), place.find(root, steps)
+        if there is None:
+            continue
+        value = there.get(attribute) if attribute else there.text
+        if value and (here is None or not (here.get(attribute) if attribute else (here.text or "").strip())):
+            node = place.ensure(root, steps)
+            if attribute:
+                node.set(attribute, value)
+            else:
+                node.text = value
+    kept = place.find(before, place.place(METADATA)[0])
+    if kept is not None and place.find(root, place.place(METADATA)[0]) is None:
+        place.ensure(root, place.place("metadata")[0]).append(document.clone(kept))
+
+
+class Normal:
+    """libvirt's own rendering of a document, from the test driver inside this process: nothing on the host is touched.
+
+    ``define`` is the connection's method that takes the document. Where the driver refuses one, the document stands for
+    itself: what the real driver thinks of it is seen when it is defined.
+    """
+
+    def __init__(self, define: str, measured: t.Iterable[str] = ()) -> None:
+        self.define = define
+        self.measured = tuple(measured)
+
+    def __call__(self, root: Element) -> Element:
+        from .. import _libvirt
+
+        handle, path = tempfile.mkstemp(suffix=".xml")
+        try:
+            os.write(handle, b"<node/>")
+            os.close(handle)
+            connection = _libvirt.World(f"test://{path}").connection
+            rendered = _libvirt.found_or_none(lambda: getattr(connection, self.define)(document.text_of(root)), *_REFUSED)
+            root = document.clone(root) if rendered is None else document.document(rendered.XMLDesc(0))
+        finally:
+            os.unlink(path)
+        for tag in self.measured:
+            for node in root.findall(tag):
+                document.remove(node)
+        return root
+
+
+_REFUSED = (
+    "VIR_ERR_XML_ERROR",
+    "VIR_ERR_INTERNAL_ERROR",
+    "VIR_ERR_CONFIG_UNSUPPORTED",
+    "VIR_ERR_XML_DETAIL",
+    "VIR_ERR_INVALID_ARG",
+    "VIR_ERR_NO_SUPPORT",
+    "VIR_ERR_OPERATION_INVALID",
+)
+
+
+def differs(normal: t.Callable[[Element], Element], before: Element, after: Element) -> bool:
+    """Whether the documents are different definitions: as they stand, else in libvirt's rendering of both."""
+    if document.canonical(before) == document.canonical(after):
+        return False
+    return document.canonical(normal(before)) != document.canonical(normal(after))
