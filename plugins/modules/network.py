@@ -124,7 +124,7 @@ assumed:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_module
-from ansible_collections.metal.kvm.plugins.module_utils._objects.network import (
+from ansible_collections.metal.kvm.plugins.module_utils._objects.network.plan import (
     ARGUMENT_SPEC,
     describe,
     operations,

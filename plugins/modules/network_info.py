@@ -117,7 +117,7 @@ networks:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_info
-from ansible_collections.metal.kvm.plugins.module_utils._objects.network import read_networks
+from ansible_collections.metal.kvm.plugins.module_utils._objects.network.plan import read_networks
 
 
 def main() -> None:

@@ -9,12 +9,13 @@ import functools
 import typing as t
 
 from .._libvirt import found_or_none
-from .._plan import KvmError, Operations, Plan, Remark, Step
+from .._plan import KvmError, Plan, Remark, Step
 from .._xml import document, patch, rows, table
 from .._xml.rows import REFUSED, Change, Edit, Element, Values
 from . import whole
 
 Params = dict[str, t.Any]
+Operations = t.Mapping[str, t.Callable[..., t.Any]]
 
 STATES = ("active", "inactive", "present", "absent")
 
@@ -69,7 +70,7 @@ class Draft:
         self.kind = kind
         self.params = params
         self.plan = plan
-        self.name: str = params["name"]
+        self.name: str = _named(kind, params["name"])
         self.state: str = params["state"] or "present"
         self.there = world.find(kind.noun, self.name)
         self.active = self.there is not None and bool(self.there.isActive())
@@ -77,8 +78,14 @@ class Draft:
         self.before = None if self.there is None else stored_document(kind, self.there, self.active)
         self.running = _clean(kind, document.document(self.there.XMLDesc(0))) if self.active else None
         self.after = document.element(kind.noun) if self.before is None else document.clone(self.before)
+        self.rendered: t.Optional[Element] = None
         self.wanted: Values = {}
         self.changes: list[Change] = []
+
+    @property
+    def shown(self) -> Element:
+        """The definition that shall be, with what libvirt fills in where that is known beforehand."""
+        return self.after if self.rendered is None else self.rendered
 
     @property
     def title(self) -> str:
@@ -99,6 +106,14 @@ class Draft:
         return self.active and self.state != "inactive"
 
 
+def _named(kind: Kind, name: str) -> str:
+    if not name.strip() or "/" in name or "\n" in name:
+        raise KvmError(
+            f"name: '{name}' can't be the name of a {kind.noun}", "Use a name without slashes and line breaks.", option="name"
+        )
+    return name
+
+
 def plan_object(world: t.Any, kind: Kind, params: Params) -> Plan:
     """What brings one object to what the options say."""
     plan = Plan(kind.noun)
@@ -116,10 +131,11 @@ def plan_object(world: t.Any, kind: Kind, params: Params) -> Plan:
     active = _plan_running(draft, left)
     plan.predicted = {
         "name": draft.name,
-        **rows.read(kind.rows, draft.after),
+        **rows.read(kind.rows, draft.shown),
         "active": active,
         "autostart": autostart,
         "persistent": True,
+        **({} if draft.there is None else kind.measure(draft.there, draft.active)),
     }
     return plan
 
@@ -211,7 +227,7 @@ def _edit(draft: Draft) -> None:
     if params.get("xml") is not None:
         return _edit_whole(draft)
     draft.wanted = rows.parse(kind.rows, params)
-    edit = Edit(draft.world, creating=draft.before is None)
+    edit = Edit(lambda: draft.world, creating=draft.before is None)
     rows.apply(kind.rows, draft.after, draft.wanted, "", edit)
     table.unset_paths(kind.rows, draft.after, params.get("unset") or [], draft.wanted, edit)
     draft.changes = edit.changes
@@ -235,8 +251,10 @@ def _edit_whole(draft: Draft) -> None:
         return
     draft.wanted = rows.read(kind.rows, after)
     draft.after = after
+    draft.rendered = normal(after)
     draft.changes = [Change("xml", None, None, None)]
-    draft.plan.differs("xml", "" if draft.before is None else document.text_of(normal(draft.before)), document.text_of(normal(after)))
+    before = None if draft.before is None else document.text_of(normal(draft.before))
+    draft.plan.differs("xml", before, document.text_of(draft.rendered))
 
 
 def _edit_by_path(draft: Draft) -> None:
@@ -301,7 +319,7 @@ def _plan_live(draft: Draft) -> list[str]:
     running = draft.running
     if draft.params["apply"] != "stage":
         running = draft.kind.live(draft)
-    return left_over(draft.kind, running, draft.after)
+    return left_over(draft.kind, running, draft.shown)
 
 
 def left_over(kind: Kind, running: Element, stored: Element) -> list[str]:

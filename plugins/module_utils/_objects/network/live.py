@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .. import _libvirt
-from .._plan import Step
-from .._xml import document, place, rows, table
-from .._xml.rows import Element, Values
-from .network_table import DHCP, DNS, IPS, PORTGROUPS, network_of
+from ... import _libvirt
+from ..._plan import Step
+from ..._xml import document, place, rows, table
+from ..._xml.rows import Element, Values
+from .table import DHCP, DNS, IPS, PORTGROUPS, network_of
 
 if t.TYPE_CHECKING:
-    from .life import Draft
+    from ..life import Draft
 
 
 class Section:
@@ -54,7 +54,7 @@ def live(draft: Draft) -> Element:
     touched = _touched(draft)
     for section in SECTIONS:
         if section.option in touched:
-            for index, here, there in _parents(section, running, draft.after):
+            for index, here, there in _parents(section, running, draft.shown):
                 _update(draft, section, index, here, there)
     return running
 
@@ -63,7 +63,7 @@ def _touched(draft: Draft) -> set[str]:
     """The sections in which the running network differs and which this task speaks of."""
     edited = {change.path for change in draft.changes}
     touched = set()
-    for change in rows.compare(draft.kind.rows, draft.running, draft.after):
+    for change in rows.compare(draft.kind.rows, draft.running, draft.shown):
         if "xml" in edited or change.path in edited or table.managed(draft.wanted, change):
             plain = re.sub(r"\[[^]]*\]", "", change.path)
             touched |= {section.option for section in SECTIONS if (plain + ".").startswith(section.option + ".")}

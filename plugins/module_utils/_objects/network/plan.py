@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
-from .._plan import KvmError, Operations, Plan
-from .._xml import document, rows, table
-from .._xml.rows import Element, Values
-from . import life
-from .network_live import live, network_update
-from .network_table import BRIDGED, NETWORK
+from ..._plan import KvmError, Plan
+from ..._xml import document, rows, table
+from ..._xml.rows import Element, Values
+from .. import life
+from .live import live, network_update
+from .table import BRIDGED, NETWORK
 
 
 def _check(draft: life.Draft) -> None:
@@ -23,7 +23,7 @@ def _check(draft: life.Draft) -> None:
             forward.attrib.pop("dev", None)
     if draft.before is not None and not draft.changes:
         return
-    from .network_subnets import check_addresses, check_overlaps, subnets
+    from .subnets import check_addresses, check_overlaps, subnets
 
     check_addresses(rows.read(NETWORK, draft.after))
     if draft.before is None or subnets(draft.before) != subnets(draft.after):
@@ -98,7 +98,7 @@ def plan_network(world: t.Any, params: life.Params) -> Plan:
     return life.plan_object(world, KIND, params)
 
 
-def operations() -> Operations:
+def operations() -> life.Operations:
     """What the steps of a network's plan can do."""
     return life.operations(KIND)
 

@@ -9,10 +9,10 @@ import ipaddress
 import re
 import typing as t
 
-from .._xml import document
-from .._xml.items import Items
-from .._xml.rows import REFUSED, Element, Field, Group, Map, ValueList, Values
-from .._xml.types import MAC, ON_OFF, POSITIVE, STR, UUID, WHOLE, YES_NO, Type
+from ..._xml import document
+from ..._xml.items import Items
+from ..._xml.rows import REFUSED, Element, Field, Group, Map, ValueList, Values
+from ..._xml.types import MAC, ON_OFF, POSITIVE, STR, UUID, WHOLE, YES_NO, Type
 
 BRIDGED = ("isolated", "nat", "route", "open")  # libvirt makes the bridge
 FORWARDS = (*BRIDGED, "bridge", "private", "vepa", "passthrough", "hostdev")

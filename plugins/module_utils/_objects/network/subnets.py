@@ -8,10 +8,10 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from .._plan import KvmError
-from .._xml import document, rows
-from .._xml.rows import Element, Values
-from .network_table import BRIDGED, IPS
+from ..._plan import KvmError
+from ..._xml import document, rows
+from ..._xml.rows import Element, Values
+from .table import BRIDGED, IPS
 
 Subnet = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 

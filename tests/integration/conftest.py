@@ -1,0 +1,108 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tests on a real libvirtd share: the daemon, a player of tasks, and that nothing of ours is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+
+import libvirt
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import cycle as cycles
+
+URI = "qemu:///system"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def daemon() -> t.Iterator[None]:
+    """A libvirtd that answers: the one that is there, else one that lives as long as the tests."""
+    libvirt.registerErrorHandler(lambda context, error: None, None)
+    started = []
+    if not answers():
+        for command in ("virtlogd", "libvirtd"):
+            subprocess.run([command, "-d"], check=True)
+            started.append(pathlib.Path(f"/run/{command}.pid"))
+        deadline = time.monotonic() + 30
+        while not answers():
+            assert time.monotonic() < deadline, "libvirtd doesn't answer"
+            time.sleep(0.2)
+    yield
+    for file in reversed(started):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            os.kill(int(file.read_text()), signal.SIGTERM)
+
+
+def answers() -> bool:
+    try:
+        libvirt.open(URI).close()
+    except libvirt.libvirtError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def connection(daemon: None) -> t.Iterator[t.Any]:
+    """An own connection, to see what the modules did and to prepare what they find."""
+    del daemon
+    opened = libvirt.open(URI)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(autouse=True)
+def tidy(connection: t.Any) -> t.Iterator[None]:
+    """Nothing whose name begins with our prefix is there before a test, and nothing after."""
+    remove_ours(connection)
+    yield
+    remove_ours(connection)
+
+
+def remove_ours(connection: t.Any) -> None:
+    for domain in ours(connection.listAllDomains()):
+        if domain.isActive():
+            domain.destroy()
+        if domain.isPersistent():
+            flags = ("MANAGED_SAVE", "SNAPSHOTS_METADATA", "CHECKPOINTS_METADATA", "NVRAM", "TPM")
+            known = (getattr(libvirt, f"VIR_DOMAIN_UNDEFINE_{flag}", 0) for flag in flags)
+            domain.undefineFlags(functools.reduce(int.__or__, known))
+    for there in [*ours(connection.listAllNetworks()), *ours(connection.listAllStoragePools())]:
+        if there.isActive():
+            there.destroy()
+        if there.isPersistent():
+            there.undefine()
+
+
+def ours(objects: t.Iterable[t.Any]) -> list[t.Any]:
+    return [one for one in objects if one.name().startswith(cycles.PREFIX)]
+
+
+@pytest.fixture
+def player(tmp_path_factory: pytest.TempPathFactory) -> cycles.Player:
+    """Runs tasks: ``player.run("network", name=...)``, ``player.refuse(...)``, ``player.play([Task(...), ...])``."""
+    return cycles.Player(tmp_path_factory.mktemp("play"))
+
+
+@pytest.fixture
+def cycle(player: cycles.Player) -> t.Callable[..., cycles.Cycle]:
+    """The twelve steps: ``cycle("network", create={...}, change={...}, remove={...})``."""
+    return functools.partial(cycles.cycle, player)
+
+
+@pytest.fixture
+def place(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A directory that QEMU's user can enter, for pools and images."""
+    for above in (tmp_path, *tmp_path.parents):
+        if above.owner() == "root" and above != pathlib.Path("/"):
+            above.chmod(above.stat().st_mode | 0o111)
+    return tmp_path
