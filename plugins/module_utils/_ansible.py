@@ -9,11 +9,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._plan import KvmError, Operations, Plan, run_steps
+from ._plan import KvmError, Plan
 
 CONNECTION_SPEC: dict[str, t.Any] = {"uri": {"type": "str", "default": "qemu:///system"}}
 
 Params = dict[str, t.Any]
+Operations = t.Mapping[str, t.Callable[..., t.Any]]
 
 
 def run_module(
@@ -138,10 +139,13 @@ class _Answer:
             result["assumed"] = [error.details.get("option") or error.message for error in plan.assumed]
             result[plan.noun] = plan.predicted
         else:
-            if plan.steps:
+            result[plan.noun] = plan.predicted
+            if plan.steps or plan.predicted is None:
+                from ._run import run_steps
+
                 self.warnings += run_steps(plan, operations(), subject)
-                result.update(plan.extra)
-            result[plan.noun] = describe(subject, self.params)
+                result[plan.noun] = describe(subject, self.params)
+            result.update((key, there) for key, there in (result[plan.noun] or {}).items() if key == "restart_required")
         self.result(changed=plan.changed, actions=plan.actions, **result)
 
     def result(self, **keys: t.Any) -> t.NoReturn:

@@ -154,7 +154,7 @@ class Items:
         full = item if self.new is None else self.new(item, edit)
         tag, tests = steps[-1]
         node = document.child(place.ensure(parent, steps[:-1]), tag, **{**self.template, **tests})
-        apply(self.rows, node, full, "", Edit(edit.context, creating=True))
+        apply(self.rows, node, full, "", edit.inner())
         values = read(self.rows, node)
         self._note(edit, f"{path}{self.name}[{self.label(values, index)}]", None, values, values)
 

@@ -47,29 +47,39 @@ class Change:
 
 
 class Edit:
-    """One editing of one document: the changes made so far, and what the caller lets hooks know."""
+    """One editing of one document: the changes made so far, and what hooks may ask of the world.
 
-    __slots__ = ("changes", "context", "creating")
-
-    def __init__(self, context: t.Any = None, creating: bool = False) -> None:
-        self.changes: list[Change] = []
-        self.context = context
-        self.creating = creating
-
-
-class Field:
-    """One value at one place.
-
-    - ``takes``: LIVE, RESTART, RECREATE or REFUSED, or a function of (before, after) that says which.
-    - ``live``: the name of the operation that applies it to a running object, where ``takes`` is LIVE.
-    - ``same(a, b)``: whether two spellings mean the same to libvirt.
-    - ``volatile(persistent, running)``: true where a running object's document can't be compared at this place.
-    - ``get``, ``put``: in place of the plain reading and writing at ``path``, for a value that has several places.
+    ``surroundings()`` makes that context; it's called when a hook first asks.
     """
 
-    __slots__ = (
-        "choices", "doc", "get", "live", "name", "no_log", "path", "put", "required", "same", "takes", "type", "volatile",
-    )  # fmt: skip
+    __slots__ = ("_context", "changes", "creating", "surroundings")
+
+    def __init__(self, surroundings: t.Optional[t.Callable[[], t.Any]] = None, creating: bool = False) -> None:
+        self.changes: list[Change] = []
+        self.surroundings = surroundings
+        self.creating = creating
+        self._context: t.Any = None
+
+    @property
+    def context(self) -> t.Any:
+        """What hooks may ask of the world."""
+        if self._context is None and self.surroundings is not None:
+            self._context = self.surroundings()
+        return self._context
+
+    def inner(self) -> Edit:
+        """An editing within this one, whose changes are counted apart."""
+        return Edit(lambda: self.context, creating=True)
+
+
+class Row:
+    """What rows with values at a place have in common.
+
+    - ``takes``: LIVE, RESTART, RECREATE or REFUSED: when a change takes effect.
+    - ``live``: the name of the operation that applies it to a running object; with it ``takes`` is LIVE.
+    """
+
+    __slots__ = ("choices", "doc", "live", "name", "path", "takes", "type")
 
     def __init__(
         self,
@@ -77,15 +87,9 @@ class Field:
         path: str,
         type: Type = STR,
         doc: t.Any = "",
-        takes: t.Any = RESTART,
+        takes: str = RESTART,
         live: str = "",
         choices: t.Optional[t.Sequence[t.Any]] = None,
-        same: t.Optional[t.Callable[[t.Any, t.Any], bool]] = None,
-        volatile: t.Optional[t.Callable[[Element, Element], bool]] = None,
-        get: t.Optional[t.Callable[[Element], t.Any]] = None,
-        put: t.Optional[t.Callable[[Element, t.Any], None]] = None,
-        required: bool = False,
-        no_log: bool = False,
     ) -> None:
         self.name = name
         self.path = path
@@ -94,6 +98,30 @@ class Field:
         self.takes = LIVE if live else takes
         self.live = live
         self.choices = choices
+
+
+class Field(Row):
+    """One value at one place.
+
+    - ``same(a, b)``: whether two spellings mean the same to libvirt.
+    - ``volatile(persistent, running)``: true where a running object's document can't be compared at this place.
+    - ``get``, ``put``: in place of the plain reading and writing at ``path``, for a value that has several places.
+    """
+
+    __slots__ = ("get", "no_log", "put", "required", "same", "volatile")
+
+    def __init__(
+        self,
+        *common: t.Any,
+        same: t.Optional[t.Callable[[t.Any, t.Any], bool]] = None,
+        volatile: t.Optional[t.Callable[[Element, Element], bool]] = None,
+        get: t.Optional[t.Callable[[Element], t.Any]] = None,
+        put: t.Optional[t.Callable[[Element, t.Any], None]] = None,
+        required: bool = False,
+        no_log: bool = False,
+        **more: t.Any,
+    ) -> None:
+        super().__init__(*common, **more)
         self.same = same
         self.volatile = volatile
         self.get = get
@@ -249,28 +277,10 @@ class Group:
         return unset(self.rows, node, keys[1:], f"{path}{self.name}.", edit)
 
 
-class ValueList:
+class ValueList(Row):
     """A list of plain values, one per element, in order: ``<boot dev='hd'/>``. Given, it is the full list."""
 
-    __slots__ = ("choices", "doc", "live", "name", "path", "takes", "type")
-
-    def __init__(
-        self,
-        name: str,
-        path: str,
-        type: Type = STR,
-        doc: t.Any = "",
-        takes: t.Any = RESTART,
-        live: str = "",
-        choices: t.Optional[t.Sequence[t.Any]] = None,
-    ) -> None:
-        self.name = name
-        self.path = path
-        self.type = type
-        self.doc = doc
-        self.takes = LIVE if live else takes
-        self.live = live
-        self.choices = choices
+    __slots__ = ()
 
     def spec(self) -> dict[str, Values]:
         spec: Values = {"type": "list", "elements": self.type.spec, "doc": self.doc}
@@ -330,32 +340,15 @@ class ValueList:
         return True
 
 
-class Map:
+class Map(Row):
     """The user's own keys with plain values, an element each: ``<feature name='vmx' policy='require'/>``. Full when given."""
 
-    __slots__ = ("choices", "doc", "key", "live", "name", "path", "takes", "type", "value_at")
+    __slots__ = ("key", "value_at")
 
-    def __init__(
-        self,
-        name: str,
-        path: str,
-        key: str = "name",
-        value_at: str = "value",
-        type: Type = STR,
-        doc: t.Any = "",
-        takes: t.Any = RESTART,
-        live: str = "",
-        choices: t.Optional[t.Sequence[t.Any]] = None,
-    ) -> None:
-        self.name = name
-        self.path = path
+    def __init__(self, *common: t.Any, key: str = "name", value_at: str = "value", **more: t.Any) -> None:
+        super().__init__(*common, **more)
         self.key = key
         self.value_at = value_at
-        self.type = type
-        self.doc = doc
-        self.takes = LIVE if live else takes
-        self.live = live
-        self.choices = choices
 
     def spec(self) -> dict[str, Values]:
         return {self.name: {"type": "dict", "doc": self.doc}}
@@ -478,8 +471,7 @@ class Union:
                 for node in parent.findall(owned):
                     document.remove(node)
             parent.set(self.attribute, kind)
-            inner = Edit(edit.context, edit.creating)
-            apply(self.branches[kind], parent, wanted, path, inner)
+            apply(self.branches[kind], parent, wanted, path, edit.inner())
             edit.changes.append(Change(path + "source", before or None, self.read(parent), self))
         else:
             apply(self.branches[kind], parent, wanted, path, edit)

@@ -12,7 +12,7 @@ from ..._xml import document
 from ..._xml.rows import Values
 from .devices import SEED_SERIAL
 from .state import OFF, add_acts, observed
-from .steps import persistent_document
+from .documents import persistent_document
 
 Element = document.Element
 

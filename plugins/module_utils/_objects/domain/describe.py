@@ -13,7 +13,7 @@ from ..._xml.rows import Values, read
 from ..._xml.table import public
 from .live import waiting_for_restart
 from .state import OFF, observed
-from .steps import persistent_document, running_document
+from .documents import persistent_document, running_document
 from .table import DOMAIN
 
 Element = document.Element

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import typing as t
-import uuid as uuids
 
 from ..._plan import KvmError, Plan, Step
 from ..._xml import document
@@ -15,9 +14,7 @@ from ..._xml.table import unset_paths
 from .describe import describe, described
 from .live import plan_live
 from .state import OFF, add_act, add_acts, observed
-from .secrets import secrets
-from .steps import operations, persistent_document, running_document
-from .surroundings import Surroundings, check_references
+from .documents import persistent_document, running_document
 from .table import DOMAIN
 
 Element = document.Element
@@ -33,50 +30,12 @@ def plan_domain(world: t.Any, params: Values) -> Plan:
         return plan_absent(world, plan, domain, params)
     wanted = parse(DOMAIN, params)
     if domain is None:
-        _create(world, plan, params, wanted)
+        from .create import create
+
+        create(world, plan, params, wanted)
     else:
         _converge(world, plan, domain, params, wanted)
     return plan
-
-
-def _create(world: t.Any, plan: Plan, params: Values, wanted: Values) -> None:
-    name = params["name"]
-    if params["state"] == "saved":
-        raise KvmError(f"state: there is no domain {name} whose memory could be saved", "Make it first.", option="state")
-    after = _new_document(world, plan, params, wanted)
-    _define(plan, name, after, "", [])
-    plan.no_return()
-    if params["autostart"]:
-        _set_autostart(plan, name, True)
-    state = params["state"] if params["state"] in ("running", "paused") else "stopped"
-    add_acts(plan, params, "stopped", state)
-    plan.differs("state", "absent", state)
-    _wait(plan, params, state)
-    plan.predicted = described(
-        after, name=name, state=state, autostart=bool(params["autostart"]), persistent=True, restart_required=[]
-    )
-
-
-def _new_document(world: t.Any, plan: Plan, params: Values, wanted: Values) -> Element:
-    if params["xml"] is not None:
-        from .whole import new_whole
-
-        return new_whole(world, plan, params)
-    from .new import add_hotplug_ports, add_usb, new_options, skeleton
-
-    options = new_options(world, wanted, params["name"])
-    root = skeleton(params["name"], options.get("uuid") or str(uuids.uuid4()))
-    context = Surroundings(world, plan, root, options)
-    edit = Edit(context, creating=True)
-    apply(DOMAIN, root, options, "", edit)
-    for change in edit.changes:
-        plan.differs(change.path, None, change.after)
-    check_references(world, plan, wanted, wanted)
-    add_hotplug_ports(root, options.get("machine", ""), params["hotplug_ports"])
-    add_usb(root, options["arch"])
-    _seed(world, plan, params, root, context)
-    _patch(plan, params, root)
-    return root
 
 
 def _converge(world: t.Any, plan: Plan, domain: t.Any, params: Values, wanted: Values) -> None:
@@ -88,7 +47,7 @@ def _converge(world: t.Any, plan: Plan, domain: t.Any, params: Values, wanted: V
     active = before_state not in OFF
     if plan.before or plan.after or not persistent:
         old = document.text_of(before) if persistent else ""
-        _define(plan, name, after, old, [] if persistent else ["made persistent"])
+        define(plan, name, after, old, [] if persistent else ["made persistent"])
     waiting: list[str] = []
     if active:
         waiting = plan_live(
@@ -96,13 +55,13 @@ def _converge(world: t.Any, plan: Plan, domain: t.Any, params: Values, wanted: V
         )
     autostart = bool(domain.autostart()) if persistent else False
     if params["autostart"] is not None and params["autostart"] != autostart:
-        _set_autostart(plan, name, params["autostart"])
+        set_autostart(plan, name, params["autostart"])
         autostart = params["autostart"]
     plan.no_return()
     state = _state_steps(plan, params, before_state, waiting, before)
     if state in OFF or "domain.restart" in [step.operation for step in plan.steps]:
         waiting = []
-    _wait(plan, params, state)
+    wait(plan, params, state)
     plan.restart_required = waiting
     plan.predicted = described(
         after, name=name, state=state, autostart=autostart, persistent=True, restart_required=waiting
@@ -116,8 +75,7 @@ def _edited(world: t.Any, plan: Plan, params: Values, wanted: Values, before: El
 
         return changed_whole(world, plan, params, before)
     after = document.clone(before)
-    context = Surroundings(world, plan, after, wanted)
-    edit = Edit(context)
+    edit = Edit(lambda: surroundings(world, plan, after, wanted))
     apply(DOMAIN, after, wanted, "", edit)
     if params["unset"]:
         unset_paths(DOMAIN, after, params["unset"], wanted, edit)
@@ -130,20 +88,24 @@ def _edited(world: t.Any, plan: Plan, params: Values, wanted: Values, before: El
             )
     _note(plan, edit.changes)
     if edit.changes:
+        from .surroundings import check_references
+
         check_references(world, plan, wanted, {change.path.partition("[")[0] for change in edit.changes})
-    _seed(world, plan, params, after, context)
-    _patch(plan, params, after)
+    add_seed(world, plan, params, after, edit)
+    patch(plan, params, after)
     return after
 
 
-def _seed(world: t.Any, plan: Plan, params: Values, root: Element, context: Surroundings) -> None:
+def add_seed(world: t.Any, plan: Plan, params: Values, root: Element, edit: Edit) -> None:
+    """The seed of cloud-init, where the task says something of it."""
     if params["cloud_init"] is not None:
         from .seed import plan_seed
 
-        plan_seed(world, plan, params, root, context)
+        plan_seed(world, plan, params, root, edit)
 
 
-def _patch(plan: Plan, params: Values, root: Element) -> None:
+def patch(plan: Plan, params: Values, root: Element) -> None:
+    """The single places of ``xml_patch``."""
     if params["xml_patch"]:
         from ..._xml.patch import apply_patch
 
@@ -151,12 +113,19 @@ def _patch(plan: Plan, params: Values, root: Element) -> None:
             plan.differs(path, before, after)
 
 
+def surroundings(world: t.Any, plan: Plan, root: Element, wanted: Values) -> t.Any:
+    """What rows may ask of the world while they edit; looked up only when one does."""
+    from .surroundings import Surroundings
+
+    return Surroundings(world, plan, root, wanted)
+
+
 def _note(plan: Plan, changes: t.Iterable[Change]) -> None:
     for change in changes:
         plan.differs(change.path, change.before, change.after)
 
 
-def _define(plan: Plan, name: str, after: Element, old: str, why: list[str]) -> None:
+def define(plan: Plan, name: str, after: Element, old: str, why: list[str]) -> None:
     undo = (
         Step("domain.define", f"define domain {name} as it was", name=name, xml=old)
         if old
@@ -168,7 +137,7 @@ def _define(plan: Plan, name: str, after: Element, old: str, why: list[str]) -> 
     )
 
 
-def _set_autostart(plan: Plan, name: str, value: bool) -> None:
+def set_autostart(plan: Plan, name: str, value: bool) -> None:
     text = f"{'start' if value else 'do not start'} domain {name} with the host"
     undo = Step("domain.set_autostart", f"set autostart of domain {name} back", name=name, value=not value)
     plan.add("domain.set_autostart", text, name=name, value=value, undo=undo)
@@ -198,7 +167,7 @@ def _interrupted(definition: Element) -> bool:
     return node is not None and node.get("restarting") == "yes"
 
 
-def _wait(plan: Plan, params: Values, state: str) -> None:
+def wait(plan: Plan, params: Values, state: str) -> None:
     wait = params["wait_for"]
     if not wait or not (wait["agent"] or wait["ip"]):
         return
@@ -218,6 +187,22 @@ def _wait(plan: Plan, params: Values, state: str) -> None:
         ip=wait["ip"],
         timeout=wait["timeout"],
     )
+
+
+def operations() -> t.Mapping[str, t.Callable[..., t.Any]]:
+    """What the steps of a domain's plan do, by name."""
+    from .steps import OPERATIONS
+
+    return OPERATIONS
+
+
+def secrets(params: Values) -> t.Iterable[str]:
+    """Secret values that no option of its own covers."""
+    if not (params["xml"] or params["xml_patch"] or params["cloud_init"]):
+        return ()
+    from .secrets import hidden
+
+    return hidden(params)
 
 
 __all__ = ["describe", "operations", "plan_domain", "secrets"]

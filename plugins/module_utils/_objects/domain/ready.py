@@ -16,7 +16,7 @@ from ..._libvirt import agent_command, code_is
 from ..._plan import KvmError
 from .describe import addresses, agent_answers
 from .state import OFF, observed
-from .steps import persistent_document
+from .documents import persistent_document
 
 TAIL = 4000  # bytes of the serial log that an error carries
 EVIDENCE = "/var/lib/metal.kvm/screenshots"

@@ -18,7 +18,7 @@ IN_USER_DATA = ("passwd", "password", "hashed_passwd", "plain_text_passwd", "rsa
                 "token", "secret", "authkey", "psk")  # fmt: skip
 
 
-def secrets(params: dict[str, t.Any]) -> t.Iterator[str]:
+def hidden(params: dict[str, t.Any]) -> t.Iterator[str]:
     """Every secret value of the task's parameters that no option of its own covers."""
     if params.get("xml"):
         yield from _in_xml(params["xml"])

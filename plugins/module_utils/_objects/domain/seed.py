@@ -14,11 +14,10 @@ import typing as t
 from ..._libvirt import flags
 from ..._plan import KvmError, Plan, Step
 from ..._xml import document
-from ..._xml.rows import Values
+from ..._xml.rows import Edit, Values
 from .devices import SEED_SERIAL
 from .state import OFF, observed
-from .steps import persistent_document, running_document
-from .surroundings import Surroundings
+from .documents import persistent_document, running_document
 
 Element = document.Element
 Files = dict[str, str]
@@ -26,7 +25,7 @@ Files = dict[str, str]
 PYCDLIB = "Install python3-pycdlib from the distribution (the role metal.kvm.host does)."
 
 
-def plan_seed(world: t.Any, plan: Plan, params: Values, root: Element, context: Surroundings) -> None:
+def plan_seed(world: t.Any, plan: Plan, params: Values, root: Element, edit: Edit) -> None:
     """Steps for the seed volume, and its drive in the document ``root``."""
     wanted, name = params["cloud_init"], params["name"]
     drive = seed_drive(root)
@@ -55,7 +54,7 @@ def plan_seed(world: t.Any, plan: Plan, params: Values, root: Element, context: 
         if drive is not None and before is not None:
             plan.add("seed.reload", f"show the guest of domain {name} its new seed", changes=False, name=name)
     if drive is None:
-        _add_drive(root, pool, volume, context)
+        _add_drive(root, pool, volume, edit.context)
         plan.differs("cloud_init.seed", None, f"{pool}/{volume}")
 
 
@@ -78,7 +77,7 @@ def _remove(plan: Plan, root: Element, drive: t.Optional[Element]) -> None:
     plan.differs("cloud_init.seed", f"{pool}/{volume}", None)
 
 
-def _add_drive(root: Element, pool: str, volume: str, context: Surroundings) -> None:
+def _add_drive(root: Element, pool: str, volume: str, context: t.Any) -> None:
     bus = context.removable_bus()
     devices = root.find("devices")
     drive = document.child(devices, "disk", type="volume", device="cdrom")

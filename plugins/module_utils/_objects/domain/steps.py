@@ -14,7 +14,9 @@ from ..._plan import KvmError, Remark
 from ..._xml import document
 from ..._xml.items import Items
 from ..._xml.rows import Edit, apply, read
+from . import ready, seed
 from .devices import AGENT, DEVICES
+from .documents import persistent_document, running_document
 from .state import observed
 
 Element = document.Element
@@ -28,21 +30,6 @@ UNDEFINE = (
     "VIR_DOMAIN_UNDEFINE_NVRAM",
     "VIR_DOMAIN_UNDEFINE_TPM",
 )
-
-
-def persistent_document(domain: t.Any, secrets: bool = True) -> Element:
-    """The definition. What is defined again must come with its secrets, or the passwords are lost; readers go without."""
-    return _document(domain, secrets, "VIR_DOMAIN_XML_INACTIVE")
-
-
-def running_document(domain: t.Any, secrets: bool = True) -> Element:
-    """The running instance's document."""
-    return _document(domain, secrets)
-
-
-def _document(domain: t.Any, secrets: bool, *names: str) -> Element:
-    names += ("VIR_DOMAIN_XML_SECURE",) if secrets else ()
-    return document.document(domain.XMLDesc(flags(*names)))
 
 
 def define(world: t.Any, name: str, xml: str) -> None:
@@ -268,18 +255,14 @@ def state_is(world: t.Any, name: str) -> str:
     return "absent" if domain is None else observed(domain)
 
 
-def operations() -> dict[str, t.Callable[..., t.Any]]:
-    """All operations by the names that plans use."""
-    from . import ready, seed
-
-    here = (
-        define, undefine, start, start_paused, shutdown, await_off, destroy, suspend, resume, wakeup, save, discard_saved,
-        restart, set_autostart, set_memory, set_vcpus, metadata, attach, detach, update, delete_storage,
-    )  # fmt: skip
-    return {
-        **{f"domain.{function.__name__}": function for function in here},
-        "domain.wait": ready.wait,
-        "seed.write": seed.write,
-        "seed.delete": seed.delete,
-        "seed.reload": seed.reload,
-    }
+_HERE = (
+    define, undefine, start, start_paused, shutdown, await_off, destroy, suspend, resume, wakeup, save, discard_saved,
+    restart, set_autostart, set_memory, set_vcpus, metadata, attach, detach, update, delete_storage,
+)  # fmt: skip
+OPERATIONS: dict[str, t.Callable[..., t.Any]] = {
+    **{f"domain.{function.__name__}": function for function in _HERE},
+    "domain.wait": ready.wait,
+    "seed.write": seed.write,
+    "seed.delete": seed.delete,
+    "seed.reload": seed.reload,
+}

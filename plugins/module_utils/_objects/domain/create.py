@@ -1,0 +1,58 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A domain that isn't there yet: its document from defaults and options, and the steps that make it."""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+
+from ..._plan import KvmError, Plan
+from ..._xml import document
+from ..._xml.rows import Edit, Values, apply
+from .describe import described
+from .new import add_hotplug_ports, add_usb, new_options, skeleton
+from .plan import add_seed, define, patch, set_autostart, surroundings, wait
+from .state import add_acts
+from .surroundings import check_references
+from .table import DOMAIN
+
+Element = document.Element
+
+
+def create(world: t.Any, plan: Plan, params: Values, wanted: Values) -> None:
+    name = params["name"]
+    if params["state"] == "saved":
+        raise KvmError(f"state: there is no domain {name} whose memory could be saved", "Make it first.", option="state")
+    after = _new_document(world, plan, params, wanted)
+    define(plan, name, after, "", [])
+    plan.no_return()
+    if params["autostart"]:
+        set_autostart(plan, name, True)
+    state = params["state"] if params["state"] in ("running", "paused") else "stopped"
+    add_acts(plan, params, "stopped", state)
+    plan.differs("state", "absent", state)
+    wait(plan, params, state)
+    plan.predicted = described(
+        after, name=name, state=state, autostart=bool(params["autostart"]), persistent=True, restart_required=[]
+    )
+
+
+def _new_document(world: t.Any, plan: Plan, params: Values, wanted: Values) -> Element:
+    if params["xml"] is not None:
+        from .whole import new_whole
+
+        return new_whole(world, plan, params)
+    options = new_options(world, wanted, params["name"])
+    root = skeleton(params["name"], options.get("uuid") or str(uuid.uuid4()))
+    edit = Edit(lambda: surroundings(world, plan, root, options), creating=True)
+    apply(DOMAIN, root, options, "", edit)
+    for change in edit.changes:
+        plan.differs(change.path, None, change.after)
+    check_references(world, plan, wanted, wanted)
+    add_hotplug_ports(root, options.get("machine", ""), params["hotplug_ports"])
+    add_usb(root, options["arch"])
+    add_seed(world, plan, params, root, edit)
+    patch(plan, params, root)
+    return root
