@@ -18,6 +18,7 @@ from .loading import Verdict, check_load, initramfs_command, verdict
 from .root import Root
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+GOING = ("unloaded", "absent")
 Params = t.Mapping[str, t.Any]
 
 
@@ -68,7 +69,7 @@ class Wanted:
             raise KvmError(
                 f"unset: {both[0]} is also set", "Name it in parameters or in unset, not in both.", option="unset"
             )
-        self.verdict: t.Optional[Verdict] = verdict(root, self.asked)
+        self.verdict: t.Optional[Verdict] = verdict(root, self.asked, self.state not in GOING)
         self.name: str = self.verdict.module if self.verdict else modules.canonical(self.asked)
 
     @property
@@ -82,9 +83,9 @@ def make(root: Root, params: Params) -> Plan:
     wanted = Wanted(root, params)
     found = Plan("kernel_module")
     found.extra["pending"] = []
-    if wanted.hopeless and wanted.state not in ("absent", "unloaded"):
+    if wanted.hopeless and wanted.state not in GOING:
         _hopeless(found, wanted)
-    elif wanted.state in ("absent", "unloaded"):
+    elif wanted.state in GOING:
         _take_away(found, root, wanted)
     else:
         _provide(found, root, wanted)

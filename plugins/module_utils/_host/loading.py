@@ -45,12 +45,15 @@ class Verdict:
         return {key: found[key] for key in ("usable", "hardware", "cause", "message", "remedy")}
 
 
-def verdict(root: Root, asked: str) -> t.Optional[Verdict]:
-    """The verdict on ``vendor`` and on KVM's own modules; None for other modules."""
+def verdict(root: Root, asked: str, wanted: bool = True) -> t.Optional[Verdict]:
+    """The verdict on ``vendor`` and on KVM's own modules; None for other modules.
+
+    A module that is for other processors is an error if it is ``wanted`` (and not to be taken away).
+    """
     name = modules.canonical(asked)
     if asked == VENDOR:
         return _vendor(root)
-    if name in X86_ONLY:
+    if name in X86_ONLY and wanted:
         _check_vendor(root, name)
     return Verdict(name, None) if name == "kvm" or name in modules.VENDORS else None
 
