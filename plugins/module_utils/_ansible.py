@@ -9,13 +9,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._plan import KvmError, Plan
+from ._plan import KvmError, Operations, Plan
 
 CONNECTION_SPEC: dict[str, t.Any] = {"uri": {"type": "str", "default": "qemu:///system"}}
 
 Params = dict[str, t.Any]
-Operations = t.Mapping[str, t.Callable[..., t.Any]]
-
 
 def run_module(
     make_plan: t.Callable[[t.Any, Params], Plan],

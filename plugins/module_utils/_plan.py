@@ -8,6 +8,9 @@ from __future__ import annotations
 import typing as t
 
 
+Operations = t.Mapping[str, t.Callable[..., t.Any]]
+
+
 class KvmError(Exception):
     """What went wrong, on what, and the remedy: one paragraph for the user.
 

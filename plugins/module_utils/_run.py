@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ._plan import Plan, Remark, Result, Step
-
-Operations = t.Mapping[str, t.Callable[..., t.Any]]
+from ._plan import Operations, Plan, Remark, Result, Step
 
 
 def run_steps(plan: Plan, operations: Operations, subject: t.Any) -> list[str]:

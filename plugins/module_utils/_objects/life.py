@@ -39,8 +39,10 @@ class Kind:
     - ``since``: option to the libvirt version that first has it. ``stored``: options that no running object uses.
     - ``check(draft)``: refuses what libvirt would refuse later or not at all.
     - ``live(draft)``: adds the steps that bring the running object up to date; returns its document after them.
-    - ``before_start(draft)``, ``before_stop(draft)``, ``after_restart(draft)``: steps and refusals around those.
-    - ``remove(draft)``: steps between the stop and the undefine of state absent.
+    - ``after_define(draft)``, ``before_start(draft)``, ``before_stop(draft)``, ``after_restart(draft)``: steps and
+      refusals around those.
+    - ``empty(draft)``, ``remove(draft)``: steps of state absent, before the stop (returns whether the object runs then
+      although it didn't) and between the stop and the undefine.
     - ``measure(there, active)``: what a result shows beside the rows; ``operations``: the steps of its own.
     """
 
@@ -54,9 +56,11 @@ class Kind:
         self.stored: tuple[str, ...] = own.get("stored", ())
         self.check: t.Callable[[Draft], None] = own.get("check", _nothing)
         self.live: t.Callable[[Draft], Element] = own.get("live", _as_it_runs)
+        self.after_define: t.Callable[[Draft], None] = own.get("after_define", _nothing)
         self.before_start: t.Callable[[Draft], None] = own.get("before_start", _nothing)
         self.before_stop: t.Callable[[Draft], None] = own.get("before_stop", _nothing)
         self.after_restart: t.Callable[[Draft], None] = own.get("after_restart", _nothing)
+        self.empty: t.Callable[[Draft], t.Any] = own.get("empty", _nothing)
         self.remove: t.Callable[[Draft], None] = own.get("remove", _nothing)
         self.measure: t.Callable[[t.Any, bool], Values] = own.get("measure", lambda there, active: {})
         self.operations: Operations = own.get("operations", {})
@@ -125,6 +129,7 @@ def plan_object(world: t.Any, kind: Kind, params: Params) -> Plan:
     _refuse(draft)
     kind.check(draft)
     _plan_definition(draft)
+    kind.after_define(draft)
     left = _plan_live(draft)
     autostart = _plan_autostart(draft)
     plan.no_return()
@@ -371,9 +376,9 @@ def _plan_absence(draft: Draft) -> None:
         return
     if draft.active:
         draft.kind.before_stop(draft)
-    draft.kind.remove(draft)
-    if draft.active:
+    if draft.kind.empty(draft) or draft.active:
         draft.add("stop", f"stop {draft.title}")
+    draft.kind.remove(draft)
     if draft.persistent:
         draft.add("undefine", f"undefine {draft.title}")
     draft.plan.differs("state", "active" if draft.active else "inactive", "absent")

@@ -23,6 +23,8 @@ Element = t.Any  # lxml's element class has no public name
 NAMESPACES = {
     "qemu": "http://libvirt.org/schemas/domain/qemu/1.0",
     "dnsmasq": "http://libvirt.org/schemas/network/dnsmasq/1.0",
+    "fs": "http://libvirt.org/schemas/storagepool/fs/1.0",
+    "rbd": "http://libvirt.org/schemas/storagepool/rbd/1.0",
     "metal": "https://metal.kvm/libvirt/1",
 }
 
@@ -81,7 +83,9 @@ def remove(node: Element) -> None:
 
 
 def qualified(tag: str) -> str:
-    """``qemu:arg`` as lxml names it, ``{http://…}arg``; a tag without a prefix as it is."""
+    """``qemu:arg`` as lxml names it, ``{http://…}arg``; a tag without a prefix, or so named already, as it is."""
+    if tag.startswith("{"):
+        return tag
     prefix, colon, name = tag.partition(":")
     return "{%s}%s" % (NAMESPACES[prefix], name) if colon else tag
 
@@ -132,5 +136,8 @@ def xpath(root: Element, path: str, namespaces: t.Optional[dict[str, str]], opti
 
 
 def _prefix(tag: str) -> t.Optional[dict[str, str]]:
+    if tag.startswith("{"):
+        uri = tag[1:].partition("}")[0]
+        return {prefix: uri for prefix, known in NAMESPACES.items() if known == uri}
     prefix, colon, dummy = tag.partition(":")
     return {prefix: NAMESPACES[prefix]} if colon else None
