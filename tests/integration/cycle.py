@@ -248,5 +248,15 @@ def assert_foreseen(check: Result, run: Result, noun: str, unforeseen: t.Collect
         assert said is None, said
         assert became is None, became
         return
-    wrong = {key: (value, became.get(key)) for key, value in said.items() if key not in unforeseen and became.get(key) != value}
+    told = {key: value for key, value in said.items() if key not in unforeseen}
+    wrong = {key: (value, became.get(key)) for key, value in told.items() if not within(value, became.get(key))}
     assert not wrong, f"the check foresaw other values: {wrong}"
+
+
+def within(said: t.Any, became: t.Any) -> bool:
+    """Whether all that is said came true; more may have."""
+    if isinstance(said, dict) and isinstance(became, dict):
+        return all(within(value, became.get(key)) for key, value in said.items())
+    if isinstance(said, list) and isinstance(became, list):
+        return len(said) == len(became) and all(within(one, other) for one, other in zip(said, became))
+    return bool(said == became)

@@ -246,7 +246,7 @@ def _edit(draft: Draft) -> None:
 def _edit_whole(draft: Draft) -> None:
     kind, params = draft.kind, draft.params
     whole.refuse_beside(kind.rows, params)
-    after = whole.definition(params["xml"], kind.noun, draft.name)
+    after = _clean(kind, whole.definition(params["xml"], kind.noun, draft.name))
     if draft.before is not None:
         whole.carry(after, draft.before, kind.identity(after))
     labels = [row for row in kind.rows if getattr(row, "name", "") == "labels"]

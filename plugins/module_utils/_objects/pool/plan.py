@@ -1,0 +1,252 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""libvirt's storage pools: their life, how they are built, what results say of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import typing as t
+
+from ... import _libvirt
+from ..._plan import KvmError, Plan
+from ..._xml import document, rows, table
+from ..._xml.rows import Values
+from .. import life
+from ..permissions import of_file
+from .table import FILES, NEEDS, POOL
+
+STATUS = ("inactive", "building", "running", "degraded", "inaccessible")  # virStoragePoolState
+
+# Types whose backend makes something new on devices that may hold data: only when told.
+FORMATTED = ("fs", "disk", "logical")
+DELETED = ("dir", "fs", "netfs", "logical", "disk", "zfs")  # those that libvirt can delete
+
+
+def _values(draft: life.Draft) -> Values:
+    return rows.read(POOL, draft.shown)
+
+
+def _given(values: Values, option: str) -> bool:
+    there: t.Any = values
+    for key in option.split("."):
+        there = there.get(key) if isinstance(there, dict) else None
+    return bool(there)
+
+
+def _check(draft: life.Draft) -> None:
+    """A new pool says what its type needs, and libvirt has that type."""
+    values = _values(draft)
+    if draft.before is not None and not draft.changes:
+        return
+    if "type" not in values:
+        raise KvmError(
+            f"type: pool {draft.name} isn't there yet, and a new one needs a type",
+            "Add one, for example type: dir with path: /srv/images.",
+            option="type",
+        )
+    for option in NEEDS.get(values["type"], ()):
+        if not _given(values, option):
+            raise KvmError(
+                f"{option}: a pool of type {values['type']} needs it", "Add the option.", option=option
+            )
+    path = values.get("path", "/")
+    if not path.startswith("/"):
+        raise KvmError(f"path: '{path}' is not an absolute path", "Write it from the root: /srv/images.", option="path")
+    if draft.before is None:
+        _check_backend(draft.world, values["type"])
+
+
+def _check_backend(world: t.Any, kind: str) -> None:
+    """This libvirt has the backend for the type; else the error says what to install."""
+    try:
+        capabilities = document.document(world.connection.getStoragePoolCapabilities())
+    except Exception as error:
+        if _libvirt.code_is(error, "VIR_ERR_NO_SUPPORT"):
+            return
+        raise
+    known = {node.get("type"): node.get("supported") for node in capabilities.iterfind("pool")}
+    if known.get(kind) != "yes":
+        raise KvmError(
+            f"type: this libvirt has no backend for pools of type {kind}",
+            f"Install libvirt-daemon-driver-storage-{kind} on the hypervisor and restart libvirt's daemon.",
+            option="type",
+        )
+
+
+def _plan_build(draft: life.Draft) -> None:
+    """Steps that make what a pool stands on, when the pool itself is made or its permissions are told."""
+    values = _values(draft)
+    if draft.before is None and values["type"] in FORMATTED and draft.params["build"]:
+        flag = {"new": "NO_OVERWRITE", "overwrite": "OVERWRITE"}[draft.params["build"]]
+        draft.add("build", _BUILDS[values["type"]].format(**_shown(values), name=draft.name), flag=flag)
+    elif values["type"] in FILES and _unready(draft, values):
+        there = draft.world.local and os.path.isdir(values["path"])
+        text = "set the permissions of {path}" if there else "make the directory {path}"
+        draft.add("build", text.format(**values), flag="")
+
+
+_BUILDS = {
+    "fs": "make a file system on {devices} for pool {name}",
+    "disk": "write a partition table on {devices} for pool {name}",
+    "logical": "make the volume group {group} on {devices}",
+}
+
+
+def _shown(values: Values) -> Values:
+    source = values.get("source", {})
+    return {"devices": ", ".join(source.get("devices", [])), "group": source.get("name", "")}
+
+
+def _unready(draft: life.Draft, values: Values) -> bool:
+    """Whether the directory is missing or has other permissions than the definition says; unknown from afar."""
+    if not draft.world.local:
+        return draft.before is None
+    there = of_file(values["path"])
+    wanted = draft.wanted.get("permissions", {})
+    return not there or any(there.get(key, value) != value for key, value in wanted.items())
+
+
+def _after_define(draft: life.Draft) -> None:
+    if not draft.active:
+        _plan_build(draft)
+
+
+def _before_start(draft: life.Draft) -> None:
+    """What the backend needs on this machine; a directory that went away is made again."""
+    values = _values(draft)
+    program = _PROGRAMS.get(values["type"])
+    if program and draft.world.local and not _found(program[0]):
+        raise KvmError(
+            f"type: starting a pool of type {values['type']} needs {program[0]}, which this machine hasn't got",
+            f"Install {program[1]}.",
+            option="type",
+        )
+    built = any(step.operation == "build" for step in draft.plan.steps)
+    if not built and values["type"] in FILES and _unready(draft, values):
+        _plan_build(draft)
+
+
+_PROGRAMS = {
+    "netfs": ("mount.nfs", "nfs-common (nfs-utils on Fedora, nfs-client on SUSE)"),
+    "logical": ("vgs", "lvm2"),
+    "iscsi": ("iscsiadm", "open-iscsi (iscsi-initiator-utils on Fedora)"),
+    "zfs": ("zfs", "zfsutils-linux (zfs on Fedora)"),
+}
+
+
+def _found(program: str) -> bool:
+    return bool(shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin"))
+
+
+def _empty(draft: life.Draft) -> bool:
+    """With ``storage: delete``: the volumes go before the pool does; returns whether the pool must run for that."""
+    if draft.params["storage"] == "keep":
+        return False
+    from ..storage import users, volumes
+
+    kind = draft.before.get("type")
+    if kind not in DELETED:
+        raise KvmError(
+            f"storage: what a pool of type {kind} stands on can't be deleted by libvirt",
+            "Say storage: keep, and remove it where it is.",
+            option="storage",
+        )
+    if draft.active:
+        found = volumes(draft.there)
+        used = users(draft.world, found)
+        if used:
+            raise KvmError(
+                f"storage: volumes of pool {draft.name} are in use: "
+                + "; ".join(f"{', '.join(names)} by domain {domain}" for domain, names in sorted(used.items())),
+                "Remove those domains or their disks first, or say storage: keep.",
+                option="storage",
+            )
+        if found:
+            draft.add("delete_volumes", f"delete the {len(found)} volumes of {draft.title}")
+    else:
+        draft.add("start", f"start {draft.title} to see its volumes")
+        draft.add("delete_volumes", f"delete the volumes of {draft.title}")
+    return True
+
+
+def _remove(draft: life.Draft) -> None:
+    if draft.params["storage"] == "delete":
+        draft.add("delete", f"delete what {draft.title} stands on")
+
+
+def _measure(there: t.Any, active: bool) -> Values:
+    state, capacity, allocation, available = there.info()
+    values: Values = {"status": STATUS[state] if state < len(STATUS) else str(state)}
+    if active:
+        values.update(capacity=capacity, allocation=allocation, available=available, volumes=there.numOfVolumes())
+    return values
+
+
+def _delete_volumes(world: t.Any, there: t.Any) -> None:
+    """All volumes, after a last look at whether a domain uses one."""
+    from ..storage import users, volumes
+
+    used = users(world, volumes(there))
+    if used:
+        raise KvmError(f"storage: volumes of pool {there.name()} are in use by {', '.join(sorted(used))}", "", option="storage")
+    for volume in there.listAllVolumes():
+        volume.delete(0)
+
+
+def _build(world: t.Any, there: t.Any, flag: str) -> None:
+    there.build(_libvirt.constant(f"VIR_STORAGE_POOL_BUILD_{flag}") if flag else 0)
+
+
+KIND = life.Kind(
+    "pool",
+    POOL,
+    "storagePoolDefineXML",
+    # What the directory's permissions are shows up in the definition of a pool that runs, also where nobody said them.
+    identity=lambda root: ("uuid", *(f"target/permissions/{name}" for name in ("mode", "owner", "group", "label"))),
+    measured=("capacity", "allocation", "available"),
+    check=_check,
+    after_define=_after_define,
+    before_start=_before_start,
+    empty=_empty,
+    remove=_remove,
+    measure=_measure,
+    operations={
+        "build": _build,
+        "refresh": lambda world, there: there.refresh(0),
+        "delete": lambda world, there: there.delete(0),
+        "delete_volumes": _delete_volumes,
+    },
+)
+
+ARGUMENT_SPEC: Values = {
+    **life.LIFE_SPEC,
+    "build": {"type": "str", "choices": ["new", "overwrite"]},
+    "refresh": {"type": "bool", "default": False},
+    "storage": {"type": "str", "choices": ["keep", "delete"], "default": "keep"},
+    **table.argument_spec(POOL),
+}
+
+
+def plan_pool(world: t.Any, params: life.Params) -> Plan:
+    """What brings a pool to what the options say."""
+    plan = life.plan_object(world, KIND, params)
+    if params["refresh"] and plan.predicted and plan.predicted["active"]:
+        plan.add("refresh", f"read the volumes of pool {params['name']} again", changes=False, name=params["name"])
+    return plan
+
+
+def operations() -> life.Operations:
+    """What the steps of a pool's plan can do."""
+    return life.operations(KIND)
+
+
+def describe(world: t.Any, params: life.Params) -> t.Optional[Values]:
+    """The pool after the run."""
+    return life.describe(world, KIND, params)
+
+
+def read_pools(world: t.Any, params: life.Params) -> Values:
+    """The result of pool_info."""
+    return {"pools": life.listed(world, KIND, world.connection.listAllStoragePools, params.get("name"))}

@@ -1,0 +1,150 @@
+#!/usr/bin/python
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pool
+short_description: Declare a storage pool
+description:
+  - Defines, changes, builds, starts and stops a storage pool of libvirt. Only what differs is changed, in place.
+  - A change of an active pool's definition takes effect when the pool is restarted, which O(apply=restart) does. Running
+    guests keep the volumes that they have open.
+extends_documentation_fragment:
+  - metal.kvm._attributes
+  - metal.kvm._attributes.action_group
+  - metal.kvm._connection
+  - metal.kvm._definition
+options:
+  name:
+    description: The pool's name.
+    type: str
+    required: true
+  state:
+    description:
+      - V(active) and V(inactive) start and stop the pool, V(present) makes it where it's missing and leaves it running or
+        not, V(absent) removes it.
+      - Left out it is like V(present).
+    type: str
+    choices: [active, inactive, present, absent]
+  autostart:
+    description: Whether the pool starts with the host. Left out, it stays as it is; off for a new one.
+    type: bool
+  apply:
+    description:
+      - V(live) and V(stage) change the definition; nothing of a pool can be changed while it runs.
+      - V(restart) restarts a running pool if something is left that only a restart brings.
+    type: str
+    choices: [live, stage, restart]
+    default: live
+  build:
+    description:
+      - What to do with the devices of a new pool of type V(fs), V(disk) or V(logical). It acts when the pool is made, and
+        never again.
+      - V(new) makes a file system, partition table or volume group where there is none, V(overwrite) also where there is one,
+        which is lost. Left out, what is there is used.
+      - The directory of a V(dir), V(fs) or V(netfs) pool is made in any case where it's missing.
+    type: str
+    choices: [new, overwrite]
+  refresh:
+    description: Have libvirt look for new and vanished volumes. That is no change.
+    type: bool
+    default: false
+  storage:
+    description:
+      - What becomes of the data with O(state=absent).
+      - V(delete) deletes all volumes, and the directory or volume group itself. It is refused while a domain uses one of them.
+    type: str
+    choices: [keep, delete]
+    default: keep
+  # generated from the table by nox -s docs: do not edit below
+  # end of generated options
+author:
+  - metal.kvm contributors
+seealso:
+  - module: metal.kvm.pool_info
+  - module: metal.kvm.volume
+"""
+
+EXAMPLES = r"""
+- name: A directory for images
+  metal.kvm.pool:
+    name: images
+    type: dir
+    path: /srv/images
+    state: active
+    autostart: true
+
+- name: A volume group that is there already
+  metal.kvm.pool:
+    name: vg0
+    type: logical
+    source: {name: vg0}
+    state: active
+    autostart: true
+
+- name: A new file system on a whole disk, which must be empty
+  metal.kvm.pool:
+    name: fast
+    type: fs
+    path: /srv/fast
+    source: {devices: [/dev/nvme1n1], format: xfs}
+    build: new
+    state: active
+
+- name: A directory of an NFS server
+  metal.kvm.pool:
+    name: shared
+    type: netfs
+    path: /srv/shared
+    source: {hosts: [{name: nfs.example.org}], dir: /export/images, format: nfs}
+    state: active
+
+- name: Forget the pool, keep its files
+  metal.kvm.pool:
+    name: images
+    state: absent
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in a check would be done, in order.
+  returned: success
+  type: list
+  elements: str
+  sample: ["define pool images", "make the directory /srv/images", "start pool images"]
+restart_required:
+  description: The options that take effect when the pool is restarted.
+  returned: success
+  type: list
+  elements: str
+  sample: [path]
+pool:
+  description: The pool as RV(metal.kvm.pool_info#module:pools) shows it; null after V(state=absent).
+  returned: success
+  type: dict
+assumed:
+  description: What the check planned on although it isn't there yet.
+  returned: in check mode
+  type: list
+  elements: str
+"""
+
+from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_module
+from ansible_collections.metal.kvm.plugins.module_utils._objects.pool.plan import (
+    ARGUMENT_SPEC,
+    describe,
+    operations,
+    plan_pool,
+)
+
+
+def main() -> None:
+    """Converge one pool."""
+    run_module(plan_pool, ARGUMENT_SPEC, operations, describe)
+
+
+if __name__ == "__main__":
+    main()
