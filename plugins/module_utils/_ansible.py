@@ -187,14 +187,14 @@ def _explained(error: Exception) -> KvmError:
 
 
 def _lines(values: dict[str, t.Any]) -> str:
-    """The differing options as YAML, one per line, without those that aren't set; a lone document as it is."""
-    if set(values) == {"xml"} and isinstance(values["xml"], str):
-        return values["xml"]
-    return "".join(f"{path}: {_flow(value)}\n" for path, value in values.items() if value is not None)
+    """The differing options as YAML, without those that aren't set; a document stands as it is."""
+    return "".join(f"{path}: {_yaml(value)}\n" for path, value in values.items() if value is not None)
 
 
-def _flow(value: t.Any) -> str:
+def _yaml(value: t.Any) -> str:
     import json
 
-    plain = isinstance(value, str) and value and "\n" not in value and not value.startswith(("{", "[", '"'))
+    if isinstance(value, str) and "\n" in value:
+        return "|\n" + "".join(f"  {line}\n" for line in value.splitlines()).rstrip("\n")
+    plain = isinstance(value, str) and value and not value.startswith(("{", "[", '"'))
     return value if plain else json.dumps(value, sort_keys=True)

@@ -53,6 +53,7 @@ class World:
         self.uri = uri
         self._readonly = readonly
         self._capabilities: t.Optional[document.Element] = None
+        self.kept: dict[str, t.Any] = {}  # what was costly to get, by name
         self.notes: dict[str, t.Any] = {}  # what operations of this run found out: addresses, seconds waited
         libvirt.registerErrorHandler(_silent, None)
         self.connection = _open(uri, readonly)
@@ -101,6 +102,25 @@ class World:
         if there is None or not there.isActive():
             return None
         return found_or_none(lambda: there.storageVolLookupByName(name), "VIR_ERR_NO_STORAGE_VOL")
+
+
+class Embedded(World):
+    """libvirt's QEMU driver inside this process with a root of its own: judges documents, touches nothing of the host.
+
+    ``root`` is a short path (sockets below it have 107 bytes); what QEMU can do is asked once and kept there.
+    """
+
+    def __init__(self, root: str) -> None:
+        import threading
+
+        libvirt.virEventRegisterDefaultImpl()
+        threading.Thread(target=_run_events, daemon=True).start()
+        super().__init__(f"qemu:///embed?root={root}")
+
+
+def _run_events() -> None:
+    while True:
+        libvirt.virEventRunDefaultImpl()
 
 
 def missing_object(noun: str, name: str, option: str) -> KvmError:

@@ -13,7 +13,7 @@ from ..._xml import document
 from ..._xml.rows import Edit, Values, apply
 from .describe import described
 from .new import add_hotplug_ports, add_usb, new_options, skeleton
-from .plan import add_seed, define, patch, set_autostart, surroundings, wait
+from .plan import add_seed, define, patched, set_autostart, surroundings, wait
 from .state import add_acts
 from .surroundings import check_references
 from .table import DOMAIN
@@ -26,7 +26,7 @@ def create(world: t.Any, plan: Plan, params: Values, wanted: Values) -> None:
     if params["state"] == "saved":
         raise KvmError(f"state: there is no domain {name} whose memory could be saved", "Make it first.", option="state")
     after = _new_document(world, plan, params, wanted)
-    define(plan, name, after, "", [])
+    define(world, plan, name, after, "")
     plan.no_return()
     if params["autostart"]:
         set_autostart(plan, name, True)
@@ -54,5 +54,4 @@ def _new_document(world: t.Any, plan: Plan, params: Values, wanted: Values) -> E
     add_hotplug_ports(root, options.get("machine", ""), params["hotplug_ports"])
     add_usb(root, options["arch"])
     add_seed(world, plan, params, root, edit)
-    patch(plan, params, root)
-    return root
+    return patched(world, plan, params, None, root)

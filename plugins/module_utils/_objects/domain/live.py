@@ -21,15 +21,17 @@ from .table import DOMAIN
 Element = document.Element
 
 
-def plan_live(plan: Plan, name: str, wanted: Values, running: Element, persistent: Element, live: bool) -> list[str]:
+def plan_live(
+    plan: Plan, name: str, wanted: t.Optional[Values], running: Element, persistent: Element, live: bool
+) -> list[str]:
     """Add the steps that bring ``running`` to ``persistent`` as far as this task speaks of it and QEMU can.
 
-    Returns the option paths that wait for a restart. With ``live`` false (``apply: stage``) all of them do.
+    ``wanted`` are the task's options; None where it speaks of the whole definition. Returns the option paths that wait for a restart. With ``live`` false (``apply: stage``) all of them do.
     """
     waiting: list[str] = []
     done: set[str] = set()
     for change in compare(DOMAIN, running, persistent):
-        planner = PLANNERS.get(change.row.live) if live and managed(wanted, change) else None
+        planner = PLANNERS.get(change.row.live) if live and (wanted is None or managed(wanted, change)) else None
         step = planner(name, change, running, persistent) if planner else None
         if step is None:
             waiting.append(change.path)

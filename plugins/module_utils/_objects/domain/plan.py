@@ -47,11 +47,11 @@ def _converge(world: t.Any, plan: Plan, domain: t.Any, params: Values, wanted: V
     active = before_state not in OFF
     if plan.before or plan.after or not persistent:
         old = document.text_of(before) if persistent else ""
-        define(plan, name, after, old, [] if persistent else ["made persistent"])
+        define(world, plan, name, after, old, "" if persistent else " (made persistent)")
     waiting: list[str] = []
     if active:
         waiting = plan_live(
-            plan, name, wanted, running_document(domain), after, live=params["apply"] != "stage" and params["xml"] is None
+            plan, name, None if params["xml"] else wanted, running_document(domain), after, params["apply"] != "stage"
         )
     autostart = bool(domain.autostart()) if persistent else False
     if params["autostart"] is not None and params["autostart"] != autostart:
@@ -92,8 +92,7 @@ def _edited(world: t.Any, plan: Plan, params: Values, wanted: Values, before: El
 
         check_references(world, plan, wanted, {change.path.partition("[")[0] for change in edit.changes})
     add_seed(world, plan, params, after, edit)
-    patch(plan, params, after)
-    return after
+    return patched(world, plan, params, before, after)
 
 
 def add_seed(world: t.Any, plan: Plan, params: Values, root: Element, edit: Edit) -> None:
@@ -104,13 +103,27 @@ def add_seed(world: t.Any, plan: Plan, params: Values, root: Element, edit: Edit
         plan_seed(world, plan, params, root, edit)
 
 
-def patch(plan: Plan, params: Values, root: Element) -> None:
-    """The single places of ``xml_patch``."""
-    if params["xml_patch"]:
-        from ..._xml.patch import apply_patch
+def patched(world: t.Any, plan: Plan, params: Values, before: t.Optional[Element], after: Element) -> Element:
+    """``after`` with the single places of ``xml_patch``; ``before`` where libvirt's rendering of both is the same.
 
-        for path, (before, after) in apply_patch(root, params["xml_patch"]).items():
-            plan.differs(path, before, after)
+    A value that libvirt rewrites or drops is a warning, and counts as applied.
+    """
+    if not params["xml_patch"]:
+        return after
+    from ..._xml.patch import apply as apply_patches, rewritten
+    from .rendering import ordered, rendered
+
+    alone = before is not None and not plan.before and not plan.after
+    made = apply_patches(after, params["xml_patch"])
+    if not made:
+        return after
+    result = rendered(world, after)
+    plan.warnings += rewritten(result, params["xml_patch"])
+    if alone and ordered(result) == ordered(rendered(world, before)):
+        return t.cast(Element, before)
+    for patch in made:
+        plan.differs(patch.path, patch.before, patch.after)
+    return after
 
 
 def surroundings(world: t.Any, plan: Plan, root: Element, wanted: Values) -> t.Any:
@@ -125,16 +138,17 @@ def _note(plan: Plan, changes: t.Iterable[Change]) -> None:
         plan.differs(change.path, change.before, change.after)
 
 
-def define(plan: Plan, name: str, after: Element, old: str, why: list[str]) -> None:
+def define(world: t.Any, plan: Plan, name: str, after: Element, old: str, remark: str = "") -> None:
+    """A step that defines ``after``; what libvirt would refuse is refused here, before the first step."""
+    from .rendering import judge
+
+    judge(world, after)
     undo = (
         Step("domain.define", f"define domain {name} as it was", name=name, xml=old)
         if old
         else Step("domain.undefine", f"undefine domain {name}", name=name)
     )
-    remark = f" ({why[0]})" if why else ""
-    plan.add(
-        "domain.define", f"define domain {name}{remark}", name=name, xml=document.text_of(after), undo=undo
-    )
+    plan.add("domain.define", f"define domain {name}{remark}", name=name, xml=document.text_of(after), undo=undo)
 
 
 def set_autostart(plan: Plan, name: str, value: bool) -> None:

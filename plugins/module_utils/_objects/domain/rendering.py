@@ -1,0 +1,84 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""libvirt's own normal form of domain documents, had without touching the host: what it refuses, fills in and rewrites."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..._libvirt import Embedded, explain, flags, found_or_none, is_error
+from ..._plan import KvmError
+from ..._xml import document
+from .documents import persistent_document
+
+Element = document.Element
+
+STATE = "/var/lib/metal.kvm"
+
+
+def ordered(root: Element) -> str:
+    """Canonical text in which the order of controllers, which libvirt changes by itself, doesn't count."""
+    copy = document.clone(root)
+    devices = copy.find("devices")
+    if devices is not None:
+        controllers = devices.findall("controller")
+        for node in controllers:
+            devices.remove(node)
+        controllers.sort(key=lambda node: (node.get("type"), int(node.get("index") or 0)))
+        for place, node in enumerate(controllers):
+            devices.insert(place, node)
+    return document.canonical(copy)
+
+
+def rendered(world: t.Any, root: Element) -> Element:
+    """The document as libvirt writes it; what it refuses is an error. Two passes, for the first isn't always stable.
+
+    Over a remote connection, or without the right to keep a driver of our own, the document stands for itself.
+    """
+    driver = _driver(world)
+    return root if driver is None else _pass(driver, _pass(driver, root))
+
+
+def judge(world: t.Any, root: Element) -> None:
+    """Raise what libvirt would say when ``root`` is defined, before anything is done."""
+    driver = _driver(world)
+    if driver is not None:
+        _pass(driver, root)
+
+
+def _driver(world: t.Any) -> t.Any:
+    """libvirt's QEMU driver within this process; None where there can't be one."""
+    if "driver" not in world.kept:
+        world.kept["driver"] = _opened(world)
+    return world.kept["driver"]
+
+
+def _opened(world: t.Any) -> t.Any:
+    if not world.local or not world.uri.startswith("qemu:"):
+        return None
+    folder = STATE if os.geteuid() == 0 else os.path.expanduser("~/.cache/metal.kvm")
+    if len(folder) > 60:
+        return None
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    try:
+        return Embedded(os.path.join(folder, "embed"))
+    except KvmError:
+        return None
+
+
+def _pass(driver: t.Any, root: Element) -> Element:
+    try:
+        domain = driver.connection.defineXML(document.text_of(root))
+    except Exception as error:
+        if not is_error(error):
+            raise
+        said = explain(error)
+        raise KvmError(
+            f"libvirt refuses the definition: {said.message}", said.remedy or "Correct what the message names.", **said.details
+        ) from error
+    try:
+        return persistent_document(domain)
+    finally:
+        found_or_none(lambda: domain.undefineFlags(flags("VIR_DOMAIN_UNDEFINE_NVRAM", "VIR_DOMAIN_UNDEFINE_TPM")))
