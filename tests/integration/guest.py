@@ -1,0 +1,240 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A guest that boots in seconds without hardware virtualisation: the distribution's kernel, busybox and the guest agent.
+
+It tells what it sees on its serial port, one line each time that something has changed:
+
+    mkd: boot=<boot id> up=<seconds> cpus=<number> mem=<KiB> disks=<name:sectors,...> nics=<MAC/carrier/address,...> cd=<label>
+
+and powers off when its ACPI button is pressed or its agent is told to. Words on its kernel command line: ``mkd.deaf``
+does neither, ``mkd.noagent`` has no agent.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+import time
+import typing as t
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LOGS = pathlib.Path("/var/log/libvirt/qemu")
+
+MODULES = (
+    "virtio_pci virtio_blk virtio_scsi sd_mod virtio_net virtio_console virtio_balloon virtio-rng ahci sr_mod isofs"
+    " button evdev"
+)
+KERNEL = re.compile(r"^linux-(?:image|modules)-(?:unsigned-)?\d[\w.+-]*$")
+
+INIT = """#!/bin/busybox sh
+/bin/busybox mkdir -p /proc /sys /dev /tmp /run /sbin /var/run /var/log /etc/acpi/PWRF
+/bin/busybox --install -s /bin
+export PATH=/bin:/sbin
+mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
+read cmdline </proc/cmdline
+echo 1 >/proc/sys/kernel/printk
+for module in MODULES; do modprobe $module 2>/dev/null; done
+printf '#!/bin/sh\\necho "mkd: off"; poweroff -f\\n' >/sbin/shutdown
+printf '#!/bin/sh\\n[ "$1" != bound ] || ip addr add "$ip/$mask" dev "$interface"\\n' >/lease
+cp /sbin/shutdown /etc/acpi/PWRF/00000080
+chmod +x /sbin/shutdown /etc/acpi/PWRF/* /lease
+case $cmdline in *mkd.deaf*) ;; *)
+    acpid -f >/dev/null 2>&1 &
+    case $cmdline in *mkd.noagent*) ;; *)
+        [ ! -e /dev/vport*p1 ] || (cd /tmp; while sleep 0.1; do
+            qemu-ga -p "$(echo /dev/vport*p1)" -t /run >/tmp/agent.log 2>&1; done) &
+    esac
+esac
+ip link set lo up
+read boot </proc/sys/kernel/random/boot_id
+said=
+while :; do
+    cpus=0 disks= nics= cd=
+    for cpu in /sys/devices/system/cpu/cpu[0-9]*; do
+        on=1
+        [ ! -e $cpu/online ] || read on <$cpu/online
+        [ $on = 1 ] || echo 1 >$cpu/online
+        cpus=$((cpus + 1))
+    done
+    for disk in /sys/block/[sv]d*; do
+        [ ! -e $disk/size ] || { read size <$disk/size; disks=$disks,${disk##*/}:$size; }
+    done
+    for nic in /sys/class/net/e*; do
+        [ -e $nic/address ] || continue
+        name=${nic##*/} carrier=0 ip=
+        [ -e /tmp/$name ] || { : >/tmp/$name; ip link set $name up; udhcpc -i $name -t 30 -T 1 -n -q -s /lease >/dev/null 2>&1 & }
+        read mac <$nic/address; read carrier 2>/dev/null <$nic/carrier
+        ip=$(ip -4 -o addr show dev $name | sed -n 's/.* inet \\([0-9.]*\\).*/\\1/p')
+        nics=$nics,$mac/$carrier/$ip
+    done
+    [ ! -e /dev/sr0 ] || cd=$(dd if=/dev/sr0 bs=8 skip=4101 count=4 2>/dev/null | tr -d ' \\0')
+    while read key mem unit; do [ $key != MemTotal: ] || break; done </proc/meminfo
+    now="cpus=$cpus mem=$mem disks=${disks#,} nics=${nics#,} cd=$cd"
+    if [ "$now" != "$said" ]; then
+        read up rest </proc/uptime
+        echo "mkd: boot=$boot up=$up $now"
+        said=$now
+    fi
+    usleep 250000
+done
+"""
+
+
+class Built(t.NamedTuple):
+    """Where the guest's kernel and initial RAM disk are; QEMU's user can read them."""
+
+    kernel: pathlib.Path
+    initrd: pathlib.Path
+
+    def boot(self, *words: str) -> dict[str, t.Any]:
+        """The option ``boot`` that starts it."""
+        return {
+            "kernel": str(self.kernel),
+            "initrd": str(self.initrd),
+            "cmdline": " ".join(("console=ttyS0", "quiet", "mitigations=off", "random.trust_cpu=on", *words)),
+        }
+
+
+@functools.lru_cache(maxsize=None)
+def built() -> Built:
+    """The guest, made once and kept in .build."""
+    key = hashlib.sha256((INIT + MODULES + _build.__code__.co_code.hex()).encode()).hexdigest()[:12]
+    place = ROOT / ".build" / "guest" / key
+    there = Built(place / "vmlinuz", place / "initrd")
+    if not there.initrd.exists():
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as work:
+            _build(pathlib.Path(work), there)
+    for above in (place, *place.parents):
+        if above != pathlib.Path("/") and not above.stat().st_mode & stat.S_IXOTH:
+            above.chmod(above.stat().st_mode | 0o111)
+    return there
+
+
+def _build(work: pathlib.Path, there: Built) -> None:
+    """Unpack the distribution's packages, without installing any, and make the RAM disk of what the guest needs."""
+    unpacked, tree = work / "unpacked", work / "tree"
+    for package in (*_kernel_packages(), "busybox-static", "qemu-guest-agent"):
+        _run("apt-get", "download", package, cwd=work)
+    for archive in work.glob("*.deb"):
+        _run("dpkg-deb", "-x", str(archive), str(unpacked))
+    busybox = next(path for path in unpacked.rglob("busybox") if path.is_file() and os.access(path, os.X_OK))
+    kernel = next(iter(sorted(unpacked.glob("boot/vmlinuz-*"))))
+    version = kernel.name.partition("-")[2]
+    modules = next(path for path in unpacked.glob(f"**/lib/modules/{version}") if path.is_dir())
+    (tree / "bin").mkdir(parents=True)
+    shutil.copy(busybox, tree / "bin" / "busybox")
+    (tree / "init").write_text(INIT.replace("MODULES", MODULES))
+    (tree / "init").chmod(0o755)
+    _copy_program(next(unpacked.rglob("sbin/qemu-ga")), tree, "bin/qemu-ga")
+    _copy_modules(str(busybox), modules, version, tree)
+    listing = "\n".join(str(path.relative_to(tree)) for path in sorted(tree.rglob("*")))
+    image = _run(str(busybox), "cpio", "-o", "-H", "newc", cwd=tree, data=listing.encode())
+    shutil.copy(kernel, there.kernel)
+    there.kernel.chmod(0o644)
+    part = there.initrd.with_suffix(".part")
+    part.write_bytes(image)
+    part.chmod(0o644)
+    part.rename(there.initrd)
+
+
+def _kernel_packages() -> list[str]:
+    """The packages with the kernel for virtual machines of this distribution, and with its modules."""
+    for meta in ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-amd64"):
+        shown = subprocess.run(
+            ["apt-cache", "depends", "--recurse", "--no-suggests", "--no-recommends", "--no-enhances", "--no-breaks",
+             "--no-conflicts", "--no-replaces", meta],
+            capture_output=True, text=True, check=False,
+        ).stdout  # fmt: skip
+        found = [line for line in shown.splitlines() if KERNEL.match(line)]
+        if found:
+            return found
+    raise AssertionError("apt knows no kernel package; run apt-get update")
+
+
+def _copy_program(program: pathlib.Path, tree: pathlib.Path, place: str) -> None:
+    """A program with the libraries of this machine that it's linked with."""
+    shutil.copy(program, tree / place)
+    for library in re.findall(r"(/\S+) \(0x", _run("ldd", str(program)).decode()):
+        target = tree / library.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(library, target)
+
+
+def _copy_modules(busybox: str, modules: pathlib.Path, version: str, tree: pathlib.Path) -> None:
+    """The kernel modules that the guest loads, and those that they need."""
+    _run(busybox, "depmod", "-b", str(modules.parents[2]), version)
+    listed = (modules / "modules.dep").read_text().splitlines()
+    needs = {line.partition(":")[0]: line.partition(":")[2].split() for line in listed}
+    by_name = {pathlib.Path(path).name.partition(".ko")[0].replace("-", "_"): path for path in needs}
+    wanted = [by_name[name.replace("-", "_")] for name in MODULES.split() if name.replace("-", "_") in by_name]
+    target = tree / "lib/modules" / version
+    while wanted:
+        path = wanted.pop()
+        if not (target / path).exists():
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(modules / path, target / path)
+            wanted += needs[path]
+    for file in modules.glob("modules.builtin*"):
+        shutil.copy(file, target)
+    _run(busybox, "depmod", "-b", str(tree), version)
+
+
+def _run(*command: str, cwd: t.Optional[pathlib.Path] = None, data: bytes = b"") -> bytes:
+    done = subprocess.run(command, cwd=cwd, input=data, capture_output=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.decode()[-2000:]}"
+    return done.stdout
+
+
+class Seen(dict[str, str]):
+    """One line of the guest: what it sees."""
+
+    @property
+    def disks(self) -> dict[str, int]:
+        """Name to sectors."""
+        pairs = [entry.partition(":") for entry in self["disks"].split(",") if entry]
+        return {name: int(sectors) for name, dummy, sectors in pairs}
+
+    @property
+    def nics(self) -> dict[str, str]:
+        """MAC to carrier (``1``, ``0``)."""
+        parts = [entry.split("/") for entry in self["nics"].split(",") if entry]
+        return {mac: carrier for mac, carrier, dummy in parts}
+
+
+class Guest:
+    """What the running guest of a domain says."""
+
+    def __init__(self, name: str, log: t.Optional[pathlib.Path] = None) -> None:
+        self.name = name
+        self.log = log or LOGS / f"{name}-serial.log"
+
+    def lines(self) -> list[str]:
+        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+        return text.replace("\r", "").split("\n")[:-1]
+
+    def reports(self) -> list[Seen]:
+        said = [line.partition("mkd: ")[2] for line in self.lines() if "mkd: boot=" in line]
+        return [Seen(pair.partition("=")[::2] for pair in line.split(" ") if "=" in pair) for line in said]
+
+    def sees(self, what: t.Callable[[Seen], t.Any], why: str, timeout: float = 40) -> Seen:
+        """Its last word, once ``what`` is true of it."""
+        deadline = time.monotonic() + timeout
+        while True:
+            reports = self.reports()
+            if reports and what(reports[-1]):
+                return reports[-1]
+            assert time.monotonic() < deadline, f"{self.name}: {why}; its last words: {self.lines()[-5:]}"
+            time.sleep(0.1)
+
+    def up(self, timeout: float = 60) -> Seen:
+        """Wait until it has booted."""
+        return self.sees(lambda seen: True, "it hasn't booted", timeout)
