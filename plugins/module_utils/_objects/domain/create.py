@@ -44,6 +44,8 @@ def _new_document(world: t.Any, plan: Plan, params: Values, wanted: Values) -> E
         from .whole import new_whole
 
         return new_whole(world, plan, params)
+    if params["source_domain"] is not None:
+        return _cloned(world, plan, params, wanted)
     options = new_options(world, wanted, params["name"])
     root = skeleton(params["name"], options.get("uuid") or str(uuid.uuid4()))
     edit = Edit(lambda: surroundings(world, plan, root, options), creating=True)
@@ -53,5 +55,19 @@ def _new_document(world: t.Any, plan: Plan, params: Values, wanted: Values) -> E
     check_references(world, plan, wanted, wanted)
     add_hotplug_ports(root, options.get("machine", ""), params["hotplug_ports"])
     add_usb(root, options["arch"])
+    add_seed(world, plan, params, root, edit)
+    return patched(world, plan, params, None, root)
+
+
+def _cloned(world: t.Any, plan: Plan, params: Values, wanted: Values) -> Element:
+    """The document of a clone, with the task's options on top."""
+    from .clone import plan_clone
+
+    root = plan_clone(world, plan, params, wanted.get("uuid") or str(uuid.uuid4()))
+    edit = Edit(lambda: surroundings(world, plan, root, wanted), creating=True)
+    apply(DOMAIN, root, wanted, "", edit)
+    for change in edit.changes:
+        plan.differs(change.path, change.before, change.after)
+    check_references(world, plan, wanted, wanted)
     add_seed(world, plan, params, root, edit)
     return patched(world, plan, params, None, root)

@@ -94,6 +94,23 @@ TASK: dict[str, Spec] = {
             },
         },
     },
+    "source_domain": {
+        "type": "dict",
+        "doc": [
+            "Make a domain that isn't there yet from another: its definition with a new UUID, new MAC addresses and its own"
+            " NVRAM, and a new volume for each writable disk. The task's options go on top.",
+            "The other domain must be off. On a domain that is there this option does nothing.",
+        ],
+        "options": {
+            "name": {"type": "str", "required": True, "doc": "The domain to clone."},
+            "disks": {
+                "type": "str",
+                "choices": ["copy", "overlay"],
+                "default": "copy",
+                "doc": "V(overlay) backs the new volumes by the old ones, which then must not be written any more.",
+            },
+        },
+    },
     "wait_for": {
         "type": "dict",
         "doc": "Wait until the running guest answers; the error of a wait that ends in vain shows the end of its serial log.",

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._libvirt import found_or_none
 from ..._plan import KvmError, Plan, Step
 from ..._xml import document
 from ..._xml.rows import REFUSED, Change, Edit, Values, apply, parse
 from ..._xml.table import unset_paths
 from .describe import describe, described
+from .documents import persistent_document, running_document
 from .live import plan_live
 from .state import OFF, add_act, add_acts, observed
-from .documents import persistent_document, running_document
 from .table import DOMAIN
 
 Element = document.Element
@@ -29,6 +30,8 @@ def plan_domain(world: t.Any, params: Values) -> Plan:
 
         return plan_absent(world, plan, domain, params)
     wanted = parse(DOMAIN, params)
+    if domain is None and "uuid" in wanted:
+        domain = found_or_none(lambda: world.connection.lookupByUUIDString(wanted["uuid"]), "VIR_ERR_NO_DOMAIN")
     if domain is None:
         from .create import create
 
@@ -43,9 +46,11 @@ def _converge(world: t.Any, plan: Plan, domain: t.Any, params: Values, wanted: V
     before_state = observed(domain)
     persistent = bool(domain.isPersistent())
     before = persistent_document(domain)
+    if domain.name() != name:
+        _rename(plan, before, before_state, name)
     after = _edited(world, plan, params, wanted, before)
     active = before_state not in OFF
-    if plan.before or plan.after or not persistent:
+    if set(plan.after) - {"name"} or set(plan.before) - {"name"} or not persistent:
         old = document.text_of(before) if persistent else ""
         define(world, plan, name, after, old, "" if persistent else " (made persistent)")
     waiting: list[str] = []
@@ -66,6 +71,21 @@ def _converge(world: t.Any, plan: Plan, domain: t.Any, params: Values, wanted: V
     plan.predicted = described(
         after, name=name, state=state, autostart=autostart, persistent=True, restart_required=waiting
     )
+
+
+def _rename(plan: Plan, definition: Element, state: str, name: str) -> None:
+    """The UUID is known under another name: the domain takes the task's. ``definition`` has it from here on."""
+    old = definition.findtext("name")
+    if state != "stopped":
+        raise KvmError(
+            f"name: domain {old} has this uuid and is {state}; only one that is off can be called {name}",
+            "Stop it first, or leave the uuid out.",
+            option="name",
+        )
+    undo = Step("domain.rename", f"call domain {name} {old} again", name=name, to=old)
+    plan.add("domain.rename", f"rename domain {old} to {name}", name=old, to=name, undo=undo)
+    plan.differs("name", old, name)
+    definition.find("name").text = name
 
 
 def _edited(world: t.Any, plan: Plan, params: Values, wanted: Values, before: Element) -> Element:

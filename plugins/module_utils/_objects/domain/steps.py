@@ -14,7 +14,7 @@ from ..._plan import KvmError, Remark
 from ..._xml import document
 from ..._xml.items import Items
 from ..._xml.rows import Edit, apply, read
-from . import ready, seed
+from . import clone, ready, seed
 from .devices import AGENT, DEVICES
 from .documents import persistent_document, running_document
 from .state import observed
@@ -42,6 +42,16 @@ def undefine(world: t.Any, name: str) -> None:
     domain = world.get("domain", name)
     wanted = UNDEFINE if world.version >= 8_009_000 else UNDEFINE[:-1]
     domain.undefineFlags(flags(*wanted))
+
+
+def rename(world: t.Any, name: str, to: str) -> None:
+    """Give a domain that is off another name."""
+    world.get("domain", name).rename(to, 0)
+
+
+def reset(world: t.Any, name: str) -> None:
+    """What the reset button does: the guest isn't asked."""
+    world.get("domain", name).reset(0)
 
 
 def start(world: t.Any, name: str) -> None:
@@ -256,11 +266,13 @@ def state_is(world: t.Any, name: str) -> str:
 
 
 _HERE = (
-    define, undefine, start, start_paused, shutdown, await_off, destroy, suspend, resume, wakeup, save, discard_saved,
+    define, undefine, rename, reset, start, start_paused, shutdown, await_off, destroy, suspend, resume, wakeup, save, discard_saved,
     restart, set_autostart, set_memory, set_vcpus, metadata, attach, detach, update, delete_storage,
 )  # fmt: skip
 OPERATIONS: dict[str, t.Callable[..., t.Any]] = {
     **{f"domain.{function.__name__}": function for function in _HERE},
+    "domain.copy_disk": clone.copy_disk,
+    "domain.copy_nvram": clone.copy_nvram,
     "domain.wait": ready.wait,
     "seed.write": seed.write,
     "seed.delete": seed.delete,
