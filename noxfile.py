@@ -34,6 +34,7 @@ def run(session: nox.Session, tool: str, *arguments: str, **environment: str) ->
             "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)]),
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
             "PYTHONUNBUFFERED": "1",
+            "NO_COLOR": "1",
             **environment,
         },
         external=True,
@@ -101,7 +102,7 @@ def sanity_newest(session: nox.Session) -> None:
         session.skip(f"the newest Python found is {version}; what it can hold is what the session sanity uses")
     place = NOX / "core"
     session.run(str(python), "-m", "venv", "--clear", str(place), external=True)
-    session.run(str(place / "bin" / "python"), "-m", "pip", "install", "-q", "ansible-core", external=True)
+    session.run(str(place / "bin" / "python"), "-m", "pip", "install", "-q", "ansible-core", external=True, silent=True)
     run(session, "python", "tools/sanity.py", str(place / "bin" / "python"), *session.posargs)
 
 
@@ -119,6 +120,7 @@ def package(session: nox.Session) -> None:
         session.run(
             *(str(importer / "bin" / "python"), "-m", "pip", "install", "-q", "-r", "tools/requirements/package.txt"),
             external=True,
+            silent=True,
         )
     (archive,) = (ROOT / "dist").glob("*.tar.gz")
     path = os.pathsep.join([str(importer / "bin"), os.environ.get("PATH", os.defpath)])

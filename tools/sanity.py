@@ -49,7 +49,7 @@ def pythons() -> dict[str, pathlib.Path]:
 
 
 def make_home(python: str) -> pathlib.Path:
-    """A home directory for ansible-test's caches, with the user's settings of pip and the stand-in for its installer."""
+    """A home directory for ansible-test's caches, with the user's settings of pip and a stand-in for its installer."""
     home = WORK / "home"
     for name in (".config/pip", ".pip"):
         if (pathlib.Path.home() / name).is_dir() and not (home / name).exists():
