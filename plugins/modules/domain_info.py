@@ -34,6 +34,19 @@ options:
   screenshot:
     description: Write a PNG of the guest's screen to this path on the hypervisor. Needs O(name).
     type: path
+  as:
+    description:
+      - V(options) returns the domain as the fewest options of M(metal.kvm.domain) that make it, for a playbook. Fed back
+        they change nothing; on another host they make an equal guest.
+      - It asks libvirt many questions in a private place, and takes a few seconds for each domain.
+    type: str
+    choices: [info, options]
+    default: info
+  identity:
+    description: With V(as=options), whether the UUID and the MAC addresses are among them, or V(new) ones are made elsewhere.
+    type: str
+    choices: [keep, new]
+    default: keep
 seealso:
   - module: metal.kvm.domain
 """
@@ -52,6 +65,15 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ all_guests.domains | selectattr('restart_required') | map(attribute='name') }}"
 
+- name: A guest that was made by hand, as YAML
+  metal.kvm.domain_info:
+    name: web1
+    as: options
+  register: adopted
+
+- name: Fed back it changes nothing
+  metal.kvm.domain: "{{ adopted.options }}"
+
 - name: What is on the screen of a guest?
   metal.kvm.domain_info:
     name: web1
@@ -63,7 +85,7 @@ domains:
   description:
     - The domains, by name. Each has the options of M(metal.kvm.domain) as its persistent definition says, without secrets,
       and the keys below. Sizes are bytes.
-  returned: always
+  returned: with V(as=info)
   type: list
   elements: dict
   contains:
@@ -97,6 +119,20 @@ domains:
       type: list
       elements: dict
       returned: always
+options:
+  description: The options of M(metal.kvm.domain) that make the domain; with O(name) one dict, else a list of them.
+  returned: with V(as=options)
+  type: raw
+not_exported:
+  description: Paths of what neither an option nor O(metal.kvm.domain#module:xml_patch) can say; with O(name) one list.
+  returned: with V(as=options)
+  type: list
+  elements: raw
+secrets_needed:
+  description: Paths of secret options that are set, whose values are not returned; with O(name) one list.
+  returned: with V(as=options)
+  type: list
+  elements: raw
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_info

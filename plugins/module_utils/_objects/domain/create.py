@@ -12,7 +12,7 @@ from ..._plan import KvmError, Plan
 from ..._xml import document
 from ..._xml.rows import Edit, Values, apply
 from .describe import described
-from .new import add_hotplug_ports, add_usb, new_options, skeleton
+from .new import add_hotplug_ports, new_options, skeleton
 from .plan import add_seed, define, patched, set_autostart, surroundings, wait
 from .state import add_acts
 from .surroundings import check_references
@@ -54,7 +54,6 @@ def _new_document(world: t.Any, plan: Plan, params: Values, wanted: Values) -> E
         plan.differs(change.path, None, change.after)
     check_references(world, plan, wanted, wanted)
     add_hotplug_ports(root, options.get("machine", ""), params["hotplug_ports"])
-    add_usb(root, options["arch"])
     add_seed(world, plan, params, root, edit)
     return patched(world, plan, params, None, root)
 

@@ -19,12 +19,16 @@ ARGUMENTS: Spec = {
     "name": {"type": "str"},
     "addresses": {"type": "list", "elements": "str", "choices": list(ADDRESS_SOURCES), "default": ["lease"]},
     "screenshot": {"type": "path"},
+    "as": {"type": "str", "choices": ["info", "options"], "default": "info"},
+    "identity": {"type": "str", "choices": ["keep", "new"], "default": "keep"},
 }
 
 
 def read_domains(world: t.Any, params: Values) -> Values:
     """``domains``: a list, one for each domain, by name; ``warnings`` says what couldn't be read for want of rights."""
     domains = [_named(world, params["name"])] if params["name"] else world.connection.listAllDomains()
+    if params["as"] == "options":
+        return _options(world, params, [domain for domain in domains if domain is not None])
     found, warnings = [], []
     for domain in sorted((domain for domain in domains if domain is not None), key=lambda domain: domain.name()):
         entry = describe_domain(domain)
@@ -33,6 +37,18 @@ def read_domains(world: t.Any, params: Values) -> Values:
     if params["screenshot"]:
         warnings += _screenshot(world, params)
     return {"domains": found, "warnings": warnings}
+
+
+def _options(world: t.Any, params: Values, domains: list[t.Any]) -> Values:
+    """``options``: for one domain a dict, for all of them a list, as the module domain takes it."""
+    from .adopt import options_of
+
+    if world.writable() is None:
+        raise KvmError("as: reading options needs the right to write", "Run this task as root (become: true).", option="as")
+    if params["name"]:
+        domains = [world.get("domain", params["name"])]
+    found = [options_of(world, domain, params["identity"]) for domain in sorted(domains, key=lambda domain: domain.name())]
+    return found[0] if params["name"] else {key: [one[key] for one in found] for key in ("options", "not_exported", "secrets_needed")}
 
 
 def _named(world: t.Any, name: str) -> t.Any:

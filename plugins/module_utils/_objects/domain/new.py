@@ -28,6 +28,7 @@ ARCHITECTURES: dict[str, Values] = {
     "ppc64le": {"machine": "pseries"},
     "s390x": {"machine": "s390-ccw-virtio"},
 }
+USB3 = ("x86_64", "i686", "aarch64", "riscv64", "loongarch64")  # a USB 3 controller in place of libvirt's older default
 PCIE_MACHINES = ("q35", "pc-q35", "virt")
 
 
@@ -75,6 +76,8 @@ def new_options(world: t.Any, wanted: Values, name: str) -> Values:
     }
     if wanted.get("graphics"):
         defaults.update(video=[{"model": "virtio"}], inputs=[{"type": "tablet", "bus": "usb"}])
+    if arch in USB3 and not any(item.get("type") == "usb" for item in wanted.get("controllers", ())):
+        wanted = {**wanted, "controllers": [*wanted.get("controllers", ()), {"type": "usb", "index": 0, "model": "qemu-xhci"}]}
     if (wanted.get("boot") or {}).get("kernel"):
         defaults.pop("firmware", None)
     full = merged(defaults, {**wanted, "type": kind})
@@ -120,12 +123,6 @@ def add_hotplug_ports(root: Element, machine: str, spare: int) -> None:
     document.child(devices, "controller", type="pci", index="0", model="pcie-root")
     for index in range(1, used + spare + 1):
         document.child(devices, "controller", type="pci", index=str(index), model="pcie-root-port")
-
-
-def add_usb(root: Element, arch: str) -> None:
-    """One USB 3 controller where the machine has PCI, in place of libvirt's older default."""
-    if arch in ("x86_64", "i686", "aarch64", "riscv64", "loongarch64"):
-        document.child(root.find("devices"), "controller", type="usb", model="qemu-xhci")
 
 
 def _serial(world: t.Any, name: str) -> Values:

@@ -1,0 +1,82 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rows that many devices have, and the small functions that rows share."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...._xml import document, place
+from ...._xml.kinds import Attributes
+from ...._xml.rows import Field, Group
+from ...._xml.types import ON_OFF, STR, WHOLE
+
+Element = document.Element
+Get = t.Callable[[Element], t.Any]
+Put = t.Callable[[Element, t.Any], None]
+Volatile = t.Callable[[Element, Element], bool]
+
+VIRTIO_MODELS = ("virtio", "virtio-transitional", "virtio-non-transitional")
+
+
+def _user_alias(device: Element) -> t.Optional[str]:
+    node = device.find("alias")
+    name = None if node is None else node.get("name")
+    return name if name and name.startswith("ua-") else None
+
+
+def kind(*owned: str, at: str = "type") -> Put:
+    """The way to write an attribute that says a device's kind: with another kind the elements that it owned go."""
+
+    def put(node: Element, value: str) -> None:
+        if node.get(at) not in (None, value):
+            for tag in owned:
+                for below in node.findall(tag):
+                    document.remove(below)
+        node.set(at, value)
+
+    return put
+
+
+def instead(path: str, *others: str) -> Put:
+    """The way to write an attribute in place of others that say the same in another way."""
+    steps, attribute = place.place(path)
+
+    def put(node: Element, value: t.Any) -> None:
+        there = place.ensure(node, steps)
+        for other in others:
+            there.attrib.pop(other, None)
+        there.set(attribute, str(value))
+
+    return put
+
+
+def unsaid(path: str) -> Volatile:
+    """True where the definition says nothing, and a running guest shows what libvirt chose."""
+    steps, attribute = place.place(path)
+
+    def volatile(persistent: Element, running: Element) -> bool:
+        node = place.find(persistent, steps)
+        return node is None or (node.get(attribute) if attribute else node.text) is None
+
+    return volatile
+
+
+def always(persistent: Element, running: Element) -> bool:
+    """What can never be compared with a running guest."""
+    return True
+
+
+ALIAS = Field("alias", "alias@name", STR, "A name of your own for it, starting with V(ua-).", get=_user_alias)
+ADDRESS = Attributes("address", "address", STR, "Where it sits, in libvirt's words: V(type), V(bus), V(slot) and so on."
+                     " libvirt finds a place where it's left out, and it stays.")
+ACPI_INDEX = Field("acpi_index", "acpi@index", WHOLE, "Number that the guest's firmware shows for it: names C(eno1) and so on.")
+BOOT_ORDER = Field("boot_order", "boot@order", WHOLE, "Place in the boot order, from 1. Not together with O(boot.order).")
+VIRTIO = Group("virtio", "driver", (
+    Field("iommu", "@iommu", ON_OFF, "Whether it goes through the guest's IOMMU."),
+    Field("ats", "@ats", ON_OFF, "Whether it uses address translation services."),
+    Field("packed", "@packed", ON_OFF, "Whether it uses packed virtqueues."),
+    Field("page_per_vq", "@page_per_vq", ON_OFF, "Whether each queue's notifications have a page of their own."),
+), "The virtio transport.")
+PLACED = (ALIAS, ACPI_INDEX, ADDRESS)
