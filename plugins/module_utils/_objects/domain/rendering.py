@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import typing as t
 
@@ -62,6 +63,9 @@ def _opened(world: t.Any) -> t.Any:
     if len(folder) > 60:
         return None
     os.makedirs(folder, mode=0o755, exist_ok=True)
+    lock = open(os.path.join(folder, "embed.lock"), "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # one driver at a time has the root; held until this process ends
+    world.kept["driver_lock"] = lock
     try:
         return Embedded(os.path.join(folder, "embed"))
     except KvmError:
