@@ -120,6 +120,14 @@ def firmware_lock(root: Root) -> t.Optional[bool]:
     return bool(vm_cr is not None and vm_cr & VM_CR_SVM_DISABLED)
 
 
+def processor_words(root: Root, module: str) -> set[str]:
+    """What the processor can do, as the module's parameters need it; nothing where an old kernel tells only part."""
+    entry = information(root)
+    if module == "kvm_intel" and "vmx flags" not in entry:
+        return set()
+    return {*entry.get("flags", "").split(), *entry.get("vmx flags", "").split()}
+
+
 def mitigations(root: Root) -> dict[str, dict[str, str]]:
     """Each weakness the kernel knows: ``state`` (not_affected, mitigated, vulnerable, unknown) and its own ``text``."""
     base = "sys/devices/system/cpu/vulnerabilities"

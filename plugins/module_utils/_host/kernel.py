@@ -110,7 +110,8 @@ def settle(subject: t.Any, sysroot: str, name: str, asked: dict[str, str]) -> t.
 
 def untaken(name: str, found: t.Iterable[str]) -> str:
     """The sentence for parameters that the kernel was given and set back."""
-    return f"{name}: {', '.join(found)}: the kernel was given it and set it back, since this processor or firmware lacks it."
+    why = "the kernel was given it and set it back, since this processor or firmware lacks it."
+    return f"{name}: {', '.join(found)}: {why}"
 
 
 def remembered(root: Root, name: str) -> dict[str, list[t.Optional[str]]]:

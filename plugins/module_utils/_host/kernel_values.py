@@ -11,6 +11,7 @@ import typing as t
 from .._plan import KvmError, Step
 from . import modules, options_file
 from .command import answers
+from .cpu import processor_words
 from .kernel import remembered, untaken
 from .parameter import lacking, moot, same, text_of
 from .root import Root
@@ -138,24 +139,18 @@ def _settled(here: _Here, parameter: str, value: str, found: dict[str, t.Any]) -
     raw = found["raw"]
     if moot(raw) or remembered(here.root, here.name).get(parameter) == [value, raw]:
         return True
-    if lacking(here.name, parameter, value, _processor_words(here)):
+    if lacking(here.name, parameter, value, processor_words(here.root, here.name)):
         return True
-    return not found["live"] and here.before.get(parameter) == value and _since_boot(here.root, here.name)
+    return (
+        not found["live"]
+        and here.before.get(parameter) == value
+        and since_boot(here.root, options_file.path(here.name))
+    )
 
 
-def _processor_words(here: _Here) -> set[str]:
-    """What the processor can do; nothing where an old kernel doesn't tell all of it."""
-    from .cpu import information
-
-    entry = information(here.root)
-    if here.name == "kvm_intel" and "vmx flags" not in entry:
-        return set()
-    return {*entry.get("flags", "").split(), *entry.get("vmx flags", "").split()}
-
-
-def _since_boot(root: Root, name: str) -> bool:
-    """Whether our file is older than the running kernel's start: the module was loaded with it."""
-    status = root.status(options_file.path(name))
+def since_boot(root: Root, path: str) -> bool:
+    """Whether a file is older than the running kernel's start: modules were loaded with it."""
+    status = root.status(path)
     started = re.search(r"^btime (\d+)$", root.text("proc/stat") or "", re.MULTILINE)
     return status is not None and started is not None and status.st_mtime < int(started[1])
 
@@ -163,7 +158,7 @@ def _since_boot(root: Root, name: str) -> bool:
 def _hidden_in_effect(here: _Here, parameter: str, value: str) -> bool:
     if remembered(here.root, here.name).get(parameter) == [value, None]:
         return True
-    return here.before.get(parameter) == value and _since_boot(here.root, here.name)
+    return here.before.get(parameter) == value and since_boot(here.root, options_file.path(here.name))
 
 
 def _check_command_line(here: _Here, parameter: str, value: str, raw: t.Optional[str]) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import typing as t
 
 from . import modules
-from .cause import OTHER_HYPERVISORS, Facts, explain, hardware, usable, works
+from .cause import explain, hardware, usable, works
+from .cause_refused import OTHER_HYPERVISORS
 from .cpu import vendor_module
 from .device import kvm, node
+from .facts import Facts
 from .root import Root
 
 SHOWN = ("kvm", "vhost", "vhost_net", "vhost_vsock", "vfio", "vfio_pci", "vfio_iommu_type1", "tun")

@@ -33,6 +33,7 @@ def report(root: Root) -> dict[str, t.Any]:
         "default_boot_mode": boot_mode(units),
         "units": units,
         "active_sockets": sorted(sockets(root)),
+        "guests_service": enabled(root, "libvirt-guests.service"),
     }
 
 

@@ -11,63 +11,91 @@ import typing as t
 from .._plan import KvmError
 from .root import Root
 
-# Sections and those that they are told from.
+Params = t.Mapping[str, t.Any]
+Host = dict[str, t.Any]
+
+# Sections in the order they are read, and those that they are told from.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "cpu": (),
     "kvm": ("cpu",),
+    "secure": ("cpu",),
+    "irq_clock": ("cpu", "kvm"),
+    "devices": (),
+    "iommu": (),
+    "sriov": (),
+    "cgroup": (),
+    "memory": (),
+    "numa": (),
     "qemu": ("kvm",),
     "libvirt": (),
+    "network": (),
+    "security": ("libvirt",),
 }
+LISTS = ("checks", "pending")
+REQUIREMENTS = ("kvm", "hardware", "nested", "iommu", "vfio", "hugepages", "sev", "sev_es", "sev_snp", "tdx", "sgx",
+                "s390_pv", "vhost_net", "tun", "migration")  # fmt: skip
 
 
 def argument_spec() -> dict[str, t.Any]:
     """The options of ``host_info``."""
     return {
-        "gather": {"type": "list", "elements": "str", "choices": ["all", *SECTIONS], "default": ["all"]},
+        "gather": {"type": "list", "elements": "str", "choices": ["all", *SECTIONS, *LISTS], "default": ["all"]},
+        "require": {"type": "list", "elements": "str", "choices": list(REQUIREMENTS), "default": []},
+        "strict": {"type": "bool", "default": False},
         "deep": {"type": "str", "choices": ["auto", "true", "false"], "default": "auto"},
+        "uri": {"type": "str"},
         "sysroot": {"type": "path", "default": "/"},
     }
 
 
-def read(params: dict[str, t.Any]) -> dict[str, t.Any]:
+def read(params: Params) -> dict[str, t.Any]:
     """The result of ``host_info``."""
     path = params["sysroot"]
     if not os.path.isdir(path):
         raise KvmError(
             f"sysroot: {path} is not a directory", "Give the root of a recorded or mounted tree.", option="sysroot"
         )
-    return {"host": gather(Root(path), wanted(params["gather"]), params)}
+    return {"host": gather(Root(path), params)}
 
 
-def wanted(names: t.Sequence[str]) -> set[str]:
-    """The sections asked for, with those that they need."""
-    found = set(SECTIONS) if "all" in names else set(names)
-    for name in list(found):
-        found.update(SECTIONS.get(name, ()))
+def wanted(names: t.Collection[str]) -> set[str]:
+    """The sections asked for, with those that they need; checks look at all of them."""
+    found = {*SECTIONS, *LISTS} if {"all", "checks"}.intersection(names) else set(names)
+    if "all" not in names and "pending" not in names:
+        found.discard("pending")
+    for name in [name for name in reversed(SECTIONS) if name in found]:
+        found.update(SECTIONS[name])
     return found
 
 
-def gather(root: Root, sections: set[str], params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def gather(root: Root, params: Params) -> Host:
     """The host: the same keys whatever was asked for, None for what wasn't."""
     from . import system
 
-    host: dict[str, t.Any] = {**system.report(root), **dict.fromkeys(SECTIONS)}
+    sections = wanted(params.get("gather") or ["all"])
+    host: Host = {**system.report(root), **dict.fromkeys(SECTIONS), "checks": [], "pending": []}
     for name in SECTIONS:
         if name in sections:
             host[name] = READERS[name](root, host, params)
-    host["checks"] = []
-    host["pending"] = []
+    if "pending" in sections or "checks" in sections:
+        from . import pending
+
+        host["pending"] = pending.report(root)
+    if "checks" in sections:
+        from . import checks
+
+        host["checks"] = checks.run(host, params.get("require") or (), params.get("strict", False))
     host["notes"] = root.notes
     return host
 
 
-def _cpu(root: Root, host: dict[str, t.Any], params: t.Mapping[str, t.Any]) -> t.Any:
+def _cpu(root: Root, host: Host, params: Params) -> t.Any:
     from . import cpu
 
     return cpu.report(root)
 
 
-def _kvm(root: Root, host: dict[str, t.Any], params: t.Mapping[str, t.Any]) -> t.Any:
+def _kvm(root: Root, host: Host, params: Params) -> t.Any:
     from . import kvm
     from .features import features
 
@@ -80,21 +108,96 @@ def _kvm(root: Root, host: dict[str, t.Any], params: t.Mapping[str, t.Any]) -> t
     return found
 
 
-def _qemu(root: Root, host: dict[str, t.Any], params: t.Mapping[str, t.Any]) -> t.Any:
+def _secure(root: Root, host: Host, params: Params) -> t.Any:
+    from . import capability
+
+    return capability.secure(root, host["cpu"])
+
+
+def _irq_clock(root: Root, host: Host, params: Params) -> t.Any:
+    from . import capability
+
+    return capability.irq_clock(root, host["cpu"], host["kvm"]["caps"])
+
+
+def _devices(root: Root, host: Host, params: Params) -> t.Any:
+    from . import capability
+
+    return capability.devices(root)
+
+
+def _cgroup(root: Root, host: Host, params: Params) -> t.Any:
+    from . import capability
+
+    return capability.cgroup(root)
+
+
+def _iommu(root: Root, host: Host, params: Params) -> t.Any:
+    from . import iommu
+
+    return iommu.report(root)
+
+
+def _sriov(root: Root, host: Host, params: Params) -> t.Any:
+    from . import iommu
+
+    return iommu.sriov(root)
+
+
+def _memory(root: Root, host: Host, params: Params) -> t.Any:
+    from . import memory
+
+    return memory.memory(root)
+
+
+def _numa(root: Root, host: Host, params: Params) -> t.Any:
+    from . import memory
+
+    return memory.numa(root)
+
+
+def _qemu(root: Root, host: Host, params: Params) -> t.Any:
     from . import qemu
 
     return qemu.report(root, host["kvm"]["usable"])
 
 
-def _libvirt(root: Root, host: dict[str, t.Any], params: t.Mapping[str, t.Any]) -> t.Any:
-    from . import libvirt
+def _libvirt(root: Root, host: Host, params: Params) -> t.Any:
+    from . import connection, daemon_conf, libvirt
 
-    return libvirt.report(root)
+    return {
+        **libvirt.report(root),
+        "conf": daemon_conf.report(root),
+        "tls": {"certificates": daemon_conf.certificates(root), "open_keys": daemon_conf.open_keys(root)},
+        **connection.report(params.get("uri") if root.path == "/" else None),
+    }
 
 
-READERS: dict[str, t.Callable[[Root, dict[str, t.Any], t.Mapping[str, t.Any]], t.Any]] = {
+def _network(root: Root, host: Host, params: Params) -> t.Any:
+    from . import network
+
+    return network.report(root)
+
+
+def _security(root: Root, host: Host, params: Params) -> t.Any:
+    from . import security
+
+    return security.report(root, host["libvirt"]["conf"])
+
+
+READERS: dict[str, t.Callable[[Root, Host, Params], t.Any]] = {
     "cpu": _cpu,
     "kvm": _kvm,
+    "secure": _secure,
+    "irq_clock": _irq_clock,
+    "devices": _devices,
+    "iommu": _iommu,
+    "sriov": _sriov,
+    "cgroup": _cgroup,
+    "memory": _memory,
+    "numa": _numa,
     "qemu": _qemu,
     "libvirt": _libvirt,
+    "network": _network,
+    "security": _security,
 }
