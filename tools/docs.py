@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write the option docs of modules from their tables, between two marks in the module's DOCUMENTATION:
 
-      # generated from the table by nox -s docs: do not edit below
-      # end of generated options
+    # generated from the table by nox -s docs: do not edit below
+    # end of generated options
 
-The options are written at the depth of the first mark. The table of plugins/modules/network.py is NETWORK in
-plugins/module_utils/_objects/network.py or network/table.py; another one is named in the mark: "from the table
-domain.devices:DISK by nox".
+At the margin the marks take the whole of `options:`; further in they stand among options that are written by hand, and
+the generated ones are written at their depth. For plugins/modules/network.py the options are what `option_docs()` in
+plugins/module_utils/_objects/network/options.py says, else those of the table NETWORK in _objects/network/table.py.
+Other ones are named in the mark: "from the table domain.devices:DISK by nox".
 
 usage: python tools/docs.py [--check]    --check: write nothing, fail where something is stale
 """
@@ -26,13 +27,14 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OBJECTS = "ansible_collections.metal.kvm.plugins.module_utils._objects"
+ROWS = "ansible_collections.metal.kvm.plugins.module_utils._xml.rows"
 BLOCK = re.compile(
     r"^(?P<indent> *)# generated from the table (?:(?P<table>[\w.]+:\w+) )?by nox -s docs: do not edit below\n"
     r"(?P<body>.*?)"
     r"^ *# end of generated options\n",
     re.MULTILINE | re.DOTALL,
 )
-WIDTH = 118
+WIDTH = 105  # yaml breaks a line at the first space past it
 Option = dict[str, t.Any]
 
 
@@ -44,9 +46,9 @@ class Dumper(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
 
-def documentation(specs: t.Mapping[str, Option], where: str = "") -> dict[str, Option]:
+def documentation(options: t.Mapping[str, Option], where: str = "") -> dict[str, Option]:
     """Argument specs with their docs, as the options of Ansible's DOCUMENTATION."""
-    return {name: _option(spec, f"{where}{name}") for name, spec in specs.items()}
+    return {name: _option(spec, f"{where}{name}") for name, spec in options.items()}
 
 
 def _option(spec: Option, path: str) -> Option:
@@ -62,31 +64,32 @@ def _option(spec: Option, path: str) -> Option:
     return option
 
 
-def table(module: str, named: t.Optional[str]) -> t.Any:
-    """The rows that ``named`` (``domain.devices:DISK``) says, or those of the module's own table."""
-    if named:
-        place, attribute = named.split(":")
-        return getattr(importlib.import_module(f"{OBJECTS}.{place}"), attribute)
-    for place in (module, f"{module}.table"):
+def specs(module: str, named: t.Optional[str]) -> t.Mapping[str, Option]:
+    """Argument specs with docs: of what the mark names (``domain.devices:DISK``), or of the module's own."""
+    for name in [named] if named else [f"{module}.options:option_docs", f"{module}.table:{module.upper()}"]:
+        place, attribute = name.split(":")
         try:
-            return getattr(importlib.import_module(f"{OBJECTS}.{place}"), module.upper())
-        except (ModuleNotFoundError, AttributeError):
+            found = getattr(importlib.import_module(f"{OBJECTS}.{place}"), attribute)
+        except ModuleNotFoundError as error:
+            if error.name and not f"{OBJECTS}.{place}".startswith(error.name):
+                raise
             continue
-    sys.exit(f"docs: {module}: found no {module.upper()} in _objects/{module}.py or _objects/{module}/table.py")
+        return found() if callable(found) else importlib.import_module(ROWS).specs(found)
+    sys.exit(f"docs: {module}: found no option_docs in _objects/{module}/options.py, nor a table in {module}/table.py")
 
 
 def rendered(options: dict[str, Option], indent: str) -> str:
+    header, indent = ("", indent) if indent else ("options:\n", "  ")
     text = yaml.dump(options, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=WIDTH - len(indent))
-    return textwrap.indent(text, indent)
+    return header + textwrap.indent(text, indent)
 
 
 def written(source: str, module: str) -> str:
     """The module's source with its generated blocks up to date."""
-    rows = importlib.import_module("ansible_collections.metal.kvm.plugins.module_utils._xml.rows")
 
     def block(match: re.Match[str]) -> str:
         indent = match["indent"]
-        options = documentation(rows.specs(table(module, match["table"])))
+        options = documentation(specs(module, match["table"]))
         first = match[0].splitlines(keepends=True)[0]
         return f"{first}{rendered(options, indent)}{indent}# end of generated options\n"
 

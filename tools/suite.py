@@ -75,9 +75,10 @@ def summary(outcomes: list[Outcome]) -> str:
     if skipped:
         lines += ["", "Skipped, and so not proven here:", *skipped]
     failed = [outcome.session for outcome in outcomes if not outcome.passed]
-    minutes = sum(outcome.seconds for outcome in outcomes) / 60
-    lines += ["", f"FAILED: {', '.join(failed)}" if failed else "Every session that ran passed."]
-    lines[-1] += f" {minutes:.1f} minutes."
+    verdict = f"FAILED: {', '.join(failed)}" if failed else "Every session passed"
+    if skipped and not failed:
+        verdict += f", but {len(skipped)} {'thing was' if len(skipped) == 1 else 'things were'} skipped"
+    lines += ["", f"{verdict}. {sum(outcome.seconds for outcome in outcomes) / 60:.1f} minutes."]
     lines += [f"{outcome.session}: {outcome.closing}" for outcome in outcomes if outcome.closing]
     return "\n".join(lines)
 
