@@ -42,11 +42,10 @@ def rendered(world: t.Any, root: Element) -> Element:
     return root if driver is None else _pass(driver, _pass(driver, root))
 
 
-def judge(world: t.Any, root: Element) -> None:
-    """Raise what libvirt would say when ``root`` is defined, before anything is done."""
+def judged(world: t.Any, root: Element) -> Element:
+    """The definition as libvirt will have it; raises what it would say to ``root``, before anything is done."""
     driver = _driver(world)
-    if driver is not None:
-        _pass(driver, root)
+    return root if driver is None else _pass(driver, root)
 
 
 def _driver(world: t.Any) -> t.Any:
@@ -63,9 +62,8 @@ def _opened(world: t.Any) -> t.Any:
     if len(folder) > 60:
         return None
     os.makedirs(folder, mode=0o755, exist_ok=True)
-    lock = open(os.path.join(folder, "embed.lock"), "w")
-    fcntl.flock(lock, fcntl.LOCK_EX)  # one driver at a time has the root; held until this process ends
-    world.kept["driver_lock"] = lock
+    # One process at a time has the root. The descriptor is never closed: the lock goes when the process does, as the driver's.
+    fcntl.flock(os.open(os.path.join(folder, "embed.lock"), os.O_CREAT | os.O_RDWR, 0o600), fcntl.LOCK_EX)
     try:
         return Embedded(os.path.join(folder, "embed"))
     except KvmError:
