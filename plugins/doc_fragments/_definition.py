@@ -31,7 +31,8 @@ options:
       path:
         description:
           - The node, as seen from the document's root, V(dns/@enable). At most one node may be selected.
-          - What is missing is made where the path is plain, of names, tests like V([@name='x']) and an attribute at the end.
+          - What is missing is made where the path is plain, of names, tests like V([@name='x']) and an attribute at
+            the end.
         type: str
         required: true
       set:

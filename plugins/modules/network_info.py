@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 module: network_info
 short_description: Read virtual networks
 description:
-  - Returns the networks of libvirt in the words of M(metal.kvm.network), with their DHCP leases and the guests plugged in.
+  - Returns the networks of libvirt in the words of M(metal.kvm.network), with their DHCP leases and the guests
+    plugged in.
 extends_documentation_fragment:
   - metal.kvm._attributes.info_module
   - metal.kvm._attributes.action_group

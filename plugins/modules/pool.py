@@ -10,8 +10,8 @@ module: pool
 short_description: Declare a storage pool
 description:
   - Defines, changes, builds, starts and stops a storage pool of libvirt. Only what differs is changed, in place.
-  - A change of an active pool's definition takes effect when the pool is restarted, which O(apply=restart) does. Running
-    guests keep the volumes that they have open.
+  - A change of an active pool's definition takes effect when the pool is restarted, which O(apply=restart) does.
+    Running guests keep the volumes that they have open.
 extends_documentation_fragment:
   - metal.kvm._attributes
   - metal.kvm._attributes.action_group
@@ -24,8 +24,8 @@ options:
     required: true
   state:
     description:
-      - V(active) and V(inactive) start and stop the pool, V(present) makes it where it's missing and leaves it running or
-        not, V(absent) removes it.
+      - V(active) and V(inactive) start and stop the pool, V(present) makes it where it's missing and leaves it
+        running or not, V(absent) removes it.
       - Left out it is like V(present).
     type: str
     choices: [active, inactive, present, absent]
@@ -41,10 +41,10 @@ options:
     default: live
   build:
     description:
-      - What to do with the devices of a new pool of type V(fs), V(disk) or V(logical). It acts when the pool is made, and
-        never again.
-      - V(new) makes a file system, partition table or volume group where there is none, V(overwrite) also where there is one,
-        which is lost. Left out, what is there is used.
+      - What to do with the devices of a new pool of type V(fs), V(disk) or V(logical). It acts when the pool is made,
+        and never again.
+      - V(new) makes a file system, partition table or volume group where there is none, V(overwrite) also where there
+        is one, which is lost. Left out, what is there is used.
       - The directory of a V(dir), V(fs) or V(netfs) pool is made in any case where it's missing.
     type: str
     choices: [new, overwrite]
@@ -55,11 +55,179 @@ options:
   storage:
     description:
       - What becomes of the data with O(state=absent).
-      - V(delete) deletes all volumes, and the directory or volume group itself. It is refused while a domain uses one of them.
+      - V(delete) deletes all volumes, and the directory or volume group itself. It is refused while a domain uses one
+        of them.
     type: str
     choices: [keep, delete]
     default: keep
   # generated from the table by nox -s docs: do not edit below
+  uuid:
+    description:
+      - The pool's UUID. It can't be changed.
+    type: str
+  type:
+    description:
+      - What the pool is made of. A new pool needs it; it can't be changed.
+      - V(dir) a directory; V(fs) a file system on a device; V(netfs) one on a server; V(logical) a volume
+        group of LVM.
+      - Which of the others there are depends on the libvirt at hand.
+    type: str
+    choices:
+      - dir
+      - fs
+      - netfs
+      - logical
+      - disk
+      - iscsi
+      - iscsi-direct
+      - scsi
+      - mpath
+      - rbd
+      - gluster
+      - zfs
+      - sheepdog
+      - vstorage
+  path:
+    description:
+      - The directory of V(dir), the mount point of V(fs) and V(netfs), the directory of the devices of the
+        others.
+    type: str
+  source:
+    description:
+      - Where the pool's storage comes from.
+    type: dict
+    suboptions:
+      hosts:
+        description:
+          - The servers (V(netfs), V(iscsi), V(rbd), V(gluster) ...).
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description:
+              - The server's name or address.
+            type: str
+            required: true
+          port:
+            description:
+              - Its port, where it isn't the usual one.
+            type: int
+      dir:
+        description:
+          - The directory that the server exports (V(netfs), V(gluster)).
+        type: str
+      devices:
+        description:
+          - Block devices (V(fs), V(logical), V(disk)), or the target's name (V(iscsi)).
+        type: list
+        elements: str
+      name:
+        description:
+          - The volume group (V(logical)), the pool (V(rbd), V(zfs)) or the volume (V(gluster)).
+        type: str
+      format:
+        description:
+          - What is on the source, V(ext4), V(xfs), V(nfs) ... Where it's left out libvirt finds out what is
+            there.
+        type: str
+      initiator:
+        description:
+          - The initiator's name (V(iscsi)).
+        type: str
+      protocol_version:
+        description:
+          - The version of NFS to use (V(netfs)).
+        type: str
+      adapter:
+        description:
+          - The adapter (V(scsi)).
+        type: dict
+        suboptions:
+          type:
+            description:
+              - How the adapter is named.
+            type: str
+            choices:
+              - scsi_host
+              - fc_host
+          name:
+            description:
+              - The SCSI host, V(host1).
+            type: str
+          parent:
+            description:
+              - The HBA that a virtual one is made on.
+            type: str
+          wwnn:
+            description:
+              - The virtual HBA's world wide node name.
+            type: str
+          wwpn:
+            description:
+              - The virtual HBA's world wide port name.
+            type: str
+          managed:
+            description:
+              - Whether the virtual HBA goes away with the pool.
+            type: bool
+      auth:
+        description:
+          - How to log in at the source. The password itself is a secret of libvirt's.
+        type: dict
+        suboptions:
+          type:
+            description:
+              - 'How to log in: V(chap) (V(iscsi)) or V(ceph) (V(rbd)).'
+            type: str
+            choices:
+              - chap
+              - ceph
+          username:
+            description:
+              - The user.
+            type: str
+          secret_usage:
+            description:
+              - The usage of the secret that has the password.
+            type: str
+          secret_uuid:
+            description:
+              - The UUID of the secret that has the password.
+            type: str
+  permissions:
+    description:
+      - Who may do what with the pool's directory.
+    type: dict
+    suboptions:
+      mode:
+        description:
+          - 'The octal mode, in quotes: V(''0711'').'
+        type: raw
+      owner:
+        description:
+          - The user who owns it, by number or name.
+        type: str
+      group:
+        description:
+          - The group it belongs to, by number or name.
+        type: str
+      label:
+        description:
+          - The security label.
+        type: str
+  cow:
+    description:
+      - Whether files are copied on write (btrfs).
+    type: bool
+  mount_options:
+    description:
+      - Options for mount (V(fs), V(netfs)).
+    type: list
+    elements: str
+  rbd_options:
+    description:
+      - 'Options for librados (V(rbd)): name to value. Full when given.'
+    type: dict
   # end of generated options
 author:
   - metal.kvm contributors

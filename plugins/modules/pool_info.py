@@ -32,7 +32,8 @@ EXAMPLES = r"""
 
 - name: Pools with less than 10 GiB left
   ansible.builtin.debug:
-    msg: "{{ read.pools | selectattr('active') | selectattr('available', 'lt', 10 * 1024 ** 3) | map(attribute='name') }}"
+    msg: "{{ read.pools | selectattr('active') | selectattr('available', 'lt', 10 * 1024 ** 3) | map(attribute='name')
+    }}"
 """
 
 RETURN = r"""
@@ -47,8 +48,8 @@ pools:
       type: str
       returned: always
     type:
-      description: What it is made of. This and all other options of M(metal.kvm.pool) are returned under their names, as
-        far as the pool's definition says something about them.
+      description: What it is made of. This and all other options of M(metal.kvm.pool) are returned under their names,
+        as far as the pool's definition says something about them.
       type: str
       returned: always
     path:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import os
 import pathlib
@@ -22,6 +23,22 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import cycle as cycles
 
 URI = "qemu:///system"
+LOCK = pathlib.Path("/run/lock/metal.kvm-tests")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Two runs on one machine would take each other's objects away: the second waits here for the first."""
+    del session
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    held.append(LOCK.open("w"))
+    try:
+        fcntl.flock(held[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("waiting for another run of the tests on this machine", flush=True)  # noqa: T201
+        fcntl.flock(held[0], fcntl.LOCK_EX)
+
+
+held: list[t.Any] = []  # open for as long as the process lives
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -98,7 +98,9 @@ def test_state_follows_what_is_asked(player: t.Any) -> None:
 def test_stage_and_restart(player: t.Any) -> None:
     player.run("network", **LAB)
     host = {"mac": MAC, "ip": "10.91.0.20"}
-    staged = player.run("network", name=NAME, ips=[{"address": "10.91.0.1/24", "dhcp": {"hosts": [host]}}], apply="stage")
+    staged = player.run(
+        "network", name=NAME, ips=[{"address": "10.91.0.1/24", "dhcp": {"hosts": [host]}}], apply="stage"
+    )
     assert staged["restart_required"] == [f"ips[10.91.0.0].dhcp.hosts[{MAC}].ip"]
     live = player.run("network", name=NAME, ips=[{"address": "10.91.0.1/24", "dhcp": {"hosts": [host]}}])
     assert live["actions"] == [f"change DHCP host {MAC} of network {NAME} live"]
@@ -162,7 +164,9 @@ def test_a_definition_by_others_keeps_what_no_option_says(player: t.Any, connect
 
 
 def test_a_transient_network_becomes_persistent(player: t.Any, connection: t.Any) -> None:
-    connection.networkCreateXML(f"<network><name>{NAME}</name><ip address='10.91.0.1' netmask='255.255.255.0'/></network>")
+    connection.networkCreateXML(
+        f"<network><name>{NAME}</name><ip address='10.91.0.1' netmask='255.255.255.0'/></network>"
+    )
     result = player.run("network", name=NAME)
     assert result["actions"] == [f"make the transient network {NAME} persistent"]
     assert connection.networkLookupByName(NAME).isPersistent()
@@ -188,7 +192,9 @@ def test_failed_live_change_puts_the_definition_back(player: t.Any, connection: 
     player.run("network", **LAB)
     before = connection.networkLookupByName(NAME).XMLDesc(1)
     hosts = [*DHCP["hosts"], {"mac": "52:54:00:0a:0b:0d", "ip": "10.91.0.12", "name": "web1"}]
-    (failed,) = player.play([Task("network", {"name": NAME, "ips": [{"address": "10.91.0.1/24", "dhcp": {"hosts": hosts}}]})])
+    (failed,) = player.play(
+        [Task("network", {"name": NAME, "ips": [{"address": "10.91.0.1/24", "dhcp": {"hosts": hosts}}]})]
+    )
     assert failed.failed
     assert failed["rolled_back"] == [f"put the definition of network {NAME} back"]
     assert connection.networkLookupByName(NAME).XMLDesc(1) == before
@@ -207,7 +213,8 @@ REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
         ["ranges[0]", "10.91.0.9", "10.91.0.5"],
     ),
     "mac twice": (
-        {"ips": [{"address": "10.91.0.1/24", "dhcp": {"hosts": [{"mac": MAC, "ip": "10.91.0.5"}, {"mac": MAC, "ip": "10.91.0.6"}]}}]},
+        {"ips": [{"address": "10.91.0.1/24", "dhcp": {"hosts": [
+            {"mac": MAC, "ip": "10.91.0.5"}, {"mac": MAC, "ip": "10.91.0.6"}]}}]},
         ["hosts", MAC],
     ),
     "ip twice": (
@@ -232,7 +239,10 @@ REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
     "xml and options": ({"xml": "<network><name>mkt-net</name></network>", "mtu": 1400}, ["mtu", "xml"]),
     "set and unset": ({"domain": "a", "unset": ["domain"]}, ["unset", "domain"]),
     "unset of nothing": ({"unset": ["colour"]}, ["unset", "colour"]),
-    "patch of many": ({"ips": [{"address": "10.91.0.1/24"}], "xml_patch": [{"path": "//*", "set": "1"}]}, ["xml_patch[0].path"]),
+    "patch of many": (
+        {"ips": [{"address": "10.91.0.1/24"}], "xml_patch": [{"path": "//*", "set": "1"}]},
+        ["xml_patch[0].path"],
+    ),
     "patch that says nothing": ({"xml_patch": [{"path": "domain/@name"}]}, ["xml_patch[0]", "set"]),
     "not an xpath": ({"xml_patch": [{"path": "domain[", "set": "1"}]}, ["xml_patch[0].path", "XPath"]),
 }  # fmt: skip
@@ -245,7 +255,9 @@ def test_bad_input_is_refused(player: t.Any, connection: t.Any) -> None:
 
 def test_overlapping_subnets_are_refused(player: t.Any) -> None:
     player.run("network", **LAB)
-    player.refuse("network", "ips", "10.91.0.128/25", f"network {NAME}", name="mkt-two", ips=[{"address": "10.91.0.129/25"}])
+    player.refuse(
+        "network", "ips", "10.91.0.128/25", f"network {NAME}", name="mkt-two", ips=[{"address": "10.91.0.129/25"}]
+    )
 
 
 def test_what_cannot_change_is_refused(player: t.Any) -> None:

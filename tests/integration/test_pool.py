@@ -96,9 +96,7 @@ def test_storage_delete_is_refused_while_a_domain_uses_a_volume(
 
 
 def test_transient_pool_becomes_persistent(player: t.Any, connection: t.Any, place: pathlib.Path) -> None:
-    connection.storagePoolCreateXML(
-        f"<pool type='dir'><name>{NAME}</name><target><path>{place}</path></target></pool>"
-    )
+    connection.storagePoolCreateXML(f"<pool type='dir'><name>{NAME}</name><target><path>{place}</path></target></pool>")
     assert player.run("pool", name=NAME)["actions"] == [f"make the transient pool {NAME} persistent"]
     assert connection.storagePoolLookupByName(NAME).isPersistent()
     assert not player.run("pool", name=NAME)["changed"]
@@ -167,7 +165,9 @@ def test_build_overwrites_only_when_told(player: t.Any, place: pathlib.Path, loo
 
 
 def label(device: str) -> str:
-    run = subprocess.run(["blkid", "-c", "/dev/null", "-o", "value", "-s", "LABEL", device], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        ["blkid", "-c", "/dev/null", "-o", "value", "-s", "LABEL", device], capture_output=True, text=True, check=False
+    )
     return run.stdout.strip()
 
 
@@ -175,7 +175,8 @@ def label(device: str) -> str:
     ("create", "change"),
     [
         pytest.param(
-            {"type": "netfs", "path": "/srv/mkt", "source": {"hosts": [{"name": "nfs.example"}], "dir": "/e", "format": "nfs"}},
+            {"type": "netfs", "path": "/srv/mkt", "source": {
+                "hosts": [{"name": "nfs.example"}], "dir": "/e", "format": "nfs"}},
             {"source": {"dir": "/other", "protocol_version": "4"}, "mount_options": ["noatime"]},
             id="netfs",
         ),
@@ -224,8 +225,14 @@ REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
         {"type": "rbd", "source": {"name": "a", "hosts": [{"name": "x"}]}},
         ["type", "libvirt-daemon-driver-storage-rbd"],
     ),
-    "mode as a number": ({"type": "dir", "path": "/srv/mkt", "permissions": {"mode": 755}}, ["permissions.mode", "'0750'"]),
-    "unknown owner": ({"type": "dir", "path": "/srv/mkt", "permissions": {"owner": "nobody-here"}}, ["permissions.owner"]),
+    "mode as a number": (
+        {"type": "dir", "path": "/srv/mkt", "permissions": {"mode": 755}},
+        ["permissions.mode", "'0750'"],
+    ),
+    "unknown owner": (
+        {"type": "dir", "path": "/srv/mkt", "permissions": {"owner": "nobody-here"}},
+        ["permissions.owner"],
+    ),
     "name with a slash": ({"name": "mkt-a/b", "type": "dir", "path": "/srv/mkt"}, ["name", "mkt-a/b"]),
     "malformed xml": ({"xml": "<pool type='dir'>"}, ["xml", "well-formed"]),
 }

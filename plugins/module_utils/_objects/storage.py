@@ -1,15 +1,18 @@
 # Copyright: metal.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who uses a volume: domains whose disks are on it, volumes that are overlays of it. Asked before anything is destroyed."""
+"""Who uses a volume: domains with a disk on it, volumes that are overlays of it. Asked before anything is destroyed."""
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from .._libvirt import found_or_none
 from .._xml import document
-from .._xml.rows import Element
+
+if t.TYPE_CHECKING:
+    from .._xml.rows import Element
 
 Named = tuple[str, str]  # pool and volume
 
@@ -52,7 +55,7 @@ def volumes(pool: t.Any) -> list[Volume]:
     """All volumes of an active pool; one that goes away meanwhile is left out."""
     found = []
     for there in pool.listAllVolumes():
-        one = found_or_none(lambda there=there: volume(there, pool.name()), "VIR_ERR_NO_STORAGE_VOL")  # type: ignore[misc]
+        one = found_or_none(functools.partial(volume, there, pool.name()), "VIR_ERR_NO_STORAGE_VOL")
         found += [] if one is None else [one]
     return found
 

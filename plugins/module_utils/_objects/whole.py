@@ -1,8 +1,8 @@
 # Copyright: metal.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A whole document instead of options (``xml``): checked, completed with the identity of what is there, judged in libvirt's
-own rendering."""
+"""A whole document instead of options (``xml``): checked, completed with the identity of what is there, and judged in
+libvirt's own rendering."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import typing as t
 
 from .._plan import KvmError
 from .._xml import document, place, rows
-from .._xml.rows import Element, Values
+
+if t.TYPE_CHECKING:
+    from .._xml.rows import Element, Values
 
 METADATA = "metadata/metal:kvm"
 
@@ -21,7 +23,9 @@ def definition(text: str, tag: str, name: str) -> Element:
     """The document of an object called ``name``; its root must be ``tag``, its name that one, or left out."""
     root = document.parse(text)
     if root.tag != tag:
-        raise KvmError(f"xml: this is a <{root.tag}>, not a <{tag}>", f"Write the whole <{tag}> document.", option="xml")
+        raise KvmError(
+            f"xml: this is a <{root.tag}>, not a <{tag}>", f"Write the whole <{tag}> document.", option="xml"
+        )
     named = root.find("name")
     if named is None:
         named = document.child(root, "name")
@@ -85,7 +89,9 @@ class Normal:
             os.write(handle, b"<node/>")
             os.close(handle)
             connection = _libvirt.World(f"test://{path}").connection
-            rendered = _libvirt.found_or_none(lambda: getattr(connection, self.define)(document.text_of(root)), *_REFUSED)
+            rendered = _libvirt.found_or_none(
+                lambda: getattr(connection, self.define)(document.text_of(root)), *_REFUSED
+            )
             root = document.clone(root) if rendered is None else document.document(rendered.XMLDesc(0))
         finally:
             os.unlink(path)

@@ -1,7 +1,7 @@
 # Copyright: metal.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Edits by XPath (``xml_patch``): at most one node per path, set or deleted; missing elements of a plain path are made."""
+"""Edits by XPath (``xml_patch``): at most one node per path, set or deleted; what a plain path lacks is made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import typing as t
 
 from .._plan import KvmError
 from . import document
-from .rows import Element, Values
+
+if t.TYPE_CHECKING:
+    from .rows import Element, Values
 
 SPEC: Values = {
     "xml_patch": {
@@ -25,14 +27,14 @@ SPEC: Values = {
     }
 }
 
-# devices/disk[2]/driver/@cache has a position: not plain. Names, prefixes, [@a='v'] tests, and an attribute at the end are.
+# devices/disk[2]/driver/@cache has a position: not plain. Names, prefixes, tests and an attribute at the end are.
 _PLAIN = re.compile(r"^(?:[\w:.-]+(?:\[@[\w:.-]+='[^']*'\])*/)*(?:@[\w:.-]+|[\w:.-]+(?:\[@[\w:.-]+='[^']*'\])*)$")
 _STEP = re.compile(r"([\w:.-]+)((?:\[@[\w:.-]+='[^']*'\])*)")
 _TEST = re.compile(r"\[@([\w:.-]+)='([^']*)'\]")
 
 
 class Patched:
-    """One edit that changed the document: its path, the value before (None: there was none) and after (None: deleted)."""
+    """One edit that changed the document: its path, the value before (None: none) and after (None: deleted)."""
 
     __slots__ = ("after", "before", "path")
 
@@ -134,7 +136,7 @@ def _make(root: Element, patch: Values, value: str, option: str) -> None:
             option=f"{option}.path",
         )
     node = root
-    above, dummy, last = path.rpartition("/")
+    above, _slash, last = path.rpartition("/")
     steps, attribute = (above, last[1:]) if last.startswith("@") else (path, "")
     for tag, tests in _STEP.findall(steps):
         wanted = dict(_TEST.findall(tests))
@@ -151,6 +153,8 @@ def _qualified(tag: str, namespaces: dict[str, str], option: str) -> str:
     prefix, colon, name = tag.partition(":")
     if colon and prefix not in namespaces:
         raise KvmError(
-            f"{option}.namespaces: the prefix '{prefix}' is not known", "Name its URI there.", option=f"{option}.namespaces"
+            f"{option}.namespaces: the prefix '{prefix}' is not known",
+            "Name its URI there.",
+            option=f"{option}.namespaces",
         )
-    return "{%s}%s" % (namespaces[prefix], name) if colon else tag
+    return f"{{{namespaces[prefix]}}}{name}" if colon else tag

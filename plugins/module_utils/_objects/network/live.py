@@ -9,13 +9,13 @@ import re
 import typing as t
 
 from ... import _libvirt
-from ..._plan import Step
 from ..._xml import document, place, rows, table
-from ..._xml.rows import Element, Values
 from .table import DHCP, DNS, IPS, PORTGROUPS, network_of
 
 if t.TYPE_CHECKING:
-    from ..life import Draft
+    from ..._plan import Step
+    from ..._xml.rows import Element, Values
+    from ..kind import Draft
 
 
 class Section:
@@ -89,7 +89,9 @@ def _update(draft: Draft, section: Section, index: int, here: Element, there: El
     old = [node for node in now if document.canonical(node) not in same]
     new = [node for node in then if document.canonical(node) not in same]
     for node in old:
-        follower = next((other for other in new if section.modify and _key(section, other) == _key(section, node)), None)
+        follower = next(
+            (other for other in new if section.modify and _key(section, other) == _key(section, node)), None
+        )
         if follower is None:
             _add(draft, section, index, "delete", node, node)
         else:

@@ -9,13 +9,15 @@ import typing as t
 
 from ..._plan import KvmError, Plan
 from ..._xml import document, rows, table
-from ..._xml.rows import Element, Values
-from .. import life
+from .. import kind, life
 from .live import live, network_update
 from .table import BRIDGED, NETWORK
 
+if t.TYPE_CHECKING:
+    from ..._xml.rows import Element, Values
 
-def _check(draft: life.Draft) -> None:
+
+def _check(draft: kind.Draft) -> None:
     """Refuse what doesn't fit together; the name of another bridge is never taken along into a mode without one."""
     if "forward_interfaces" in draft.wanted:
         forward = draft.after.find("forward")
@@ -35,7 +37,7 @@ def _identity(root: Element) -> tuple[str, ...]:
     return ("uuid", "mac@address", "bridge@name") if bridged else ("uuid",)
 
 
-def _before_stop(draft: life.Draft) -> None:
+def _before_stop(draft: kind.Draft) -> None:
     plugged = connections(draft.there, draft.running)
     if plugged and not draft.params["force"]:
         guests = ", ".join(sorted({item["domain"] for item in plugged}))
@@ -76,12 +78,11 @@ def _lease(lease: Values) -> Values:
     return {ours: lease[theirs] for theirs, ours in names.items() if lease.get(theirs)}
 
 
-KIND = life.Kind(
+KIND = kind.Kind(
     "network",
     NETWORK,
     "networkDefineXML",
     identity=_identity,
-    since={"title": 9_007_000, "description": 9_007_000},
     stored=("labels", "title", "description"),
     check=_check,
     live=live,
@@ -90,24 +91,24 @@ KIND = life.Kind(
     operations={"network_update": network_update},
 )
 
-ARGUMENT_SPEC: Values = {**life.LIFE_SPEC, "force": {"type": "bool", "default": False}, **table.argument_spec(NETWORK)}
+ARGUMENT_SPEC: Values = {**kind.LIFE_SPEC, "force": {"type": "bool", "default": False}, **table.argument_spec(NETWORK)}
 
 
-def plan_network(world: t.Any, params: life.Params) -> Plan:
+def plan_network(world: t.Any, params: kind.Params) -> Plan:
     """What brings a network to what the options say."""
     return life.plan_object(world, KIND, params)
 
 
-def operations() -> life.Operations:
+def operations() -> kind.Operations:
     """What the steps of a network's plan can do."""
-    return life.operations(KIND)
+    return kind.operations(KIND)
 
 
-def describe(world: t.Any, params: life.Params) -> t.Optional[Values]:
+def describe(world: t.Any, params: kind.Params) -> t.Optional[Values]:
     """The network after the run."""
-    return life.describe(world, KIND, params)
+    return kind.describe(world, KIND, params)
 
 
-def read_networks(world: t.Any, params: life.Params) -> Values:
+def read_networks(world: t.Any, params: kind.Params) -> Values:
     """The result of network_info."""
-    return {"networks": life.listed(world, KIND, world.connection.listAllNetworks, params.get("name"))}
+    return {"networks": kind.listed(world, KIND, world.connection.listAllNetworks, params.get("name"))}

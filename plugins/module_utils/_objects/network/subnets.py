@@ -10,8 +10,10 @@ import typing as t
 
 from ..._plan import KvmError
 from ..._xml import document, rows
-from ..._xml.rows import Element, Values
 from .table import BRIDGED, IPS
+
+if t.TYPE_CHECKING:
+    from ..._xml.rows import Element, Values
 
 Subnet = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
@@ -23,7 +25,7 @@ def subnets(root: Element) -> list[Subnet]:
 
 
 def check_addresses(values: Values) -> None:
-    """Ranges and hosts lie in their subnet, no address is promised twice, and forwarding has an address to start from."""
+    """Ranges and hosts lie in their subnet, no address is promised twice, and forwarding has an address."""
     forward, ips = values.get("forward", "isolated"), values.get("ips", [])
     if forward in ("nat", "route") and not ips:
         raise KvmError(
@@ -37,7 +39,9 @@ def check_addresses(values: Values) -> None:
             "Set ips: [], or another forward mode.",
             option="ips",
         )
-    if forward == "bridge" and not (values.get("bridge") or values.get("forward_dev") or values.get("forward_interfaces")):
+    if forward == "bridge" and not (
+        values.get("bridge") or values.get("forward_dev") or values.get("forward_interfaces")
+    ):
         raise KvmError(
             "bridge: forward is bridge, which needs the name of a bridge that the host has",
             "Add bridge: br0 (or forward_dev for a macvtap bridge).",
@@ -54,7 +58,7 @@ def _check_dhcp(item: Values, option: str) -> None:
     for index, one in enumerate(dhcp.get("ranges", [])):
         for end in ("start", "end"):
             _check_within(one[end], own, f"{option}.ranges[{index}].{end}")
-        if ipaddress.ip_address(one["start"]) > ipaddress.ip_address(one["end"]):
+        if int(ipaddress.ip_address(one["start"])) > int(ipaddress.ip_address(one["end"])):
             raise KvmError(
                 f"{option}.ranges[{index}]: {one['start']} comes after {one['end']}",
                 "Write the lower address as start.",
@@ -95,7 +99,7 @@ def check_overlaps(world: t.Any, name: str, root: Element) -> None:
 def _refuse_overlap(wanted: list[Subnet], taken: list[Subnet], owner: str) -> None:
     for one in wanted:
         for other in taken:
-            if one.version == other.version and one.overlaps(other):  # type: ignore[arg-type]
+            if one.version == other.version and one.overlaps(other):
                 raise KvmError(
                     f"ips: the subnet {one} overlaps {other}, which {owner}", "Choose another subnet.", option="ips"
                 )
@@ -105,7 +109,8 @@ def host_subnets() -> list[tuple[str, Subnet]]:
     """Devices of this machine and the IPv4 and IPv6 subnets that they're in, from the kernel's routing tables."""
     found: list[tuple[str, Subnet]] = []
     for line in _lines("/proc/net/route")[1:]:
-        device, destination, gateway, flags, dummy, dummy, dummy, mask = line.split()[:8]
+        fields = line.split()
+        device, destination, gateway, flags, mask = *fields[:4], fields[7]
         if int(flags, 16) & 1 and gateway == "00000000" and mask != "00000000":
             address = ipaddress.IPv4Address(bytes.fromhex(destination)[::-1])
             prefix = bin(int(mask, 16)).count("1")

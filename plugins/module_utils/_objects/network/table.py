@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 import typing as t
 
 from ..._xml import document
 from ..._xml.items import Items
 from ..._xml.rows import REFUSED, Element, Field, Group, Map, ValueList, Values
-from ..._xml.types import MAC, ON_OFF, POSITIVE, STR, UUID, WHOLE, YES_NO, Type
+from ..._xml.types import MAC, ON_OFF, PCI, POSITIVE, STR, UUID, WHOLE, YES_NO, Type
 
 BRIDGED = ("isolated", "nat", "route", "open")  # libvirt makes the bridge
 FORWARDS = (*BRIDGED, "bridge", "private", "vepa", "passthrough", "hostdev")
@@ -49,13 +48,6 @@ def subnet(value: t.Any) -> str:
 def _filled_in(attribute: str) -> t.Callable[[Element, Element], bool]:
     """A running network shows what libvirt chose where the definition says nothing."""
     return lambda stored, running: stored.get(attribute) is None
-
-
-def _pci(value: t.Any) -> str:
-    match = re.fullmatch(r"(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])", str(value).strip().lower())
-    if not match:
-        raise ValueError("a PCI address: 0000:3b:02.0")
-    return f"{match[1] or '0':0>4}:{match[2]:0>2}:{match[3]:0>2}.{match[4]}"
 
 
 def _address(node: Element) -> t.Optional[str]:
@@ -121,25 +113,9 @@ def _put_forward_dev(network: Element, value: str) -> None:
     node.set("dev", value)
 
 
-class _PciAddress(Type):
-    """``<address type='pci' domain='0x0000' bus='0x3b' slot='0x02' function='0x0'/>`` as ``0000:3b:02.0``."""
-
-    def get(self, node: Element, attribute: str) -> str:
-        number = {name: int(node.get(name) or "0", 0) for name in ("domain", "bus", "slot", "function")}
-        return "{domain:04x}:{bus:02x}:{slot:02x}.{function:x}".format(**number)
-
-    def put(self, node: Element, attribute: str, value: str) -> None:
-        domain, bus, rest = value.split(":")
-        slot, function = rest.split(".")
-        for name, digits in (("domain", domain), ("bus", bus), ("slot", slot), ("function", function)):
-            node.set(name, "0x" + digits)
-        node.set("type", "pci")
-
-
 IP = Type("str", ip, parse=ip)
 INTERFACE = Type("str", interface, parse=interface)
 SUBNET = Type("str", subnet, parse=subnet)
-PCI = _PciAddress("str", str, parse=_pci)
 
 
 def network_of(item: Values) -> t.Optional[str]:
@@ -165,6 +141,7 @@ def _range(item: Values) -> str:
     return f"{item.get('start', '')}-{item.get('end', '')}"
 
 
+# fmt: off
 LEASE = Group("lease", "lease", (
     Field("expiry", "@expiry", WHOLE, "How long, in O(ips[].dhcp.ranges[].lease.unit); V(0) is for ever."),
     Field("unit", "@unit", STR, "The unit of the expiry; libvirt takes minutes where it's left out.",
@@ -183,7 +160,8 @@ DHCP = Group("dhcp", "dhcp", (
         Field("ip", "@ip", IP, "The address that it always gets.", required=True),
         Field("name", "@name", STR, "The name that it gets, and under which DNS knows it."),
         LEASE,
-    ), keys=("mac", "id", "ip"), ordered=False, doc="Addresses reserved for certain guests. Matched by MAC address, else"
+    ), keys=("mac", "id", "ip"), ordered=False, doc="Addresses reserved for certain guests. Matched by MAC address,"
+          " else"
         " by DUID, else by address.", live="network_update"),
     Group("bootp", "bootp", (
         Field("file", "@file", STR, "The file that a guest boots."),
@@ -192,12 +170,14 @@ DHCP = Group("dhcp", "dhcp", (
 ), "The DHCP server of this subnet.")
 
 IPS = Items("ips", "ip", (
-    Field("address", "@address", INTERFACE, "The host's own address in the subnet, with the prefix length: V(10.20.0.1/24)"
+    Field("address", "@address", INTERFACE, "The host's own address in the subnet, with the prefix length:"
+          " V(10.20.0.1/24)"
           " or V(fd00:20::1/64).", get=_address, put=_put_address, required=True),
     Field("local_ptr", "@localPtr", YES_NO, "Whether reverse look-ups in this subnet stay in it."),
     Field("tftp_root", "tftp@root", STR, "A directory on the hypervisor that is offered by TFTP."),
     DHCP,
-), keys=(network_of,), ordered=False, doc="The host's addresses in the network, one per subnet, with the DHCP server of each."
+), keys=(network_of,), ordered=False, doc="The host's addresses in the network, one per subnet, with the DHCP server"
+      " of each."
     " Matched by subnet.")
 
 DNS = Group("dns", "dns", (
@@ -206,7 +186,8 @@ DNS = Group("dns", "dns", (
     Items("forwarders", "forwarder", (
         Field("domain", "@domain", STR, "Only for names in this domain."),
         Field("address", "@addr", IP, "The server that is asked."),
-    ), keys=(_forwarder,), ordered=False, doc="Servers that are asked for names of the outside, instead of the host's."),
+    ), keys=(_forwarder,), ordered=False, doc="Servers that are asked for names of the outside, instead of the"
+          " host's."),
     Items("hosts", "host", (
         Field("ip", "@ip", IP, "The address.", required=True),
         ValueList("hostnames", "hostname", STR, "The names that stand for it."),
@@ -262,29 +243,35 @@ VIRTUALPORT = Group("virtualport", "virtualport", (
 PORTGROUPS = Items("portgroups", "portgroup", (
     Field("name", "@name", STR, "The portgroup's name.", required=True),
     Field("default", "@default", YES_NO, "Whether a guest that names none is in this one."),
-    Field("trust_guest_rx_filters", "@trustGuestRxFilters", YES_NO, "Whether a guest may change its filters and MAC address."),
+    Field("trust_guest_rx_filters", "@trustGuestRxFilters", YES_NO, "Whether a guest may change its filters and MAC"
+          " address."),
     VLAN, VIRTUALPORT, BANDWIDTH,
 ), keys=("name",), ordered=False, doc="Classes of ports that a guest's interface can choose. Matched by name.",
     live="network_update")
 
 NETWORK: tuple[t.Any, ...] = (
     Field("uuid", "uuid", UUID, "The network's UUID. It can't be changed.", takes=REFUSED),
-    Field("title", "title", STR, "A short title. Needs libvirt 9.7."),
-    Field("description", "description", STR, "A description, any text. Needs libvirt 9.7."),
-    Map("labels", "metadata/metal:kvm/metal:label", doc="Labels of your own, kept in the network's metadata: name to value."
+    Field("title", "title", STR, "A short title. Needs libvirt 9.7.", since=9_007_000),
+    Field("description", "description", STR, "A description, any text. Needs libvirt 9.7.", since=9_007_000),
+    Map("labels", "metadata/metal:kvm/metal:label", doc="Labels of your own, kept in the network's metadata: name to"
+          " value."
         " Full when given."),
     Field("forward", "forward", STR, [
-        "Where the guests' traffic goes. V(nat), V(route) and V(open) lead out of the host: behind its address, as it is, and"
+        "Where the guests' traffic goes. V(nat), V(route) and V(open) lead out of the host: behind its address, as"
+              " it is, and"
         " as it is without any firewall rule of libvirt. V(isolated) stays on the host.",
         "V(bridge) is a bridge that the host has already, named by O(bridge), or with O(forward_dev) a macvtap bridge."
         " V(private), V(vepa), V(passthrough) are the other macvtap modes, V(hostdev) gives whole devices away.",
         "A new network is isolated where this is left out.",
     ], choices=FORWARDS, get=_forward, put=_put_forward),
     Field("forward_dev", "forward@dev", STR, "The host's device that the traffic goes out by.", put=_put_forward_dev),
-    ValueList("forward_interfaces", "forward/interface@dev", STR, "A pool of the host's devices, for the macvtap modes."),
-    ValueList("forward_addresses", "forward/address", PCI, "A pool of the host's devices by PCI address, for V(hostdev)."),
+    ValueList("forward_interfaces", "forward/interface@dev", STR, "A pool of the host's devices, for the macvtap"
+          " modes."),
+    ValueList("forward_addresses", "forward/address", PCI, "A pool of the host's devices by PCI address, for"
+          " V(hostdev)."),
     Field("forward_pf", "forward/pf@dev", STR, "The SR-IOV device whose virtual functions are the pool."),
-    Field("forward_managed", "forward@managed", YES_NO, "Whether libvirt takes devices from their drivers and gives them back."),
+    Field("forward_managed", "forward@managed", YES_NO, "Whether libvirt takes devices from their drivers and gives"
+          " them back."),
     Field("forward_driver", "forward/driver@name", STR, "The driver that gives devices away.", choices=("vfio",)),
     Group("nat", "forward/nat", (
         Field("ipv6", "@ipv6", YES_NO, "Whether IPv6 goes behind the host's address too."),
@@ -296,7 +283,8 @@ NETWORK: tuple[t.Any, ...] = (
             Field("end", "@end", POSITIVE, "The last.", volatile=_filled_in("end")),
         ), "The ports that the traffic shows outside."),
     ), "Details of V(forward=nat)."),
-    Field("bridge", "bridge@name", STR, "The bridge's name: with V(forward=bridge) one that the host has, else the one that"
+    Field("bridge", "bridge@name", STR, "The bridge's name: with V(forward=bridge) one that the host has, else the"
+          " one that"
           " libvirt makes; it finds a free name where this is left out."),
     Field("stp", "bridge@stp", ON_OFF, "Whether the bridge takes part in the spanning tree protocol."),
     Field("delay", "bridge@delay", WHOLE, "The bridge's forward delay, in seconds."),
@@ -307,9 +295,12 @@ NETWORK: tuple[t.Any, ...] = (
     Field("mtu", "mtu@size", POSITIVE, "The MTU of the bridge and of the guests' devices."),
     Field("domain", "domain@name", STR, "The DNS domain of the guests."),
     Field("domain_local_only", "domain@localOnly", YES_NO, "Whether names in the domain are never asked for outside."),
-    Field("ipv6", "@ipv6", YES_NO, "Whether guests may speak IPv6 with each other where the network has no IPv6 address."),
-    Field("trust_guest_rx_filters", "@trustGuestRxFilters", YES_NO, "Whether a guest may change its filters and MAC address."),
-    Field("port_isolated", "port@isolated", YES_NO, "Whether guests can reach the host and the outside only, not each other."),
+    Field("ipv6", "@ipv6", YES_NO, "Whether guests may speak IPv6 with each other where the network has no IPv6"
+          " address."),
+    Field("trust_guest_rx_filters", "@trustGuestRxFilters", YES_NO, "Whether a guest may change its filters and MAC"
+          " address."),
+    Field("port_isolated", "port@isolated", YES_NO, "Whether guests can reach the host and the outside only, not"
+          " each other."),
     DNS,
     IPS,
     Items("routes", "route", (
@@ -317,10 +308,12 @@ NETWORK: tuple[t.Any, ...] = (
               get=_address, put=_put_address),
         Field("gateway", "@gateway", IP, "The address in this network that leads there.", required=True),
         Field("metric", "@metric", POSITIVE, "The metric."),
-    ), keys=("address",), ordered=False, doc="Routes that the host gets while the network is active. Matched by subnet."),
+    ), keys=("address",), ordered=False, doc="Routes that the host gets while the network is active. Matched by"
+          " subnet."),
     BANDWIDTH,
     VLAN,
     VIRTUALPORT,
     PORTGROUPS,
     ValueList("dnsmasq_options", "dnsmasq:options/dnsmasq:option@value", STR, "Lines for dnsmasq's own configuration."),
-)  # fmt: skip
+)
+# fmt: on

@@ -12,10 +12,12 @@ import typing as t
 from ... import _libvirt
 from ..._plan import KvmError, Plan
 from ..._xml import document, rows, table
-from ..._xml.rows import Values
-from .. import life
+from .. import kind, life
 from ..permissions import of_file
 from .table import FILES, NEEDS, POOL
+
+if t.TYPE_CHECKING:
+    from ..._xml.rows import Values
 
 STATUS = ("inactive", "building", "running", "degraded", "inaccessible")  # virStoragePoolState
 
@@ -24,7 +26,7 @@ FORMATTED = ("fs", "disk", "logical")
 DELETED = ("dir", "fs", "netfs", "logical", "disk", "zfs")  # those that libvirt can delete
 
 
-def _values(draft: life.Draft) -> Values:
+def _values(draft: kind.Draft) -> Values:
     return rows.read(POOL, draft.shown)
 
 
@@ -35,7 +37,7 @@ def _given(values: Values, option: str) -> bool:
     return bool(there)
 
 
-def _check(draft: life.Draft) -> None:
+def _check(draft: kind.Draft) -> None:
     """A new pool says what its type needs, and libvirt has that type."""
     values = _values(draft)
     if draft.before is not None and not draft.changes:
@@ -48,9 +50,7 @@ def _check(draft: life.Draft) -> None:
         )
     for option in NEEDS.get(values["type"], ()):
         if not _given(values, option):
-            raise KvmError(
-                f"{option}: a pool of type {values['type']} needs it", "Add the option.", option=option
-            )
+            raise KvmError(f"{option}: a pool of type {values['type']} needs it", "Add the option.", option=option)
     path = values.get("path", "/")
     if not path.startswith("/"):
         raise KvmError(f"path: '{path}' is not an absolute path", "Write it from the root: /srv/images.", option="path")
@@ -58,7 +58,7 @@ def _check(draft: life.Draft) -> None:
         _check_backend(draft.world, values["type"])
 
 
-def _check_backend(world: t.Any, kind: str) -> None:
+def _check_backend(world: t.Any, wanted: str) -> None:
     """This libvirt has the backend for the type; else the error says what to install."""
     try:
         capabilities = document.document(world.connection.getStoragePoolCapabilities())
@@ -67,15 +67,15 @@ def _check_backend(world: t.Any, kind: str) -> None:
             return
         raise
     known = {node.get("type"): node.get("supported") for node in capabilities.iterfind("pool")}
-    if known.get(kind) != "yes":
+    if known.get(wanted) != "yes":
         raise KvmError(
-            f"type: this libvirt has no backend for pools of type {kind}",
-            f"Install libvirt-daemon-driver-storage-{kind} on the hypervisor and restart libvirt's daemon.",
+            f"type: this libvirt has no backend for pools of type {wanted}",
+            f"Install libvirt-daemon-driver-storage-{wanted} on the hypervisor and restart libvirt's daemon.",
             option="type",
         )
 
 
-def _plan_build(draft: life.Draft) -> None:
+def _plan_build(draft: kind.Draft) -> None:
     """Steps that make what a pool stands on, when the pool itself is made or its permissions are told."""
     values = _values(draft)
     if draft.before is None and values["type"] in FORMATTED and draft.params["build"]:
@@ -99,7 +99,7 @@ def _shown(values: Values) -> Values:
     return {"devices": ", ".join(source.get("devices", [])), "group": source.get("name", "")}
 
 
-def _unready(draft: life.Draft, values: Values) -> bool:
+def _unready(draft: kind.Draft, values: Values) -> bool:
     """Whether the directory is missing or has other permissions than the definition says; unknown from afar."""
     if not draft.world.local:
         return draft.before is None
@@ -108,12 +108,12 @@ def _unready(draft: life.Draft, values: Values) -> bool:
     return not there or any(there.get(key, value) != value for key, value in wanted.items())
 
 
-def _after_define(draft: life.Draft) -> None:
+def _after_define(draft: kind.Draft) -> None:
     if not draft.active:
         _plan_build(draft)
 
 
-def _before_start(draft: life.Draft) -> None:
+def _before_start(draft: kind.Draft) -> None:
     """What the backend needs on this machine; a directory that went away is made again."""
     values = _values(draft)
     program = _PROGRAMS.get(values["type"])
@@ -140,16 +140,16 @@ def _found(program: str) -> bool:
     return bool(shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin"))
 
 
-def _empty(draft: life.Draft) -> bool:
+def _empty(draft: kind.Draft) -> bool:
     """With ``storage: delete``: the volumes go before the pool does; returns whether the pool must run for that."""
     if draft.params["storage"] == "keep":
         return False
     from ..storage import users, volumes
 
-    kind = draft.before.get("type")
-    if kind not in DELETED:
+    made_of = t.cast("t.Any", draft.before).get("type")
+    if made_of not in DELETED:
         raise KvmError(
-            f"storage: what a pool of type {kind} stands on can't be deleted by libvirt",
+            f"storage: what a pool of type {made_of} stands on can't be deleted by libvirt",
             "Say storage: keep, and remove it where it is.",
             option="storage",
         )
@@ -171,7 +171,7 @@ def _empty(draft: life.Draft) -> bool:
     return True
 
 
-def _remove(draft: life.Draft) -> None:
+def _remove(draft: kind.Draft) -> None:
     if draft.params["storage"] == "delete":
         draft.add("delete", f"delete what {draft.title} stands on")
 
@@ -190,7 +190,9 @@ def _delete_volumes(world: t.Any, there: t.Any) -> None:
 
     used = users(world, volumes(there))
     if used:
-        raise KvmError(f"storage: volumes of pool {there.name()} are in use by {', '.join(sorted(used))}", "", option="storage")
+        raise KvmError(
+            f"storage: volumes of pool {there.name()} are in use by {', '.join(sorted(used))}", "", option="storage"
+        )
     for volume in there.listAllVolumes():
         volume.delete(0)
 
@@ -199,7 +201,7 @@ def _build(world: t.Any, there: t.Any, flag: str) -> None:
     there.build(_libvirt.constant(f"VIR_STORAGE_POOL_BUILD_{flag}") if flag else 0)
 
 
-KIND = life.Kind(
+KIND = kind.Kind(
     "pool",
     POOL,
     "storagePoolDefineXML",
@@ -221,7 +223,7 @@ KIND = life.Kind(
 )
 
 ARGUMENT_SPEC: Values = {
-    **life.LIFE_SPEC,
+    **kind.LIFE_SPEC,
     "build": {"type": "str", "choices": ["new", "overwrite"]},
     "refresh": {"type": "bool", "default": False},
     "storage": {"type": "str", "choices": ["keep", "delete"], "default": "keep"},
@@ -229,7 +231,7 @@ ARGUMENT_SPEC: Values = {
 }
 
 
-def plan_pool(world: t.Any, params: life.Params) -> Plan:
+def plan_pool(world: t.Any, params: kind.Params) -> Plan:
     """What brings a pool to what the options say."""
     plan = life.plan_object(world, KIND, params)
     if params["refresh"] and plan.predicted and plan.predicted["active"]:
@@ -237,16 +239,16 @@ def plan_pool(world: t.Any, params: life.Params) -> Plan:
     return plan
 
 
-def operations() -> life.Operations:
+def operations() -> kind.Operations:
     """What the steps of a pool's plan can do."""
-    return life.operations(KIND)
+    return kind.operations(KIND)
 
 
-def describe(world: t.Any, params: life.Params) -> t.Optional[Values]:
+def describe(world: t.Any, params: kind.Params) -> t.Optional[Values]:
     """The pool after the run."""
-    return life.describe(world, KIND, params)
+    return kind.describe(world, KIND, params)
 
 
-def read_pools(world: t.Any, params: life.Params) -> Values:
+def read_pools(world: t.Any, params: kind.Params) -> Values:
     """The result of pool_info."""
-    return {"pools": life.listed(world, KIND, world.connection.listAllStoragePools, params.get("name"))}
+    return {"pools": kind.listed(world, KIND, world.connection.listAllStoragePools, params.get("name"))}

@@ -9,7 +9,7 @@ import typing as t
 
 from ..._xml.items import Items
 from ..._xml.rows import REFUSED, Element, Field, Group, Map, ValueList, Values
-from ..._xml.types import ON_OFF, POSITIVE, STR, UUID, YES_NO
+from ..._xml.types import POSITIVE, STR, UUID, YES_NO
 from ..permissions import permissions
 
 TYPES = (
@@ -45,15 +45,18 @@ def _unsaid(attribute: str) -> t.Callable[[Element, Element], bool]:
     return lambda stored, running: stored.find(attribute) is None
 
 
+# fmt: off
 SOURCE = Group("source", "source", (
     Items("hosts", "host", (
         Field("name", "@name", STR, "The server's name or address.", required=True),
         Field("port", "@port", POSITIVE, "Its port, where it isn't the usual one."),
     ), keys=(_host,), ordered=False, doc="The servers (V(netfs), V(iscsi), V(rbd), V(gluster) ...)."),
     Field("dir", "dir@path", STR, "The directory that the server exports (V(netfs), V(gluster))."),
-    ValueList("devices", "device@path", STR, "Block devices (V(fs), V(logical), V(disk)), or the target's name (V(iscsi))."),
+    ValueList("devices", "device@path", STR, "Block devices (V(fs), V(logical), V(disk)), or the target's name"
+          " (V(iscsi))."),
     Field("name", "name", STR, "The volume group (V(logical)), the pool (V(rbd), V(zfs)) or the volume (V(gluster))."),
-    Field("format", "format@type", STR, "What is on the source, V(ext4), V(xfs), V(nfs) ... Where it's left out libvirt finds"
+    Field("format", "format@type", STR, "What is on the source, V(ext4), V(xfs), V(nfs) ... Where it's left out"
+          " libvirt finds"
           " out what is there."),
     Field("initiator", "initiator/iqn@name", STR, "The initiator's name (V(iscsi))."),
     Field("protocol_version", "protocol@ver", STR, "The version of NFS to use (V(netfs))."),
@@ -68,8 +71,8 @@ SOURCE = Group("source", "source", (
     Group("auth", "auth", (
         Field("type", "@type", STR, "How to log in: V(chap) (V(iscsi)) or V(ceph) (V(rbd)).", choices=("chap", "ceph")),
         Field("username", "@username", STR, "The user."),
-        Field("secret_usage", "secret@usage", STR, "The usage of libvirt's secret that has the password.", no_log=False),
-        Field("secret_uuid", "secret@uuid", UUID, "The UUID of libvirt's secret that has the password.", no_log=False),
+        Field("secret_usage", "secret@usage", STR, "The usage of the secret that has the password.", no_log=False),
+        Field("secret_uuid", "secret@uuid", UUID, "The UUID of the secret that has the password.", no_log=False),
     ), "How to log in at the source. The password itself is a secret of libvirt's."),
 ), "Where the pool's storage comes from.")
 
@@ -77,14 +80,18 @@ POOL: tuple[t.Any, ...] = (
     Field("uuid", "uuid", UUID, "The pool's UUID. It can't be changed.", takes=REFUSED),
     Field("type", "@type", STR, [
         "What the pool is made of. A new pool needs it; it can't be changed.",
-        "V(dir) a directory; V(fs) a file system on a device; V(netfs) one on a server; V(logical) a volume group of LVM.",
+        "V(dir) a directory; V(fs) a file system on a device; V(netfs) one on a server; V(logical) a volume group of"
+              " LVM.",
         "Which of the others there are depends on the libvirt at hand.",
     ], choices=TYPES, takes=REFUSED),
-    Field("path", "target/path", STR, "The directory of V(dir), the mount point of V(fs) and V(netfs), the directory of the"
+    Field("path", "target/path", STR, "The directory of V(dir), the mount point of V(fs) and V(netfs), the directory"
+          " of the"
           " devices of the others."),
     SOURCE,
     permissions("the pool's directory"),
     Field("cow", "features/cow@state", YES_NO, "Whether files are copied on write (btrfs)."),
     ValueList("mount_options", "fs:mount_opts/fs:option@name", STR, "Options for mount (V(fs), V(netfs))."),
-    Map("rbd_options", "rbd:config_opts/rbd:option", doc="Options for librados (V(rbd)): name to value. Full when given."),
-)  # fmt: skip
+    Map("rbd_options", "rbd:config_opts/rbd:option", doc="Options for librados (V(rbd)): name to value. Full when"
+          " given."),
+)
+# fmt: on

@@ -1,0 +1,66 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What results say of volumes."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ..._libvirt import found_or_none
+from ..._xml import rows
+from .. import storage
+from .table import VOLUME
+
+if t.TYPE_CHECKING:
+    from ..._xml.rows import Values
+    from .order import Params
+
+
+def describe(world: t.Any, params: Params) -> t.Optional[Values]:
+    """The volume after the run."""
+    there = world.volume(params["pool"], params["name"])
+    return None if there is None else describe_volume(world, storage.volume(there, params["pool"]))
+
+
+def describe_volume(world: t.Any, found: storage.Volume, known: t.Optional[dict[str, storage.Volume]] = None) -> Values:
+    """A volume as results show it; ``known`` are volumes by path that needn't be asked for."""
+    values: Values = {"name": found.name, "pool": found.pool, "path": found.path}
+    values.update(rows.read(VOLUME, found.root))
+    values.setdefault("format", found.format)
+    values["type"] = found.root.get("type") or "file"
+    values["allocation"] = int(found.root.findtext("allocation") or 0)
+    physical = found.root.findtext("physical")
+    if physical is not None:
+        values["physical"] = int(physical)
+    node = found.root.find("backingStore/format")
+    if found.backing:
+        values["backing"] = {"path": found.backing, "format": "raw" if node is None else node.get("type")}
+        values["backing_chain"] = _chain(world, found, known or {})
+    return values
+
+
+def _chain(world: t.Any, top: storage.Volume, known: dict[str, storage.Volume]) -> list[str]:
+    """The paths below a volume, as far as libvirt knows the volumes there."""
+    chain, path = [], top.backing
+    while path and path not in chain:
+        chain.append(path)
+        below = known.get(path)
+        if below is None:
+            look_up = functools.partial(world.connection.storageVolLookupByPath, path)
+            there = found_or_none(look_up, "VIR_ERR_NO_STORAGE_VOL")
+            below = None if there is None else storage.volume(there, "")
+        path = "" if below is None else below.backing
+    return chain
+
+
+def read_volumes(world: t.Any, params: Params) -> Values:
+    """The result of volume_info."""
+    name = params.get("pool")
+    pools = [world.get("pool", name, "pool")] if name else world.connection.listAllStoragePools()
+    found = [one for pool in pools if pool.isActive() for one in storage.volumes(pool)]
+    known = {one.path: one for one in found}
+    asked = [one for one in found if params.get("name") in (None, one.name)]
+    described = [describe_volume(world, one, known) for one in asked]
+    return {"volumes": sorted(described, key=lambda one: (one["pool"], one["name"]))}

@@ -1,0 +1,206 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fetch a source to a file outside the pool, resuming what an earlier run left, and prove its checksum."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import subprocess
+import typing as t
+import urllib.error
+
+from ansible.module_utils.urls import open_url
+
+from ..._plan import KvmError
+from . import records
+
+if t.TYPE_CHECKING:
+    from ..._xml.rows import Values
+    from .source import Checksum, Origin
+
+_BLOCK = 1024 * 1024
+
+
+def staging(directory: str) -> str:
+    """A directory to prepare a volume's content in: beside the pool's, else (another file system) in our own."""
+    above = os.path.dirname(directory.rstrip("/")) or "/"
+    near = directory and os.path.isdir(directory) and os.stat(above).st_dev == os.stat(directory).st_dev
+    place = os.path.join(above, ".metal.kvm") if near else os.path.join(records.state_directory(), "staging")
+    os.makedirs(place, mode=0o700, exist_ok=True)
+    return place
+
+
+def fetched(found: Origin, place: str) -> tuple[str, Values]:
+    """The source's content as a file in ``place``, verified; and what is recorded of it."""
+    name = hashlib.sha256((found.url or found.file).encode()).hexdigest()[:32]
+    path = os.path.join(place, name + ".part")
+    record: Values = {"source": found.shown}
+    expected = expected_digest(found)
+    if found.file:
+        record["stat"] = records.stat_of(found.file)
+        _copy(found.file, path)
+    else:
+        record.update(_download(found.url, path))
+    digests = digests_of(path, ["sha256", *([expected[0]] if expected else [])])
+    if expected and digests[expected[0]] != expected[1]:
+        _drop(path)
+        raise KvmError(
+            f"source.checksum: {found.words} has the {expected[0]} {digests[expected[0]]}, not {expected[1]}",
+            "Correct the checksum if the source is right; else don't trust the source. Nothing was put into the pool.",
+            option="source.checksum",
+        )
+    return path, {**record, "digests": digests}
+
+
+def _drop(path: str) -> None:
+    for name in (path, path + ".json"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def _copy(file: str, path: str) -> None:
+    """A copy that keeps holes, and shares blocks where the file system can."""
+    run = subprocess.run(
+        ["cp", "--sparse=always", "--reflink=auto", "--", file, path], capture_output=True, text=True, check=False
+    )
+    if run.returncode:
+        raise KvmError(f"source.file: {file} can't be copied: {run.stderr.strip()}", "", option="source.file")
+
+
+def digests_of(path: str, algorithms: t.Iterable[str]) -> dict[str, str]:
+    """The file's checksums by algorithm."""
+    sums = {name: hashlib.new(name) for name in algorithms}
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(_BLOCK), b""):
+            for one in sums.values():
+                one.update(block)
+    return {name: one.hexdigest() for name, one in sums.items()}
+
+
+def _open(url: str, headers: t.Optional[dict[str, str]] = None, method: str = "GET") -> t.Any:
+    return open_url(url, headers=headers, method=method, timeout=60, use_proxy=True, http_agent="metal.kvm")
+
+
+def _unreachable(url: str, error: Exception, option: str = "source.url") -> KvmError:
+    words = str(getattr(error, "reason", "") or error)
+    code = f"HTTP {error.code} " if isinstance(error, urllib.error.HTTPError) else ""
+    return KvmError(
+        f"{option}: {url} can't be fetched: {code}{words}",
+        "Check the address, and that the hypervisor can reach it.",
+        option=option,
+    )
+
+
+def _download(url: str, path: str) -> Values:
+    """Get ``url`` into ``path``; goes on where an earlier run stopped if the server still has the same."""
+    left = _left_over(path)
+    have = os.path.getsize(path) if left.get("url") == url and os.path.exists(path) else 0
+    validator = left.get("etag") or left.get("modified")
+    headers = {"Range": f"bytes={have}-", "If-Range": validator} if have and validator else {}
+    try:
+        answer = _open(url, headers)
+    except urllib.error.HTTPError as error:
+        if error.code != 416:
+            raise _unreachable(url, error) from error
+        _drop(path)  # more is here than there: begin anew
+        return _download(url, path)
+    except (OSError, ValueError) as error:
+        raise _unreachable(url, error) from error
+    state = {"url": url, "etag": answer.headers.get("ETag"), "modified": answer.headers.get("Last-Modified")}
+    with open(path + ".json", "w", encoding="utf-8") as file:
+        json.dump(state, file)
+    resumed = answer.getcode() == 206
+    _receive(answer, path, have if resumed else 0, url)
+    total = answer.headers.get("Content-Length")
+    size = os.path.getsize(path) - (have if resumed else 0)
+    if total is not None and size != int(total):
+        raise KvmError(
+            f"source.url: {url} ended after {size} of {total} bytes",
+            "Run the task again: it goes on there.",
+            option="source.url",
+        )
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path + ".json")
+    return {key: value for key, value in state.items() if key != "url" and value}
+
+
+def _left_over(path: str) -> Values:
+    try:
+        with open(path + ".json", encoding="utf-8") as file:
+            return t.cast("Values", json.load(file))
+    except (OSError, ValueError):
+        return {}
+
+
+def _receive(answer: t.Any, path: str, start: int, url: str) -> None:
+    """Write what comes from ``start`` on; blocks of zeros become holes."""
+    try:
+        with open(path, "r+b" if start else "wb") as file:
+            file.seek(start)
+            for block in iter(lambda: answer.read(_BLOCK), b""):
+                if block.count(0) == len(block):
+                    file.seek(len(block), os.SEEK_CUR)
+                else:
+                    file.write(block)
+            file.truncate()
+    except (OSError, ValueError) as error:
+        raise _unreachable(url, error) from error
+
+
+def expected_digest(found: Origin) -> t.Optional[tuple[str, str]]:
+    """Algorithm and digest that the content must have; fetched where the checksum says where it is."""
+    checksum = found.checksum
+    if checksum is None:
+        return None
+    if checksum.digest:
+        return checksum.algorithm, checksum.digest
+    return _listed(checksum, os.path.basename((found.url or found.file).partition("?")[0]))
+
+
+def _listed(checksum: Checksum, name: str) -> tuple[str, str]:
+    text = _text(checksum.place)
+    sizes = {64: "sha256", 128: "sha512"}
+    pattern = (
+        r"(?:^([0-9a-fA-F]{64,128})(?:\s+\*?(?:\./)?(\S+))?\s*$)|(?:^\w+ ?\((\S+)\) ?= ?([0-9a-fA-F]{64,128})\s*$)"
+    )
+    found = [(one[1] or one[2], (one[0] or one[3]).lower()) for one in re.findall(pattern, text, re.MULTILINE)]
+    for named, digest in found:
+        algorithm = sizes.get(len(digest), "")
+        matches = named == name or (not named and len(found) == 1)
+        if matches and checksum.algorithm in ("", algorithm) and algorithm:
+            return algorithm, digest
+    raise KvmError(
+        f"source.checksum: {checksum.place} lists no sha256 or sha512 checksum of {name}",
+        "Give the checksum itself, or the list that has it.",
+        option="source.checksum",
+    )
+
+
+def _text(place: str) -> str:
+    try:
+        if place.startswith(("http://", "https://", "ftp://")):
+            return str(_open(place).read(_BLOCK).decode("utf-8", "replace"))
+        with open(place[len("file://") :] if place.startswith("file://") else place, encoding="utf-8") as file:
+            return file.read(_BLOCK)
+    except (OSError, ValueError) as error:
+        raise _unreachable(place, error, "source.checksum") from error
+
+
+def is_same(found: Origin, record: Values) -> bool:
+    """Whether the server has what the volume was made from: by the list of checksums, else by what identifies it."""
+    expected = expected_digest(found)
+    if expected:
+        return bool(record.get("digests", {}).get(expected[0]) == expected[1])
+    try:
+        headers = _open(found.url, method="HEAD").headers
+    except (OSError, ValueError) as error:
+        raise _unreachable(found.url, error) from error
+    for key, header in (("etag", "ETag"), ("modified", "Last-Modified")):
+        if record.get(key) and headers.get(header):
+            return bool(record[key] == headers.get(header))
+    return False

@@ -1,0 +1,182 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The step that makes a volume: from nothing, on a backing volume, or from a source."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..._libvirt import found_or_none
+from ..._plan import KvmError
+from ..._xml import document, rows, units
+from .. import storage
+from ..formats import by_ending, of_file
+from ..pool.table import FILES
+from .order import active_pool
+from .table import VOLUME
+
+if t.TYPE_CHECKING:
+    from ..._xml.rows import Values
+    from .order import Order
+
+DEVICES = ("logical", "iscsi", "iscsi-direct", "scsi", "mpath", "zfs", "rbd")
+
+
+def plan_making(order: Order) -> None:
+    """The one step that makes the volume from nothing, on a backing volume, or from a source."""
+    from . import source
+
+    wanted, params = order.wanted, order.params
+    if params["backing"] is not None and params["source"] is not None:
+        raise KvmError(
+            "backing, source: a new volume is an overlay or a copy, not both",
+            "Keep the one that is meant.",
+            option="source",
+        )
+    backing = backing_of(order)
+    origin = (
+        None if params["source"] is None else source.origin(order.world, order.plan, params["source"], order.pool_name)
+    )
+    wanted.setdefault("format", _format(order, origin))
+    if backing and wanted["format"] == "raw":
+        raise KvmError(
+            f"format: {order.title} is raw, which can't have a backing volume", "Say format: qcow2.", option="format"
+        )
+    if order.kind in DEVICES and wanted["format"] != "raw":
+        raise KvmError(
+            f"format: volumes of pool {order.pool_name} are devices, which are raw, not {wanted['format']}",
+            "Leave format out.",
+            option="format",
+        )
+    if wanted["format"] == "qcow2":
+        wanted.setdefault("compat", "1.1")
+    known = (backing or {}).get("capacity") or (origin.capacity if origin else None)
+    if "capacity" not in wanted and known:
+        wanted["capacity"] = known
+    if (
+        "capacity" not in wanted
+        and origin is None
+        and (backing is None or (backing.get("capacity") is None and not order.plan.assumed))
+    ):
+        raise KvmError(
+            f"capacity: {order.title} isn't there yet, and a new one needs a size",
+            "Say capacity: 20 GiB, for example.",
+            option="capacity",
+        )
+    if known and wanted["capacity"] < known:
+        raise KvmError(
+            f"capacity: {units.shown(wanted['capacity'])} is less than the {units.shown(known)} it is made from",
+            "Ask for at least as much.",
+            option="capacity",
+        )
+    _note_making(order, backing, origin)
+    xml = document_of(order, backing)
+    if origin is None:
+        text = f"make {order.title} ({_size(wanted)}{wanted['format']}{', on ' + backing['path'] if backing else ''})"
+        order.add("make", text, xml=xml, preallocate=params["preallocation"] == "metadata")
+    else:
+        source.plan_copy(order, origin, xml)
+    order.plan.predicted = _predicted(order, backing)
+
+
+def _size(wanted: Values) -> str:
+    return f"{units.shown(wanted['capacity'])}, " if "capacity" in wanted else ""
+
+
+def _note_making(order: Order, backing: t.Optional[Values], origin: t.Any) -> None:
+    plan = order.plan
+    plan.differs("state", "absent", "present")
+    for row in VOLUME:
+        if row.name in order.wanted and order.wanted[row.name] is not False:
+            show = getattr(getattr(row, "type", None), "show", lambda value: value)
+            plan.differs(row.name, None, show(order.wanted[row.name]))
+    if backing:
+        plan.differs("backing", None, {key: backing[key] for key in ("path", "format") if backing.get(key)})
+    if origin is not None:
+        plan.differs("source", None, origin.shown)
+
+
+def _format(order: Order, origin: t.Any) -> str:
+    """The format of a new volume where nobody says it."""
+    if order.kind not in FILES:
+        return "raw"
+    if origin is not None and origin.format:
+        return str(origin.format)
+    return by_ending(order.name)
+
+
+def backing_of(order: Order) -> t.Optional[Values]:
+    """Path, format and capacity of what the volume is an overlay of; None for nothing."""
+    given = order.params["backing"]
+    if given is None:
+        return None
+    if isinstance(given, str):
+        given = {"volume": given}
+    if not isinstance(given, dict) or ("volume" in given) == ("path" in given):
+        raise KvmError(
+            f"backing: '{given}' is neither a volume nor a path",
+            "Write the name of a volume in the same pool, or {pool: ..., volume: ...}, or {path: ..., format: ...}.",
+            option="backing",
+        )
+    return _backing_file(order, given) if "path" in given else _backing_volume(order, given)
+
+
+def _backing_volume(order: Order, given: Values) -> Values:
+    name, pool_name = str(given["volume"]), str(given.get("pool") or order.pool_name)
+    pool = (
+        order.pool if pool_name == order.pool_name else active_pool(order.world, order.plan, pool_name, "backing.pool")
+    )
+    there = None if pool is None else found_or_none(lambda: pool.storageVolLookupByName(name), "VIR_ERR_NO_STORAGE_VOL")
+    if there is None:
+        if pool is not None:
+            remedy = "Declare it first (metal.kvm.volume), or correct the name."
+            message = f"backing: pool {pool_name} has no volume named '{name}'"
+            order.plan.assume(KvmError(message, remedy, option="backing"))
+        return {"path": os.path.join(order.directory, name), "format": given.get("format") or by_ending(name)}
+    found = storage.volume(there, pool_name)
+    return {"path": found.path, "format": given.get("format") or found.format, "capacity": found.capacity}
+
+
+def _backing_file(order: Order, given: Values) -> Values:
+    path = str(given["path"])
+    if not order.world.local:
+        if not given.get("format"):
+            raise KvmError(
+                f"backing.format: the format of {path} can't be read over {order.world.uri}",
+                "Say the format, or run this task on the hypervisor.",
+                option="backing.format",
+            )
+        return {"path": path, "format": given["format"]}
+    if not os.path.exists(path):
+        order.plan.assume(KvmError(f"backing.path: {path} does not exist", "Correct the path.", option="backing.path"))
+        return {"path": path, "format": given.get("format") or by_ending(path)}
+    from ..formats import image_info
+
+    size = int(image_info(path, "backing.path")["virtual-size"])
+    return {"path": path, "format": given.get("format") or of_file(path, "backing.format"), "capacity": size}
+
+
+def document_of(order: Order, backing: t.Optional[Values]) -> str:
+    root = document.element("volume")
+    document.child(root, "name").text = order.name
+    wanted = {"capacity": 0, **order.wanted}
+    if order.kind not in FILES and order.params["format"] is None:
+        del wanted["format"]  # a device has none
+    rows.apply(VOLUME, root, wanted, "", rows.Edit(creating=True))
+    if backing:
+        store = document.child(root, "backingStore")
+        document.child(store, "path").text = backing["path"]
+        document.child(store, "format", type=backing["format"])
+    return document.text_of(root)
+
+
+def _predicted(order: Order, backing: t.Optional[Values]) -> Values:
+    values = {"name": order.name, "pool": order.pool_name, **order.wanted}
+    values.pop("allocation", None)
+    if order.path:
+        values["path"] = order.path
+    if backing:
+        values["backing"] = {key: backing[key] for key in ("path", "format")}
+    return values

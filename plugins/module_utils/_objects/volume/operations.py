@@ -1,0 +1,225 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the steps of a volume's plan do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import typing as t
+
+from ..._libvirt import constant
+from ..._plan import KvmError
+from ..._xml import document, units
+from .. import permissions as rights
+from ..formats import image_info
+from . import records
+from .source import Origin, looked_up
+
+if t.TYPE_CHECKING:
+    from ..._xml.rows import Values
+
+
+def _make(world: t.Any, pool: str, name: str, xml: str, preallocate: bool) -> None:
+    flag = constant("VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA") if preallocate else 0
+    world.get("pool", pool, "pool").createXML(xml, flag)
+
+
+def _delete(world: t.Any, pool: str, name: str) -> None:
+    there = looked_up(world, pool, name)
+    path = there.path()
+    there.delete(0)
+    records.forget(path)
+
+
+def _grow(world: t.Any, pool: str, name: str, capacity: int) -> None:
+    looked_up(world, pool, name).resize(capacity, 0)
+
+
+def _grow_live(world: t.Any, pool: str, name: str, domain: str, path: str, capacity: int) -> None:
+    guest = world.get("domain", domain)
+    root = document.document(guest.XMLDesc(0))
+    target = next((_target(disk) for disk in root.iterfind("devices/disk") if _is_on(disk, pool, name, path)), path)
+    guest.blockResize(target, capacity, constant("VIR_DOMAIN_BLOCK_RESIZE_BYTES"))
+
+
+def _target(disk: document.Element) -> str:
+    return str(disk.find("target").get("dev"))
+
+
+def _is_on(disk: document.Element, pool: str, name: str, path: str) -> bool:
+    source = disk.find("source")
+    if source is None:
+        return False
+    return path in (source.get("file"), source.get("dev")) or (source.get("pool"), source.get("volume")) == (pool, name)
+
+
+def _permit(world: t.Any, pool: str, name: str, path: str, wanted: Values) -> None:
+    rights.give(path, wanted)
+    world.get("pool", pool, "pool").refresh(0)
+
+
+def _clone(
+    world: t.Any, pool: str, name: str, xml: str, source: Values, capacity: t.Optional[int], reflink: bool
+) -> None:
+    """A copy of another volume by libvirt, then grown; taken away again if that fails."""
+    original = looked_up(world, source["pool"], source["volume"])
+    flag = constant("VIR_STORAGE_VOL_CREATE_REFLINK") if reflink else 0
+    made = world.get("pool", pool, "pool").createXMLFrom(xml, original, flag)
+    try:
+        if capacity is not None and capacity > made.info()[1]:
+            made.resize(capacity, 0)
+    except Exception:
+        made.delete(0)
+        raise
+    if world.local:
+        records.write(made.path(), {"source": {"volume": source["volume"], "pool": source["pool"]}})
+
+
+def _copy(
+    world: t.Any,
+    pool: str,
+    name: str,
+    xml: str,
+    source: Values,
+    form: str,
+    capacity: t.Optional[int],
+    permissions: Values,
+    files: bool,
+    replace: bool,
+) -> None:
+    """Prepare the content outside the pool, verified, in its format and size; then put it in place at once."""
+    from .fetch import fetched, staging
+
+    there = world.get("pool", pool, "pool")
+    directory = (document.document(there.XMLDesc(0)).findtext("target/path") or "") if files else ""
+    place = staging(directory)
+    found = Origin(source)
+    made: list[str] = []
+    try:
+        if source.get("volume"):
+            content, record = looked_up(world, source["pool"], source["volume"]).path(), {"source": found.shown}
+        else:
+            content, record = fetched(found, place)
+            made.append(content)
+        image = _shaped(content, place, source.get("format"), form, capacity, made)
+        if files:
+            target = os.path.join(directory, name)
+            _put_in_place(image, target, permissions, replace)
+            there.refresh(0)
+        else:
+            target = _write_device(world, there, name, xml, image, form, replace)
+        records.write(target, record)
+    finally:
+        for path in made:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        with contextlib.suppress(OSError):
+            os.rmdir(place)
+
+
+def _shaped(
+    content: str, place: str, given: t.Optional[str], form: str, capacity: t.Optional[int], made: list[str]
+) -> str:
+    """The image in the format and size asked for: the file itself, or a converted one."""
+    info = image_info(content, "source")
+    _refuse_references(info, content)
+    has = given or str(info["format"])
+    size = int(info["virtual-size"])
+    if capacity is not None and capacity < size:
+        raise KvmError(
+            f"capacity: {units.shown(capacity)} is less than the {units.shown(size)} of the source",
+            "Ask for at least as much, or leave capacity out.",
+            option="capacity",
+        )
+    own = content in made
+    if has != form or not own:
+        converted = os.path.join(place, f"{os.getpid()}.{form}")
+        made.append(converted)
+        options = ["-o", "compat=1.1"] if form == "qcow2" else []
+        _qemu_img("convert", "-f", has, "-O", form, *options, content, converted)
+        content = converted
+    if capacity is not None and capacity > size:
+        _qemu_img("resize", "-f", form, content, str(capacity))
+    return content
+
+
+def _refuse_references(info: Values, content: str) -> None:
+    """An image from elsewhere must not make a guest read other files of the hypervisor."""
+    data = info.get("format-specific", {}).get("data", {})
+    other = info.get("backing-filename") or data.get("data-file")
+    if other:
+        raise KvmError(
+            f"source: the image refers to another file, {other}, and isn't whole by itself",
+            "Make one image of it first: qemu-img convert.",
+            option="source",
+        )
+
+
+def _qemu_img(*arguments: str) -> None:
+    run = subprocess.run(["qemu-img", *arguments], capture_output=True, text=True, check=False)
+    if run.returncode:
+        words = (run.stderr.strip() or run.stdout.strip()).splitlines() or ["no reason given"]
+        raise KvmError(f"source: qemu-img {arguments[0]} failed: {words[-1]}", "", option="source")
+
+
+def _put_in_place(image: str, target: str, permissions: Values, replace: bool) -> None:
+    """Give the file its final name at once: nobody ever sees half of it."""
+    wanted = {"mode": "0600", **permissions}
+    if replace and os.path.exists(target):
+        wanted = {**rights.of_file(target), **permissions}
+    elif os.path.lexists(target):
+        raise KvmError(f"name: {target} is there already, and is no volume of the pool", "", option="name")
+    near = target
+    if os.stat(image).st_dev != os.stat(os.path.dirname(target)).st_dev:
+        near = f"{target}.{os.getpid()}.metal-kvm"
+        _qemu_copy(image, near)
+        image = near
+    rights.give(image, wanted)
+    with open(image, "rb") as file:
+        os.fsync(file.fileno())
+    os.rename(image, target)
+
+
+def _qemu_copy(image: str, near: str) -> None:
+    try:
+        subprocess.run(["cp", "--sparse=always", "--", image, near], capture_output=True, text=True, check=True)
+    except subprocess.CalledProcessError as error:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(near)
+        raise KvmError(f"source: {near} can't be written: {error.stderr.strip()}", "", option="source") from error
+
+
+def _write_device(world: t.Any, pool: t.Any, name: str, xml: str, image: str, form: str, replace: bool) -> str:
+    """A volume that is no file is made first, then written; libvirt can't rename one, so on failure it goes away."""
+    size = int(image_info(image, "source")["virtual-size"])
+    if replace:
+        there = pool.storageVolLookupByName(name)
+        if there.info()[1] < size:
+            there.resize(size, 0)
+    else:
+        root = document.document(xml)
+        root.find("capacity").text = str(max(size, int(root.findtext("capacity") or 0)))
+        there = pool.createXML(document.text_of(root), 0)
+    try:
+        _qemu_img("convert", "-n", "-f", form, "-O", "raw", image, there.path())
+    except Exception:
+        if not replace:
+            there.delete(0)
+        raise
+    return str(there.path())
+
+
+def operations() -> t.Mapping[str, t.Callable[..., t.Any]]:
+    """What the steps of a volume's plan can do."""
+    return {
+        "make": _make,
+        "delete": _delete,
+        "grow": _grow,
+        "grow_live": _grow_live,
+        "permit": _permit,
+        "clone": _clone,
+        "copy": _copy,
+    }

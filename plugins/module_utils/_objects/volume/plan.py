@@ -1,0 +1,167 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Storage volumes: what makes, grows, replaces and deletes one."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..._plan import KvmError, Plan
+from ..._xml import rows, table, units
+from .. import storage
+from ..pool.table import FILES
+from .describe import describe_volume
+from .order import Order, refuse_in_use
+from .table import MADE_WITH, VOLUME
+
+if t.TYPE_CHECKING:
+    from ..._xml.rows import Values
+    from .order import Params
+
+ARGUMENT_SPEC: Values = {
+    "pool": {"type": "str", "required": True},
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"]},
+    "backing": {"type": "raw"},
+    "source": {
+        "type": "dict",
+        "options": {
+            "url": {"type": "str"},
+            "file": {"type": "path"},
+            "volume": {"type": "str"},
+            "pool": {"type": "str"},
+            "checksum": {"type": "str"},
+            "format": {"type": "str"},
+            "reflink": {"type": "bool"},
+        },
+    },
+    "refresh": {"type": "bool", "default": False},
+    "preallocation": {"type": "str", "choices": ["none", "metadata"], "default": "none"},
+    **table.argument_spec(VOLUME),
+}
+
+
+def plan_volume(world: t.Any, params: Params) -> Plan:
+    """What brings a volume to what the options say."""
+    plan = Plan("volume")
+    if params["state"] == "absent" and world.find("pool", params["pool"]) is None:
+        return plan
+    order = Order(world, params, plan)
+    if params["state"] == "absent":
+        _plan_absence(order)
+    elif order.before is None:
+        from .making import plan_making
+
+        plan_making(order)
+    else:
+        _plan_change(order)
+    return plan
+
+
+def _plan_absence(order: Order) -> None:
+    if order.before is None:
+        return
+    refuse_in_use(order, "state", "be deleted")
+    order.add("delete", f"delete {order.title}")
+    order.plan.differs("state", "present", "absent")
+
+
+def _plan_change(order: Order) -> None:
+    """What of an existing volume is other than asked: its size, its permissions, its source; the rest stays as made."""
+    before = t.cast("storage.Volume", order.before)
+    order.plan.predicted = describe_volume(order.world, before)
+    has = rows.read(VOLUME, before.root)
+    if "format" in order.wanted and order.wanted["format"] not in (has.get("format"), before.format):
+        _refuse(order, "format", has.get("format"), order.wanted["format"])
+    if order.params["backing"] is not None:
+        from .making import backing_of
+
+        backing = backing_of(order)
+        if backing and os.path.realpath(backing["path"]) != os.path.realpath(before.backing):
+            _refuse(order, "backing", before.backing or None, backing["path"])
+    for name in MADE_WITH:
+        _refuse_remaking(order, name, has.get(name))
+    replaced = False
+    if order.params["source"] is not None:
+        from . import source
+
+        replaced = source.plan_refresh(order)
+    if not replaced:
+        _plan_growth(order, before)
+        _plan_permissions(order, before)
+
+
+def _refuse_remaking(order: Order, name: str, has: t.Any) -> None:
+    asked = order.wanted.get(name)
+    if isinstance(asked, dict):
+        asked, has = asked.get("format"), (has or {}).get("format")
+    if name == "compat" and has is None:
+        has = "0.10"
+    if asked is not None and asked != has and not (name == "cluster_size" and has is None):
+        _refuse(order, name, has, asked)
+
+
+def _refuse(order: Order, option: str, has: t.Any, asked: t.Any) -> t.NoReturn:
+    raise KvmError(
+        f"{option}: {order.title} was made with '{has}', and that can't be changed to '{asked}'",
+        "Keep the value it has; or make a new volume beside it.",
+        option=option,
+    )
+
+
+ROUNDED = {"logical": 128 * 1024**2, "disk": 16 * 1024**2, "zfs": 1024**2}  # sizes go up to whole extents there
+
+
+def _plan_growth(order: Order, before: storage.Volume) -> None:
+    asked = order.wanted.get("capacity")
+    if asked is None or before.capacity <= asked <= -(-before.capacity // 512) * 512:
+        return
+    if before.capacity > asked:
+        if before.capacity - asked < ROUNDED.get(order.kind, 1024):
+            return
+        raise KvmError(
+            f"capacity: {order.title} has {units.shown(before.capacity)} and can't shrink to {units.shown(asked)}",
+            "Ask for at least what it has; or make a new volume and move the data.",
+            option="capacity",
+        )
+    running = storage.users(order.world, [before], active_only=True)
+    if running:
+        domain = min(running)
+        text = f"grow {order.title} to {units.shown(asked)} in the running domain {domain}"
+        order.add("grow_live", text, domain=domain, path=before.path, capacity=asked)
+    else:
+        order.add("grow", f"grow {order.title} to {units.shown(asked)}", capacity=asked)
+    order.plan.differs("capacity", units.shown(before.capacity), units.shown(asked))
+    t.cast("dict[str, t.Any]", order.plan.predicted)["capacity"] = asked
+
+
+def _plan_permissions(order: Order, before: storage.Volume) -> None:
+    """A volume's file gets what is asked; whose it is while a guest has it open is libvirt's affair."""
+    asked = dict(order.wanted.get("permissions", {}))
+    has = rows.read(VOLUME, before.root).get("permissions", {})
+    given_away = any(has.get(key) != value for key, value in asked.items() if key in ("owner", "group"))
+    if given_away and storage.users(order.world, [before], active_only=True):
+        asked = {key: value for key, value in asked.items() if key == "mode"}
+    differing = {key: value for key, value in asked.items() if has.get(key) != value and key != "label"}
+    if not differing:
+        return
+    if not order.world.local or order.kind not in FILES:
+        raise KvmError(
+            f"permissions: those of {order.title} can't be changed over {order.world.uri} (pool of type {order.kind})",
+            "Run this task on the hypervisor, on a pool of files.",
+            option="permissions",
+        )
+    order.add("permit", f"set {', '.join(differing)} of {order.title}", path=before.path, wanted=differing)
+    for key, value in differing.items():
+        order.plan.differs(f"permissions.{key}", has.get(key), value)
+    predicted = t.cast("dict[str, t.Any]", order.plan.predicted)
+    predicted["permissions"] = {**predicted.get("permissions", {}), **differing}
+
+
+def operations() -> t.Mapping[str, t.Callable[..., t.Any]]:
+    """What the steps of a volume's plan can do."""
+    from .operations import operations as own
+
+    return own()

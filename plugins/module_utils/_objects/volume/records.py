@@ -1,0 +1,64 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where volumes came from: a file each on the hypervisor, outside the pools, since every file in a pool is a volume."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ..._xml.rows import Values
+
+
+def state_directory() -> str:
+    """/var/lib/metal.kvm; for a user who isn't root a directory of their own."""
+    if os.geteuid() == 0:
+        return "/var/lib/metal.kvm"
+    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(home, "metal.kvm")
+
+
+def _file(path: str) -> str:
+    return os.path.join(state_directory(), "volumes", hashlib.sha256(path.encode()).hexdigest()[:32] + ".json")
+
+
+def read(path: str) -> Values:
+    """What is recorded of the volume at ``path``; ``{}`` where nothing is."""
+    try:
+        with open(_file(path), encoding="utf-8") as file:
+            record = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return t.cast("Values", record) if isinstance(record, dict) and record.get("path") == path else {}
+
+
+def write(path: str, record: Values) -> None:
+    """Record where the volume at ``path`` came from."""
+    target = _file(path)
+    os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+    with open(target + ".new", "w", encoding="utf-8") as file:
+        json.dump({"path": path, **record}, file, indent=1, sort_keys=True)
+    os.replace(target + ".new", target)
+
+
+def forget(path: str) -> None:
+    """The volume at ``path`` is gone."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(_file(path))
+
+
+def words(record: Values) -> str:
+    """The recorded source in a sentence."""
+    source = record.get("source", {})
+    return str(source.get("url") or source.get("file") or f"volume {source.get('volume')} of pool {source.get('pool')}")
+
+
+def stat_of(path: str) -> list[int]:
+    """What tells whether a file was written since: size and time."""
+    status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns]

@@ -1,0 +1,214 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a volume's first content comes from: another volume, a file, a URL; and whether that moved on since."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ..._libvirt import found_or_none
+from ..._plan import KvmError, Plan
+from ..._xml import units
+from .. import storage
+from ..formats import by_ending, image_info
+from ..pool.table import FILES
+from . import records
+
+if t.TYPE_CHECKING:
+    from ..._xml.rows import Values
+    from .order import Order
+
+_CHECKSUM = re.compile(r"^(?:(sha256|sha512):)?(.+)$", re.IGNORECASE | re.DOTALL)
+_DIGITS = {"sha256": 64, "sha512": 128}
+_REMOTE = ("http://", "https://", "ftp://")
+
+
+class Checksum:
+    """``sha256:<hex>``, ``sha512:<hex>``, or where a list of them is: ``[sha256:]https://…/SHA256SUMS`` or a path."""
+
+    __slots__ = ("algorithm", "digest", "place")
+
+    def __init__(self, given: str) -> None:
+        match = _CHECKSUM.match(given.strip())
+        self.algorithm = ((match and match[1]) or "").lower()
+        rest = match[2].strip() if match else ""
+        self.place = rest if rest.startswith(("/", "file://", *_REMOTE)) else ""
+        self.digest = "" if self.place else rest.lower()
+        if not self.place and not self._well_formed():
+            raise KvmError(
+                f"source.checksum: '{given}' is not a checksum",
+                "Write sha256: or sha512: and the hexadecimal digits, or where the SHA256SUMS file is.",
+                option="source.checksum",
+            )
+
+    def _well_formed(self) -> bool:
+        return len(self.digest) == _DIGITS.get(self.algorithm, -1) and not set(self.digest) - set("0123456789abcdef")
+
+
+class Origin:
+    """A source that was looked at: what it is called, and what is known of its format and size beforehand."""
+
+    def __init__(self, given: Values) -> None:
+        self.given = given
+        self.checksum = Checksum(given["checksum"]) if given.get("checksum") else None
+        self.format: t.Optional[str] = given.get("format")
+        self.capacity: t.Optional[int] = None
+        self.volume: t.Optional[storage.Volume] = None
+
+    @property
+    def url(self) -> str:
+        """The URL, ``""`` for a file or a volume."""
+        url = self.given.get("url") or ""
+        return "" if url.startswith("file://") else url
+
+    @property
+    def file(self) -> str:
+        """The file on the hypervisor, ``""`` for a URL or a volume."""
+        url = self.given.get("url") or ""
+        return url[len("file://") :] if url.startswith("file://") else self.given.get("file") or ""
+
+    @property
+    def words(self) -> str:
+        """What it is in a sentence."""
+        if self.given.get("volume"):
+            return f"volume {self.given['volume']} of pool {self.given['pool']}"
+        return self.url or self.file
+
+    @property
+    def shown(self) -> Values:
+        """What it is in a diff."""
+        return {key: self.given[key] for key in ("url", "file", "volume", "pool") if self.given.get(key)}
+
+
+def origin(world: t.Any, plan: Plan, given: Values, pool: str) -> Origin:
+    """The source that the option says, looked at as far as that goes without fetching it."""
+    kinds = [key for key in ("url", "file", "volume") if given.get(key)]
+    if len(kinds) != 1:
+        raise KvmError(
+            f"source: {' and '.join(kinds) or 'nothing'} is given", "Say one of url, file and volume.", option="source"
+        )
+    if kinds != ["volume"] and not world.local:
+        raise KvmError(
+            f"source.{kinds[0]}: files can't be fetched over {world.uri}",
+            "Run this task on the hypervisor.",
+            option=f"source.{kinds[0]}",
+        )
+    found = Origin({**given, "pool": given.get("pool") or pool})
+    if kinds == ["volume"]:
+        _look_at_volume(world, plan, found)
+    elif found.file:
+        _look_at_file(plan, found, kinds[0])
+    elif not found.url.startswith(_REMOTE):
+        raise KvmError(
+            f"source.url: '{found.url}' is not a URL that can be fetched",
+            "Use http://, https://, ftp:// or file://.",
+            option="source.url",
+        )
+    elif found.format is None and by_ending(found.url, "") not in ("", "raw"):
+        found.format = by_ending(found.url)
+    return found
+
+
+def _look_at_volume(world: t.Any, plan: Plan, found: Origin) -> None:
+    name, pool = found.given["volume"], found.given["pool"]
+    there = world.volume(pool, name)
+    if there is None:
+        message = f"source.volume: pool {pool} isn't active or has no volume named '{name}'"
+        remedy = "Declare it first (metal.kvm.volume), or correct the name."
+        plan.assume(KvmError(message, remedy, option="source.volume"))
+        return
+    found.volume = storage.volume(there, pool)
+    found.format, found.capacity = found.format or found.volume.format, found.volume.capacity
+
+
+def _look_at_file(plan: Plan, found: Origin, option: str) -> None:
+    if not os.path.exists(found.file):
+        message = f"source.{option}: there is no file {found.file} on the hypervisor"
+        plan.assume(KvmError(message, "Copy it there first, or correct the path.", option=f"source.{option}"))
+        return
+    if not os.access(found.file, os.R_OK):
+        raise KvmError(
+            f"source.{option}: {found.file} can't be read",
+            "Run the task as root (become: true).",
+            option=f"source.{option}",
+        )
+    info = image_info(found.file, f"source.{option}")
+    found.format, found.capacity = found.format or str(info["format"]), int(info["virtual-size"])
+
+
+def plan_copy(order: Order, found: Origin, xml: str, replace: bool = False) -> None:
+    """The step that makes the volume a copy of its source."""
+    size = order.wanted.get("capacity")
+    grown = f", grown to {units.shown(size)}" if size and size != found.capacity else ""
+    verb = "replace {} by" if replace else "make {} from"
+    text = f"{verb.format(order.title)} {found.words}{grown}"
+    if found.given.get("volume") and not replace:
+        order.add("clone", text, xml=xml, source=found.given, capacity=size, reflink=bool(found.given.get("reflink")))
+        return
+    order.add(
+        "copy",
+        text,
+        xml=xml,
+        source=found.given,
+        form=order.wanted["format"],
+        capacity=size,
+        permissions=order.wanted.get("permissions", {}),
+        files=order.kind in FILES,
+        replace=replace,
+    )
+
+
+def plan_refresh(order: Order) -> bool:
+    """Whether the source moved on since the volume was made: then it's replaced if told, and else it's only said."""
+    before = t.cast("storage.Volume", order.before)
+    found = origin(order.world, Plan("volume"), order.params["source"], order.pool_name)
+    record = records.read(before.path)
+    moved = _moved(record, found, order.params["refresh"])
+    if not moved:
+        return False
+    if not order.params["refresh"]:
+        if record:
+            order.plan.warnings.append(
+                f"source: {order.title} was made from {records.words(record)}, not from {found.words} as that is now;"
+                " it stays as it is until refresh: true"
+            )
+        return False
+    from .making import document_of
+    from .order import refuse_in_use
+
+    refuse_in_use(order, "refresh", "be replaced")
+    order.wanted.setdefault("format", before.format)
+    plan_copy(order, found, document_of(order, None), replace=True)
+    order.plan.differs("source", records.words(record) if record else "unknown", found.words)
+    return True
+
+
+def _moved(record: Values, found: Origin, ask: bool) -> bool:
+    """Whether the source is another one than the record says; ``ask``: also ask the server."""
+    if not record:
+        return True
+    was = record.get("source", {})
+    if found.checksum and found.checksum.digest:
+        return bool(record.get("digests", {}).get(found.checksum.algorithm) != found.checksum.digest)
+    if any(was.get(key) != value for key, value in found.shown.items()):
+        return True
+    if found.file:
+        return bool(record.get("stat") != records.stat_of(found.file))
+    if found.url and ask:
+        from .fetch import is_same
+
+        return not is_same(found, record)
+    return False
+
+
+def looked_up(world: t.Any, pool: str, name: str) -> t.Any:
+    """The volume, for an operation that needs it."""
+    there = found_or_none(
+        lambda: world.get("pool", pool, "pool").storageVolLookupByName(name), "VIR_ERR_NO_STORAGE_VOL"
+    )
+    if there is None:
+        raise KvmError(f"name: pool {pool} has no volume named '{name}'", "", option="name")
+    return there

@@ -1,0 +1,263 @@
+#!/usr/bin/python
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: volume
+short_description: Declare a storage volume
+description:
+  - Makes a volume of a storage pool, empty, on a backing volume, or as a copy of another volume, a file or a URL;
+    lets it grow, also in a running guest; deletes it.
+  - A download is prepared and verified outside the pool and gets its name at once, so that a volume is there whole or
+    not at all. In pools whose volumes are no files, libvirt can't rename one; there it is made, written, and taken
+    away if that fails.
+  - Nothing is deleted or replaced that a domain or an overlay uses.
+extends_documentation_fragment:
+  - metal.kvm._attributes
+  - metal.kvm._attributes.action_group
+  - metal.kvm._connection
+options:
+  pool:
+    description: The pool, which must be active.
+    type: str
+    required: true
+  name:
+    description: The volume's name.
+    type: str
+    required: true
+  state:
+    description: V(present), which is meant where it's left out, makes the volume where it's missing; V(absent)
+      deletes it.
+    type: str
+    choices: [present, absent]
+  backing:
+    description:
+      - What a new volume is an overlay of. It can't be changed.
+      - The name of a volume in the same pool, or a dict with C(pool) and C(volume), or one with C(path) and C(format).
+    type: raw
+  source:
+    description:
+      - Where a new volume's content comes from. It acts when the volume is made, and then only with O(refresh=true).
+      - Exactly one of O(source.url), O(source.file) and O(source.volume) says it.
+    type: dict
+    suboptions:
+      url:
+        description: An address that the hypervisor fetches. A download that broke off is resumed by the next run.
+        type: str
+      file:
+        description: A file on the hypervisor.
+        type: path
+      volume:
+        description: A volume to copy.
+        type: str
+      pool:
+        description: The pool of O(source.volume), where it's another one.
+        type: str
+      checksum:
+        description:
+          - V(sha256:) or V(sha512:) and the digits, or the address of a list like SHA256SUMS in which the file is
+            found by its name.
+        type: str
+      format:
+        description: The format of the source, where it shall not be read from it.
+        type: str
+      reflink:
+        description: Share the blocks with O(source.volume), where the file system can.
+        type: bool
+  refresh:
+    description:
+      - Replace the volume if its source is another one than it was made from. Refused while a domain or an overlay
+        uses it.
+      - Where the checksum doesn't tell, the server is asked for what identifies the file.
+    type: bool
+    default: false
+  preallocation:
+    description: Whether a new qcow2 volume gets all its metadata at once.
+    type: str
+    choices: [none, metadata]
+    default: none
+  # generated from the table by nox -s docs: do not edit below
+  capacity:
+    description:
+      - Its size as a guest sees it, V(20 GiB). A new volume needs it where it has no O(backing) and no O(source),
+        whose size it takes otherwise.
+      - A larger value than it has makes the volume grow, in a guest that is running too. It never shrinks.
+    type: str
+  allocation:
+    description:
+      - How much of it is allocated when it's made. Never looked at again. libvirt allocates the whole capacity
+        of a raw volume where this is left out.
+    type: str
+  format:
+    description:
+      - The format of a new volume; it can't be changed.
+      - Left out, it is that of O(source), else what the name's ending says, else V(qcow2) in pools of files
+        and V(raw) in others. It's never left to libvirt to choose.
+    type: str
+    choices:
+      - raw
+      - qcow2
+      - qcow
+      - qed
+      - vmdk
+      - vpc
+      - vdi
+      - bochs
+      - cloop
+      - dmg
+      - iso
+      - dir
+      - luks
+      - ploop
+  permissions:
+    description:
+      - Who may do what with the volume.
+    type: dict
+    suboptions:
+      mode:
+        description:
+          - 'The octal mode, in quotes: V(''0711'').'
+        type: raw
+      owner:
+        description:
+          - The user who owns it, by number or name.
+        type: str
+      group:
+        description:
+          - The group it belongs to, by number or name.
+        type: str
+      label:
+        description:
+          - The security label.
+        type: str
+  compat:
+    description:
+      - The version of a qcow2 volume; V(1.1) where it's left out.
+    type: str
+    choices:
+      - '0.10'
+      - '1.1'
+  cluster_size:
+    description:
+      - The cluster size of a qcow2 volume, V(64 KiB).
+    type: str
+  lazy_refcounts:
+    description:
+      - Whether a qcow2 volume writes its reference counts late.
+    type: bool
+  nocow:
+    description:
+      - Whether the file system's copy on write is off for the volume (btrfs).
+    type: bool
+  encryption:
+    description:
+      - Encryption of a new volume. The passphrase itself is a secret of libvirt's.
+    type: dict
+    suboptions:
+      format:
+        description:
+          - How it is encrypted.
+        type: str
+        choices:
+          - luks
+      secret_uuid:
+        description:
+          - The UUID of libvirt's secret that has the passphrase.
+        type: str
+      secret_usage:
+        description:
+          - The usage of libvirt's secret that has the passphrase.
+        type: str
+  # end of generated options
+notes:
+  - Where a volume came from is recorded on the hypervisor in C(/var/lib/metal.kvm/volumes).
+author:
+  - metal.kvm contributors
+seealso:
+  - module: metal.kvm.volume_info
+  - module: metal.kvm.pool
+"""
+
+EXAMPLES = r"""
+- name: A cloud image
+  metal.kvm.volume:
+    pool: images
+    name: debian.qcow2
+    source:
+      url: https://images.example.org/debian-12-genericcloud-amd64.qcow2
+      checksum: https://images.example.org/SHA512SUMS
+
+- name: A guest's disk on top of it
+  metal.kvm.volume:
+    pool: images
+    name: web1.qcow2
+    capacity: 20 GiB
+    backing: debian.qcow2
+
+- name: Let it grow, whether the guest is running or not
+  metal.kvm.volume:
+    pool: images
+    name: web1.qcow2
+    capacity: 30 GiB
+
+- name: An empty logical volume
+  metal.kvm.volume:
+    pool: vg0
+    name: data
+    capacity: 100 GiB
+
+- name: A copy of a volume
+  metal.kvm.volume:
+    pool: images
+    name: test.qcow2
+    source: {volume: web1.qcow2}
+
+- name: Delete a volume
+  metal.kvm.volume:
+    pool: images
+    name: test.qcow2
+    state: absent
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in a check would be done, in order.
+  returned: success
+  type: list
+  elements: str
+  sample: ["make volume web1.qcow2 of pool images (20 GiB, qcow2, on /srv/images/debian.qcow2)"]
+volume:
+  description: The volume as RV(metal.kvm.volume_info#module:volumes) shows it; null after V(state=absent).
+  returned: success
+  type: dict
+restart_required:
+  description: Always empty; a volume needs no restart.
+  returned: success
+  type: list
+  elements: str
+assumed:
+  description: What the check planned on although it isn't there yet.
+  returned: in check mode
+  type: list
+  elements: str
+"""
+
+from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_module
+from ansible_collections.metal.kvm.plugins.module_utils._objects.volume.describe import describe
+from ansible_collections.metal.kvm.plugins.module_utils._objects.volume.plan import (
+    ARGUMENT_SPEC,
+    operations,
+    plan_volume,
+)
+
+
+def main() -> None:
+    """Converge one volume."""
+    run_module(plan_volume, ARGUMENT_SPEC, operations, describe)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,463 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Storage volumes on a real libvirtd, with images from files and from a web server on loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import os
+import subprocess
+import threading
+import typing as t
+
+import pytest
+from cycle import Task, assert_one_paragraph
+
+if t.TYPE_CHECKING:
+    import pathlib
+
+POOL = "mkt-images"
+MIB = 1024**2
+
+
+@pytest.fixture
+def images(player: t.Any, place: pathlib.Path) -> pathlib.Path:
+    """An active pool of files."""
+    path = place / "images"
+    player.run("pool", name=POOL, type="dir", path=str(path), state="active")
+    return path
+
+
+def image(path: pathlib.Path, size: str = "8M", form: str = "qcow2") -> pathlib.Path:
+    """A disk image with something on it."""
+    subprocess.run(["qemu-img", "create", "-q", "-f", form, str(path), size], check=True)
+    subprocess.run(["qemu-io", "-f", form, "-c", "write -q -P 0x5a 1M 64k", str(path)], check=True)
+    return path
+
+
+def info(path: pathlib.Path) -> dict[str, t.Any]:
+    run = subprocess.run(["qemu-img", "info", "--output=json", "-U", str(path)], check=True, capture_output=True)
+    return t.cast("dict[str, t.Any]", json.loads(run.stdout))
+
+
+def same_content(one: pathlib.Path, other: pathlib.Path) -> bool:
+    return subprocess.run(["qemu-img", "compare", "-q", str(one), str(other)], check=False).returncode == 0
+
+
+def volume(name: str, **more: t.Any) -> dict[str, t.Any]:
+    return {"pool": POOL, "name": name, **more}
+
+
+def refuse(player: t.Any, *words: str, **args: t.Any) -> None:
+    player.refuse("volume", *words, **args)
+
+
+class TestCycles:
+    def test_empty_qcow2(self, cycle: t.Any, images: pathlib.Path) -> None:
+        seen = cycle(
+            "volume",
+            create=volume("one.qcow2", capacity="8 MiB"),
+            change=volume("one.qcow2", capacity="16 MiB", permissions={"mode": "0640"}),
+            remove=volume("one.qcow2", state="absent"),
+            info=volume("one.qcow2"),
+            predicted=("allocation", "physical", "permissions"),
+        )
+        made = seen.create.run["volume"]
+        assert made["format"] == "qcow2"
+        assert made["compat"] == "1.1", "without it libvirt makes the old version, which knows no checkpoints"
+        assert made["capacity"] == 8 * MIB
+        assert seen.change.run["volume"]["capacity"] == 16 * MIB
+        assert seen.change.run["volume"]["permissions"]["mode"] == "0640"
+        assert not list(images.iterdir())
+
+    def test_overlay(self, cycle: t.Any, images: pathlib.Path) -> None:
+        seen = cycle(
+            "volume",
+            create=volume("top.qcow2", backing="base.qcow2"),
+            change=volume("top.qcow2", capacity="32 MiB", backing="base.qcow2"),
+            remove=volume("top.qcow2", state="absent"),
+            info=volume("top.qcow2"),
+            setup=[Task("volume", volume("base.qcow2", capacity="24 MiB"))],
+            predicted=("allocation", "physical"),
+        )
+        made = seen.create.run["volume"]
+        assert made["capacity"] == 24 * MIB, "an overlay takes the size of what it is on"
+        assert made["backing"] == {"path": str(images / "base.qcow2"), "format": "qcow2"}
+        assert made["backing_chain"] == [str(images / "base.qcow2")]
+        assert seen.change.run["volume"]["capacity"] == 32 * MIB
+
+    def test_copy_of_a_volume(self, cycle: t.Any, images: pathlib.Path) -> None:
+        image(images.parent / "seed.qcow2")
+        seed = Task("volume", volume("seed.qcow2", source={"file": str(images.parent / "seed.qcow2")}))
+        seen = cycle(
+            "volume",
+            create=volume("copy.raw", source={"volume": "seed.qcow2"}, capacity="12 MiB", format="raw"),
+            change=volume("copy.raw", source={"volume": "seed.qcow2"}, capacity="20 MiB"),
+            remove=volume("copy.raw", state="absent"),
+            info=volume("copy.raw"),
+            setup=[seed],
+            predicted=("allocation", "physical"),
+        )
+        assert seen.create.run["volume"]["capacity"] == 12 * MIB
+        assert seen.create.run["volume"]["format"] == "raw"
+
+    def test_from_a_file(self, cycle: t.Any, images: pathlib.Path) -> None:
+        source = image(images.parent / "cloud.img")
+        (images.parent / "other.img").write_bytes(source.read_bytes())
+        checksum = "sha512:" + hashlib.sha512(source.read_bytes()).hexdigest()
+        seen = cycle(
+            "volume",
+            create=volume("cloud", source={"file": str(source), "checksum": checksum}),
+            change=volume("cloud", source={"file": str(source), "checksum": checksum}, capacity="20 MiB"),
+            remove=volume("cloud", state="absent"),
+            info=volume("cloud"),
+            predicted=("allocation", "physical"),
+        )
+        assert seen.create.run["volume"]["format"] == "qcow2", "the format is what the image is, not what it's called"
+        assert not (images.parent / ".metal.kvm").exists(), "nothing is left of the preparation"
+
+
+class TestFormats:
+    """A volume's format is never left to libvirt."""
+
+    @pytest.mark.parametrize(
+        ("name", "given", "form"),
+        [
+            ("a.qcow2", None, "qcow2"),
+            ("a.img", None, "raw"),
+            ("a.raw", None, "raw"),
+            ("a", None, "qcow2"),
+            ("a.img", "qcow2", "qcow2"),
+            ("a.vmdk", None, "vmdk"),
+        ],
+    )
+    def test_of_an_empty_volume(
+        self, player: t.Any, images: pathlib.Path, name: str, given: t.Optional[str], form: str
+    ) -> None:
+        more = {} if given is None else {"format": given}
+        made = player.run("volume", **volume(name, capacity="2 MiB", allocation="0", **more))["volume"]
+        assert made["format"] == form
+        assert info(images / name)["format"] == form
+
+    def test_of_a_source_and_converted(self, player: t.Any, images: pathlib.Path) -> None:
+        source = image(images.parent / "x.qcow2")
+        player.run("volume", **volume("same.img", source={"file": str(source)}))
+        assert info(images / "same.img")["format"] == "qcow2"
+        player.run("volume", **volume("other.img", source={"file": str(source)}, format="raw"))
+        assert info(images / "other.img")["format"] == "raw"
+        assert same_content(source, images / "other.img")
+
+    def test_overlay_says_its_backing_format(self, player: t.Any, images: pathlib.Path) -> None:
+        player.run("volume", **volume("base.raw", capacity="2 MiB"))
+        player.run("volume", **volume("top.qcow2", backing="base.raw"))
+        assert info(images / "top.qcow2")["backing-filename-format"] == "raw"
+
+
+class TestSource:
+    def test_a_source_that_moved_on_waits_for_refresh(self, player: t.Any, images: pathlib.Path) -> None:
+        source = image(images.parent / "x.qcow2")
+        wish = volume("x.qcow2", source={"file": str(source)})
+        player.run("volume", **wish)
+        assert not player.run("volume", **wish, refresh=True)["changed"], "the source is the same"
+        image(source, size="16M")
+        stays = player.run("volume", **wish)
+        assert not stays["changed"]
+        assert "refresh: true" in stays["warnings"][0]
+        assert info(images / "x.qcow2")["virtual-size"] == 8 * MIB
+        player.run("volume", **volume("top.qcow2", backing="x.qcow2"))
+        refuse(player, "refresh", "overlay", "top.qcow2", **wish, refresh=True)
+        player.run("volume", **volume("top.qcow2", state="absent"))
+        refreshed = player.run("volume", **wish, refresh=True)
+        assert refreshed["actions"] == [f"replace volume x.qcow2 of pool {POOL} by {source}"]
+        assert info(images / "x.qcow2")["virtual-size"] == 16 * MIB
+        assert not player.run("volume", **wish, refresh=True)["changed"]
+
+    def test_refresh_is_refused_while_a_domain_uses_it(
+        self, player: t.Any, connection: t.Any, images: pathlib.Path
+    ) -> None:
+        source = image(images.parent / "x.qcow2")
+        wish = volume("x.qcow2", source={"file": str(source)})
+        player.run("volume", **wish)
+        image(source, size="16M")
+        domain(connection, f"<disk type='volume'><source pool='{POOL}' volume='x.qcow2'/><target dev='vda'/></disk>")
+        refuse(player, "refresh", "mkt-guest", **wish, refresh=True)
+        refuse(player, "state", "mkt-guest", **volume("x.qcow2", state="absent"))
+        assert info(images / "x.qcow2")["virtual-size"] == 8 * MIB
+
+    def test_a_wrong_checksum_leaves_nothing(self, player: t.Any, images: pathlib.Path) -> None:
+        source = image(images.parent / "x.qcow2")
+        (failed,) = player.play(
+            [Task("volume", volume("x.qcow2", source={"file": str(source), "checksum": "sha256:" + "0" * 64}))]
+        )
+        assert_one_paragraph(failed)
+        assert "source.checksum" in failed.message
+        assert hashlib.sha256(source.read_bytes()).hexdigest() in failed.message
+        assert not list(images.iterdir())
+
+    def test_an_image_that_reads_other_files_is_refused(self, player: t.Any, images: pathlib.Path) -> None:
+        """Else a downloaded qcow2 could show a guest the hypervisor's files."""
+        base, trap = image(images.parent / "base.raw", form="raw"), images.parent / "trap.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", "raw", str(trap)], check=True)
+        (failed,) = player.play([Task("volume", volume("x.qcow2", source={"file": str(trap)}))])
+        assert_one_paragraph(failed)
+        assert str(base) in failed.message
+        assert not list(images.iterdir())
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves one directory with ranges and ETags; ``stop_after`` breaks a connection off after that many bytes."""
+
+    def __init__(self, root: pathlib.Path) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.root = root
+        self.stop_after: t.Optional[int] = None
+        self.requests: list[tuple[str, str, t.Optional[str]]] = []
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/{name}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def answer(self, body: bool) -> None:
+        span = self.headers.get("Range")
+        self.server.requests.append((self.command, self.path, span))
+        try:
+            content = (self.server.root / self.path.lstrip("/")).read_bytes()
+        except FileNotFoundError:
+            self.send_error(404)
+            return
+        tag = '"' + hashlib.sha256(content).hexdigest()[:16] + '"'
+        start = int(span[len("bytes=") : -1]) if span and self.headers.get("If-Range") == tag else 0
+        self.send_response(206 if start else 200)
+        self.send_header("ETag", tag)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        if body:
+            stop, self.server.stop_after = self.server.stop_after, None
+            self.wfile.write(content[start : None if stop is None else start + stop])
+            self.wfile.flush()
+            self.close_connection = True
+
+    def log_message(self, *args: t.Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server(place: pathlib.Path) -> t.Iterator[Server]:
+    root = place / "www"
+    root.mkdir()
+    with Server(root) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+class TestDownload:
+    def test_cycle_with_a_list_of_checksums(self, cycle: t.Any, images: pathlib.Path, server: Server) -> None:
+        source = image(server.root / "cloud.qcow2")
+        digest = hashlib.sha512(source.read_bytes()).hexdigest()
+        (server.root / "SHA512SUMS").write_text(f"{'0' * 128}  other.qcow2\n{digest} *cloud.qcow2\n")
+        wish = {"url": server.url("cloud.qcow2"), "checksum": server.url("SHA512SUMS")}
+        cycle(
+            "volume",
+            create=volume("cloud.qcow2", source=wish),
+            change=volume("cloud.qcow2", source=wish, capacity="16 MiB"),
+            remove=volume("cloud.qcow2", state="absent"),
+            info=volume("cloud.qcow2"),
+            predicted=("allocation", "physical"),
+        )
+        assert [one for one in server.requests if one[1] == "/cloud.qcow2"] == [("GET", "/cloud.qcow2", None)]
+
+    def test_what_broke_off_is_resumed(self, player: t.Any, images: pathlib.Path, server: Server) -> None:
+        source = server.root / "big.raw"
+        source.write_bytes(os.urandom(3 * MIB) + bytes(2 * MIB) + os.urandom(MIB) + bytes(2 * MIB))
+        checksum = "sha256:" + hashlib.sha256(source.read_bytes()).hexdigest()
+        wish = volume("big.raw", source={"url": server.url("big.raw"), "checksum": checksum})
+        server.stop_after = 4 * MIB + 17
+        (failed,) = player.play([Task("volume", wish)])
+        assert_one_paragraph(failed)
+        assert not (images / "big.raw").exists(), "half a volume is never there"
+        player.run("volume", **wish)
+        spans = [span for dummy, dummy, span in server.requests]
+        assert spans[0] is None
+        assert spans[1] is not None, "the second run goes on where the first one stopped"
+        assert (images / "big.raw").read_bytes() == source.read_bytes()
+        assert not (images.parent / ".metal.kvm").exists()
+
+    def test_a_source_that_changed_in_between_is_fetched_anew(
+        self, player: t.Any, images: pathlib.Path, server: Server
+    ) -> None:
+        source = server.root / "big.raw"
+        source.write_bytes(os.urandom(4 * MIB))
+        server.stop_after = 2 * MIB
+        wish = volume("big.raw", source={"url": server.url("big.raw")})
+        assert player.play([Task("volume", wish)])[0].failed
+        source.write_bytes(os.urandom(4 * MIB))
+        player.run("volume", **wish)
+        assert (images / "big.raw").read_bytes() == source.read_bytes()
+
+    def test_refresh_asks_the_server(self, player: t.Any, images: pathlib.Path, server: Server) -> None:
+        source = image(server.root / "x.qcow2")
+        wish = volume("x.qcow2", source={"url": server.url("x.qcow2")})
+        player.run("volume", **wish)
+        server.requests.clear()
+        assert not player.run("volume", **wish)["changed"]
+        assert not server.requests, "an unchanged task doesn't ask the server"
+        assert not player.run("volume", **wish, refresh=True)["changed"]
+        assert [method for method, dummy, dummy in server.requests] == ["HEAD"]
+        image(source, size="16M")
+        assert player.run("volume", **wish, refresh=True)["changed"]
+        assert info(images / "x.qcow2")["virtual-size"] == 16 * MIB
+
+    def test_what_cannot_be_fetched(self, player: t.Any, images: pathlib.Path, server: Server) -> None:
+        (server.root / "SHA256SUMS").write_text("nothing here\n")
+        image(server.root / "x.qcow2")
+        cases = {
+            server.url("none.qcow2"): ({}, "404"),
+            "http://127.0.0.1:9/x.qcow2": ({}, "refused"),
+            server.url("x.qcow2"): ({"checksum": server.url("SHA256SUMS")}, "lists no"),
+        }
+        results = player.play(
+            [Task("volume", volume("x", source={"url": url, **more})) for url, (more, _word) in cases.items()]
+        )
+        for result, (_more, word) in zip(results, cases.values()):
+            assert_one_paragraph(result)
+            assert word in result.message
+        assert not list(images.iterdir())
+
+
+def domain(connection: t.Any, disk: str, name: str = "mkt-guest", start: bool = False) -> t.Any:
+    xml = f"""<domain type='qemu'><name>{name}</name><memory unit='MiB'>64</memory><os><type>hvm</type></os>
+        <devices>{disk}</devices></domain>"""
+    made = connection.defineXML(xml)
+    if start:
+        made.create()
+    return made
+
+
+class TestGrowth:
+    def test_in_a_running_domain(self, player: t.Any, connection: t.Any, images: pathlib.Path) -> None:
+        player.run("volume", **volume("x.qcow2", capacity="8 MiB"))
+        guest = domain(
+            connection,
+            f"""<disk type='file'><driver name='qemu' type='qcow2'/><source file='{images}/x.qcow2'/>
+            <target dev='vda' bus='virtio'/></disk>""",
+            start=True,
+        )
+        grown = player.run("volume", **volume("x.qcow2", capacity="16 MiB", permissions={"owner": 0}))
+        assert grown["actions"] == [
+            f"grow volume x.qcow2 of pool {POOL} to 16 MiB in the running domain mkt-guest",
+        ], "whose a file is while a guest runs is libvirt's affair"
+        assert guest.blockInfo("vda")[0] == 16 * MIB, "the guest sees it"
+        assert grown["volume"]["capacity"] == 16 * MIB
+        assert not player.run("volume", **volume("x.qcow2", capacity="16 MiB"))["changed"]
+
+    def test_odd_sizes_converge(self, player: t.Any, images: pathlib.Path) -> None:
+        for name in ("odd.qcow2", "odd.raw"):
+            wish = volume(name, capacity="1000001")
+            assert player.run("volume", **wish)["changed"]
+            assert not player.run("volume", **wish)["changed"]
+
+
+class TestBadInput:
+    def test_is_refused(self, player: t.Any, images: pathlib.Path) -> None:
+        refused: dict[str, tuple[dict[str, t.Any], list[str]]] = {
+            "no pool": ({"pool": "mkt-none", "capacity": "1 MiB"}, ["pool", "mkt-none", "metal.kvm.pool"]),
+            "no capacity": ({}, ["capacity"]),
+            "negative": ({"capacity": "-1"}, ["capacity", "-1"]),
+            "malformed size": ({"capacity": "ten MiB"}, ["capacity", "ten MiB"]),
+            "unknown unit": ({"capacity": "1 XiB"}, ["capacity", "XiB"]),
+            "no backing": ({"backing": "none.qcow2"}, ["backing", "none.qcow2"]),
+            "no backing path": ({"backing": {"path": "/none.qcow2"}}, ["backing.path", "/none.qcow2"]),
+            "backing of nothing": ({"backing": {"format": "raw"}}, ["backing"]),
+            "raw overlay": ({"name": "x.raw", "backing": {"path": "/dev/null", "format": "raw"}}, ["format", "raw"]),
+            "no image": ({"source": {"file": "/none.img"}}, ["source.file", "/none.img"]),
+            "no image by url": ({"source": {"url": "file:///none.img"}}, ["source.url", "/none.img"]),
+            "no source volume": ({"source": {"volume": "none"}}, ["source.volume", "none"]),
+            "empty source": ({"source": {}}, ["source", "url, file and volume"]),
+            "two sources": ({"source": {"file": "/a", "url": "http://a/b"}}, ["source", "url and file"]),
+            "not a url": ({"source": {"url": "cloud.img"}}, ["source.url", "cloud.img"]),
+            "not a checksum": (
+                {"source": {"url": "http://a/b", "checksum": "md5:abc"}},
+                ["source.checksum", "md5:abc"],
+            ),
+            "backing and source": ({"backing": "a", "source": {"file": "/etc/hostname"}}, ["source", "backing"]),
+            "name with a slash": ({"name": "a/b", "capacity": "1 MiB"}, ["name", "a/b"]),
+        }
+        wishes = {case: ({"pool": POOL, "name": "x.qcow2", **args}, words) for case, (args, words) in refused.items()}
+        player.refuse_all("volume", wishes)
+        assert not list(images.iterdir())
+
+    def test_inactive_pool(self, player: t.Any, images: pathlib.Path) -> None:
+        player.run("pool", name=POOL, state="inactive")
+        wish = volume("x.qcow2", capacity="1 MiB")
+        refuse_in_run_only(player, wish, "pool", "state: active")
+
+    def test_what_cannot_change(self, player: t.Any, images: pathlib.Path) -> None:
+        player.run("volume", **volume("base.qcow2", capacity="4 MiB"))
+        player.run("volume", **volume("x.qcow2", capacity="8 MiB"))
+        changes = {
+            "shrink": ({"capacity": "4 MiB"}, ["capacity", "shrink"]),
+            "format": ({"format": "raw"}, ["format"]),
+            "backing": ({"backing": "base.qcow2"}, ["backing"]),
+            "compat": ({"compat": "0.10"}, ["compat"]),
+        }
+        player.refuse_all(
+            "volume", {case: (volume("x.qcow2", **args), words) for case, (args, words) in changes.items()}
+        )
+        assert info(images / "x.qcow2")["virtual-size"] == 8 * MIB
+
+    def test_a_base_with_overlays_is_protected(self, player: t.Any, images: pathlib.Path) -> None:
+        player.run("volume", **volume("base.qcow2", capacity="4 MiB"))
+        player.run("volume", **volume("top.qcow2", backing="base.qcow2"))
+        refuse(player, "state", "overlay", "top.qcow2", **volume("base.qcow2", state="absent"))
+        assert (images / "base.qcow2").exists()
+
+
+def refuse_in_run_only(player: t.Any, wish: dict[str, t.Any], *words: str) -> None:
+    """A reference to something missing is an error in a run; a check plans on it and says so."""
+    check, run = player.play([Task("volume", wish, check=True), Task("volume", wish)])
+    assert_one_paragraph(run)
+    assert all(word in run.message for word in words), run.message
+    assert check["changed"]
+    assert check["assumed"]
+    assert run.message in check["warnings"]
+
+
+def test_references_to_what_is_missing_are_assumed_in_a_check(player: t.Any, images: pathlib.Path) -> None:
+    refuse_in_run_only(player, {"pool": "mkt-none", "name": "x.qcow2", "capacity": "1 MiB"}, "mkt-none")
+    refuse_in_run_only(player, volume("x.qcow2", backing="none.qcow2"), "none.qcow2")
+
+
+def test_a_file_that_libvirt_has_not_seen_is_found(player: t.Any, images: pathlib.Path) -> None:
+    image(images / "new.qcow2")
+    seen = player.run("volume", **volume("new.qcow2", capacity="8 MiB"))
+    assert not seen["changed"]
+    assert seen["volume"]["capacity"] == 8 * MIB
+
+
+def test_nothing_of_an_absent_pool_is_absent(player: t.Any) -> None:
+    assert not player.run("volume", pool="mkt-none", name="x", state="absent")["changed"]
+
+
+def test_info(player: t.Any, images: pathlib.Path) -> None:
+    player.run("volume", **volume("base.qcow2", capacity="4 MiB"))
+    player.run("volume", **volume("top.qcow2", backing="base.qcow2"))
+    player.run("volume", **volume("topmost.qcow2", backing="top.qcow2"))
+    (one,) = player.run("volume_info", **volume("topmost.qcow2"))["volumes"]
+    assert one["backing_chain"] == [str(images / "top.qcow2"), str(images / "base.qcow2")]
+    assert [one["name"] for one in player.run("volume_info", pool=POOL)["volumes"]] == [
+        "base.qcow2", "top.qcow2", "topmost.qcow2",
+    ]  # fmt: skip
+    assert len([one for one in player.run("volume_info")["volumes"] if one["pool"] == POOL]) == 3
