@@ -9,10 +9,12 @@ DOCUMENTATION = r"""
 module: kvm_module
 short_description: Load KVM's kernel modules and set their parameters
 description:
-  - Loads and unloads the kernel's modules for virtualisation and its friends (C(kvm), C(kvm_intel), C(kvm_amd), C(vhost_net),
-    C(vhost_vsock), C(vfio_pci), C(tun) and any other), sets their parameters, and keeps both for the next boot.
-  - Parameters are compared with what is in effect. What can be written while the module is loaded is written; the rest needs the
-    module to be loaded anew, which is done only while nothing uses it, and is reported in RV(pending) otherwise.
+  - Loads and unloads the kernel's modules for virtualisation and its friends (C(kvm), C(kvm_intel), C(kvm_amd),
+    C(vhost_net), C(vhost_vsock), C(vfio_pci), C(tun) and any other), sets their parameters, and keeps both for the
+    next boot.
+  - Parameters are compared with what is in effect. What can be written while the module is loaded is written; the rest
+    needs the module to be loaded anew, which is done only while nothing uses it, and is reported in RV(pending)
+    otherwise.
   - What the kernel sets back, since the processor or the firmware lacks it, is a warning. The next run changes nothing.
 extends_documentation_fragment:
   - metal.kvm._attributes
@@ -20,8 +22,9 @@ options:
   name:
     description:
       - The module's name. Dashes and underscores are the same.
-      - V(vendor) is the one of C(kvm_intel) and C(kvm_amd) (elsewhere C(kvm_hv) or C(kvm)) that is for this processor. On a machine
-        that hasn't got what it drives nothing is done, and RV(kernel_module.cause) and RV(kernel_module.remedy) say why.
+      - V(vendor) is the one of C(kvm_intel) and C(kvm_amd) (elsewhere C(kvm_hv) or C(kvm)) that is for this
+        processor. On a machine that hasn't got what it drives nothing is done, which is no error; a warning,
+        RV(kernel_module.cause) and RV(kernel_module.remedy) say why. Parameters asked for that can't be had are an error.
     type: str
     required: true
   state:
@@ -38,13 +41,14 @@ options:
       - Booleans may be given in any spelling (V(true), V(1), V(Y), V(on)) whatever the kernel prints.
     type: dict
   unset:
-    description: Parameters to take out of this module's file, so that the next load leaves them at the kernel's default.
+    description: Parameters to take out of this module's file, so that a load leaves them at the kernel's default.
     type: list
     elements: str
   persistent:
     description:
-      - Whether to write the parameters to C(/etc/modprobe.d/zz-metal-kvm-NAME.conf), and, with O(state=loaded), the name to
-        C(/etc/modules-load.d/metal-kvm-NAME.conf). Other files are read, and named where they win, but never written.
+      - Whether to write the parameters to C(/etc/modprobe.d/zz-metal-kvm-NAME.conf), and, with O(state=loaded), the
+        name to C(/etc/modules-load.d/metal-kvm-NAME.conf). Other files are read, and named where they win, but not
+        written.
     type: bool
     default: true
   reload:
@@ -62,17 +66,17 @@ options:
     default: auto
   sysroot:
     description:
-      - The root of the host's files. Below any other than V(/) only files are written, and the running kernel is left alone.
+      - The root of the host's files. Below any other than V(/) only files are written, and the running kernel is left
+        alone.
     type: path
     default: /
 notes:
-  - A module that is built into the kernel takes load-time parameters only from the kernel's command line. Asking for one that isn't in
-    effect is an error that says what to put there.
+  - A module that is built into the kernel takes load-time parameters only from the kernel's command line. Asking for
+    one that isn't in effect is an error that says what to put there.
 author:
   - metal.kvm contributors
 seealso:
   - module: metal.kvm.host_info
-  - module: community.general.modprobe
 """
 
 EXAMPLES = r"""
@@ -152,12 +156,13 @@ kernel_module:
       returned: always
     parameters:
       description:
-        - What is in effect, by name. C(value) is a boolean, a number or a text, C(raw) the kernel's own words, C(mode) the file's mode,
-          C(live) whether it can be written while the module is loaded.
+        - What is in effect, by name. C(value) is a boolean, a number or a text, C(raw) the kernel's own words,
+          C(mode) the file's mode, C(live) whether it can be written while the module is loaded.
       type: dict
       returned: always
     configured:
-      description: Who sets parameters at a load; file (or V(kernel command line)) to parameter to value. The last one counts.
+      description: Who sets parameters at a load; file (or V(kernel command line)) to parameter to value. The last
+        counts.
       type: dict
       returned: always
     loaded_at_boot:

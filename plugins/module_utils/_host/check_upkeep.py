@@ -55,7 +55,7 @@ def firewall(host: Host) -> Finding:
     found = host["network"]["firewall_programs"]
     if not found:
         return bad("Neither nft nor iptables is installed: NAT networks can't start.", "Install nftables or iptables.")
-    backend = host["libvirt"]["conf"].get("network", {}).get("values", {}).get("firewall_backend")
+    backend = host["network"]["firewall_backend"]
     if backend and {"nftables": "nft"}.get(backend, backend) not in found:
         return bad(
             f"firewall_backend is {backend}, whose program isn't installed.", "Install it, or change network.conf."

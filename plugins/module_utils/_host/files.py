@@ -16,7 +16,14 @@ MODE, DIRECTORY_MODE = 0o644, 0o755
 RIGHTS = "Run the task as root (become: true)."
 
 
-def plan_file(plan: Plan, shown: str, path: str, before: t.Optional[str], after: t.Optional[str]) -> None:
+def plan_file(
+    plan: Plan,
+    shown: str,
+    path: str,
+    before: t.Optional[str],
+    after: t.Optional[str],
+    mode: t.Optional[int] = None,
+) -> None:
     """Add the step that takes the file from ``before`` to ``after`` (None: not there), with its way back.
 
     ``shown`` is the path as the host knows it, ``path`` where that is on this machine.
@@ -25,14 +32,16 @@ def plan_file(plan: Plan, shown: str, path: str, before: t.Optional[str], after:
         return
     plan.differs(shown, _lines(before), _lines(after))
     undo = _step(f"put back {shown}", path, before)
-    step = _step(f"{'remove' if after is None else 'write'} {shown}", path, after)
+    step = _step(f"{'remove' if after is None else 'write'} {shown}", path, after, mode)
     step.undo = undo
     plan.steps.append(step)
 
 
-def _step(text: str, path: str, content: t.Optional[str]) -> Step:
+def _step(text: str, path: str, content: t.Optional[str], mode: t.Optional[int] = None) -> Step:
     if content is None:
         return Step("file.remove", text, path=path)
+    if mode is not None:
+        return Step("file.write", text, path=path, content=content, mode=mode)
     return Step("file.write", text, path=path, content=content)
 
 
@@ -40,8 +49,11 @@ def _lines(content: t.Optional[str]) -> t.Optional[list[str]]:
     return None if content is None else [line for line in content.splitlines() if line and not line.startswith("#")]
 
 
-def write(subject: t.Any, path: str, content: str) -> None:
-    """Replace the file in one piece; a new one is 0644 in a directory of 0755, an old one keeps mode and owner."""
+def write(subject: t.Any, path: str, content: str, mode: t.Optional[int] = None) -> None:
+    """Replace the file in one piece; a new one is 0644 in a directory of 0755, an old one keeps mode and owner.
+
+    ``mode`` is for files that must have just that one.
+    """
     path = os.path.realpath(path)
     directory = os.path.dirname(path)
     try:
@@ -51,6 +63,8 @@ def write(subject: t.Any, path: str, content: str) -> None:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(content)
                 _like(path, file.fileno())
+                if mode is not None:
+                    os.fchmod(file.fileno(), mode)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

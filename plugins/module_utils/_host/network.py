@@ -9,6 +9,7 @@ import socket
 import struct
 import typing as t
 
+from . import daemon_conf
 from .root import Root
 
 NET = "sys/class/net"
@@ -32,6 +33,7 @@ def report(root: Root) -> dict[str, t.Any]:
         },
         "routes": routes(root),
         "firewall_programs": [name for name in ("nft", "iptables", "ip6tables", "ebtables") if root.program(name)],
+        "firewall_backend": daemon_conf.parse(root.text("etc/libvirt/network.conf") or "").get("firewall_backend"),
         "firewalld": root.exists("run/firewalld"),
         "docker": root.exists(f"{NET}/docker0") or root.exists("run/docker.sock"),
         "hostname": root.word("proc/sys/kernel/hostname") or root.word("etc/hostname"),

@@ -63,8 +63,9 @@ def wanted(names: t.Collection[str]) -> set[str]:
     found = {*SECTIONS, *LISTS} if {"all", "checks"}.intersection(names) else set(names)
     if "all" not in names and "pending" not in names:
         found.discard("pending")
-    for name in [name for name in reversed(SECTIONS) if name in found]:
-        found.update(SECTIONS[name])
+    for name in reversed(SECTIONS):
+        if name in found:
+            found.update(SECTIONS[name])
     return found
 
 

@@ -18,7 +18,10 @@ FIRST_PID_NAMESPACE = "pid:[4026531836]"
 DIRECTORY = object()
 PROGRAM = "#!/bin/false\n"
 
-VMX_FLAGS = "vnmi preemption_timer posted_intr ept_ad ept_1gb flexpriority apicv tsc_offset vtpr ept vpid unrestricted_guest ple shadow_vmcs pml tsc_scaling"
+VMX_FLAGS = (
+    "vnmi preemption_timer posted_intr ept_ad ept_1gb flexpriority apicv tsc_offset vtpr ept vpid unrestricted_guest"
+    " ple shadow_vmcs pml tsc_scaling"
+)
 X86_FLAGS = "fpu vme de pse tsc msr lm constant_tsc nonstop_tsc pdpe1gb"
 SVM_FLAGS = (
     f"{X86_FLAGS} svm npt lbrv svm_lock nrip_save tsc_scale vmcb_clean flushbyasid decodeassists pausefilter vgif"
@@ -167,7 +170,8 @@ def arm(**record: t.Any) -> Host:
 
 def s390(sie: bool = True, **record: t.Any) -> Host:
     """A logical partition of an IBM Z."""
-    text = f"vendor_id       : IBM/S390\nfeatures\t: esan3 zarch stfle{' sie' if sie else ''}\nprocessor 0: version = FF,  identification = 1,  machine = 8561\n"
+    text = f"vendor_id       : IBM/S390\nfeatures\t: esan3 zarch stfle{' sie' if sie else ''}\n"
+    text += "processor 0: version = FF,  identification = 1,  machine = 8561\n"
     host = Host("s390x", text, **record)
     return host.also({"proc/sysinfo": "Manufacturer: IBM\nLPAR Name: LP1\n"})
 
@@ -219,7 +223,7 @@ def recording(tmp_path: pathlib.Path) -> t.Callable[[str], Root]:
         kept = json.loads((RECORDINGS / f"{name}.json").read_text())
         host = Host("", "")
         host.files = {
-            **{path: DIRECTORY for path in kept["directories"]},
+            **dict.fromkeys(kept["directories"], DIRECTORY),
             **kept["files"],
             **{path: f"->{target}" for path, target in kept["links"].items()},
         }

@@ -28,7 +28,8 @@ from ansible_collections.metal.kvm.plugins.module_utils._host.root import Root
 FILES = (
     "/proc/cpuinfo", "/proc/meminfo", "/proc/misc", "/proc/sysinfo", "/proc/swaps", "/proc/mounts",
     "/proc/self/status", "/proc/1/comm", "/proc/xen/capabilities", "/proc/net/unix",
-    "/proc/cgroups", "/proc/sys/kernel/osrelease", "/proc/sys/kernel/modules_disabled", "/proc/sys/kernel/numa_balancing",
+    "/proc/cgroups", "/proc/sys/kernel/osrelease", "/proc/sys/kernel/modules_disabled",
+    "/proc/sys/kernel/numa_balancing",
     "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding", "/proc/sys/net/bridge/*",
     "/proc/sys/net/ipv4/conf/all/rp_filter", "/proc/sys/vm/overcommit_memory", "/proc/sys/vm/swappiness",
     "/sys/module/kvm*/*", "/sys/module/kvm*/parameters/*", "/sys/module/vhost*/parameters/*",
@@ -37,7 +38,8 @@ FILES = (
     "/sys/devices/system/clocksource/clocksource0/*", "/sys/devices/system/node/node*/cpulist",
     "/sys/devices/system/node/node*/meminfo", "/sys/devices/system/node/node*/hugepages/*/*",
     "/sys/kernel/mm/hugepages/*/*", "/sys/kernel/mm/ksm/*", "/sys/kernel/mm/transparent_hugepage/enabled",
-    "/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name", "/sys/firmware/uv/*", "/sys/kernel/security/lockdown",
+    "/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name", "/sys/firmware/uv/*",
+    "/sys/kernel/security/lockdown",
     "/sys/fs/cgroup/cgroup.controllers", "/sys/fs/selinux/enforce", "/sys/module/apparmor/parameters/enabled",
     "/etc/os-release", "/etc/modprobe.d/*", "/usr/lib/modprobe.d/*", "/etc/modules-load.d/*", "/etc/modules",
     "/etc/libvirt/*.conf", "/etc/default/libvirt*", "/run/*.pid", "/.dockerenv", "/run/.containerenv",
@@ -49,7 +51,8 @@ DIRECTORIES = (
     "/sys/class/iommu",
     "/run/systemd/system",
 )
-LINKS = ("/proc/self/ns/pid", "/usr/lib/*/libvirt.so.0", "/usr/lib64/libvirt.so.0", "/etc/systemd/system/*.wants/*virt*",
+LINKS = ("/proc/self/ns/pid", "/usr/lib/*/libvirt.so.0", "/usr/lib64/libvirt.so.0",
+         "/etc/systemd/system/*.wants/*virt*",
          "/sys/module/kvm*/holders/*")  # fmt: skip
 NODES = (
     "/dev/kvm",

@@ -31,127 +31,290 @@ CASES: dict[str, tuple[Make, t.Optional[str], str, bool]] = {
     # a: the processor lacks it
     "a intel by cpuid": (lambda h: h.intel(flag=False), "cpu_unsupported", "type qemu", False),
     "a amd by cpuid": (lambda h: h.amd(flag=False), "cpu_unsupported", "type qemu", False),
-    "a intel by a whole log": (lambda h: h.intel(flag=False, cpuid={}, kmsg=BOOT), "cpu_unsupported", "type qemu", False),
+    "a intel by a whole log": (
+        lambda h: h.intel(flag=False, cpuid={}, kmsg=BOOT),
+        "cpu_unsupported",
+        "type qemu",
+        False,
+    ),
     "a intel by modprobe": (
-        lambda h: h.intel(flag=False, cpuid={}, kmsg="kvm_intel: VMX not supported by CPU 0"), "cpu_unsupported", "qemu", False),
+        lambda h: h.intel(flag=False, cpuid={}, kmsg="kvm_intel: VMX not supported by CPU 0"),
+        "cpu_unsupported",
+        "qemu",
+        False,
+    ),
     "a amd on a kernel that wouldn't say": (
         lambda h: h.amd(flag=False, cpuid={}, kmsg=BOOT, uname={"machine": "x86_64", "release": "6.1.0"}),
-        "unknown", "modprobe cpuid", False),
+        "unknown",
+        "modprobe cpuid",
+        False,
+    ),
     "a riscv": (lambda h: h.riscv(hypervisor=False), "cpu_unsupported", "type qemu", False),
     "a s390": (lambda h: h.s390(sie=False), "cpu_unsupported", "type qemu", False),
     "a or b": (lambda h: h.intel(flag=False, cpuid={}), "unknown", "modprobe cpuid", False),
     # b: firmware switched it off
     "b intel by cpuid": (
-        lambda h: h.intel(flag=False, cpuid={"0x1": [0, 0, 1 << 5, 0]}), "firmware_disabled", "Intel Virtualization", False),
+        lambda h: h.intel(flag=False, cpuid={"0x1": [0, 0, 1 << 5, 0]}),
+        "firmware_disabled",
+        "Intel Virtualization",
+        False,
+    ),
     "b intel by boot log": (
         lambda h: h.intel(flag=False, cpuid={}, kmsg=BOOT + "x86/cpu: VMX (outside TXT) disabled by BIOS"),
-        "firmware_disabled", "Intel Virtualization", False),
-    "b intel by register, old kernel": (lambda h: h.intel(msr={"0x3a": 1}), "firmware_disabled", "not just reboot", False),
+        "firmware_disabled",
+        "Intel Virtualization",
+        False,
+    ),
+    "b intel by register, old kernel": (
+        lambda h: h.intel(msr={"0x3a": 1}),
+        "firmware_disabled",
+        "not just reboot",
+        False,
+    ),
     "b amd by cpuid": (
         lambda h: h.amd(flag=False, cpuid={"0x1": [0, 0, 0, 0], "0x80000001": [0, 0, 4, 0]}),
-        "firmware_disabled", "SVM Mode", False),
+        "firmware_disabled",
+        "SVM Mode",
+        False,
+    ),
     "b amd by register": (lambda h: h.amd(msr={"0xc0010114": 1 << 4 | 1 << 3}), "firmware_disabled", "SVM Mode", False),
     "b amd by modprobe": (
-        lambda h: h.amd(kmsg="kvm: support for 'kvm_amd' disabled by bios"), "firmware_disabled", "SVM Mode", True),
+        lambda h: h.amd(kmsg="kvm: support for 'kvm_amd' disabled by bios"),
+        "firmware_disabled",
+        "SVM Mode",
+        True,
+    ),
     "b amd by newer modprobe": (
         lambda h: h.amd(flag=False, cpuid={}, kmsg="kvm_amd: SVM disabled (by BIOS) in MSR_VM_CR on CPU 0"),
-        "firmware_disabled", "SVM Mode", False),
-    "b arm": (lambda h: h.arm(kmsg=BOOT + "kvm [1]: HYP mode not available").builtin("kvm"), "firmware_disabled", "EL2", False),
+        "firmware_disabled",
+        "SVM Mode",
+        False,
+    ),
+    "b arm": (
+        lambda h: h.arm(kmsg=BOOT + "kvm [1]: HYP mode not available").builtin("kvm"),
+        "firmware_disabled",
+        "EL2",
+        False,
+    ),
     # c: another hypervisor holds it
     "c before 6.12": (
-        lambda h: h.intel().loaded("kvm_intel").loaded("vboxdrv", 2).usable().also(
-            kvm={"open": 0, "api_version": 12, "create_vm": errno.EBUSY}), "in_use", "vboxdrv", True),
+        lambda h: (
+            h.intel()
+            .loaded("kvm_intel")
+            .loaded("vboxdrv", 2)
+            .usable()
+            .also(kvm={"open": 0, "api_version": 12, "create_vm": errno.EBUSY})
+        ),
+        "in_use",
+        "vboxdrv",
+        True,
+    ),
     "c since 6.12": (
-        lambda h: h.amd(kmsg="kvm: enabling virtualization on CPU0 failed").loaded("vmmon", 1).available("kvm", "kvm_amd"),
-        "in_use", "vmmon", True),
+        lambda h: (
+            h.amd(kmsg="kvm: enabling virtualization on CPU0 failed").loaded("vmmon", 1).available("kvm", "kvm_amd")
+        ),
+        "in_use",
+        "vmmon",
+        True,
+    ),
     # d: missing, or not loaded
     "d not loaded intel": (lambda h: h.intel().available("kvm", "kvm_intel"), "not_loaded", "kvm_module", True),
     "d not loaded amd": (lambda h: h.amd().available("kvm", "kvm_amd"), "not_loaded", "kvm_module", True),
-    "d not loaded s390": (lambda h: h.s390().available("kvm").also(nodes=STATIC_NODE, kvm={"open": errno.ENODEV}), "not_loaded",
-                          "kvm_module", True),
-    "d not loaded power": (lambda h: h.power().available("kvm", "kvm_hv").also(nodes=STATIC_NODE, kvm={"open": errno.ENODEV}),
-                           "not_loaded", "kvm_module", False),
+    "d not loaded s390": (
+        lambda h: h.s390().available("kvm").also(nodes=STATIC_NODE, kvm={"open": errno.ENODEV}),
+        "not_loaded",
+        "kvm_module",
+        True,
+    ),
+    "d not loaded power": (
+        lambda h: h.power().available("kvm", "kvm_hv").also(nodes=STATIC_NODE, kvm={"open": errno.ENODEV}),
+        "not_loaded",
+        "kvm_module",
+        False,
+    ),
     "d missing": (lambda h: h.intel().available("ext4"), "module_missing", "standard kernel", True),
     "d missing on SUSE": (
         lambda h: h.intel().available("ext4").also({"etc/os-release": "ID=sles\nID_LIKE=suse\n"}),
-        "module_missing", "kernel-default-base", True),
+        "module_missing",
+        "kernel-default-base",
+        True,
+    ),
     "d missing arm": (lambda h: h.arm(), "module_missing", "standard kernel", False),
     "d blacklisted": (
         lambda h: h.intel().available("kvm", "kvm_intel").also({"etc/modprobe.d/no.conf": "blacklist kvm-intel\n"}),
-        "module_blocked", "load kvm_intel", True),
+        "module_blocked",
+        "load kvm_intel",
+        True,
+    ),
     "d install false": (
         lambda h: h.amd().available("kvm", "kvm_amd").also({"etc/modprobe.d/no.conf": "install kvm /bin/false\n"}),
-        "module_blocked", "Take that line away", True),
+        "module_blocked",
+        "Take that line away",
+        True,
+    ),
     "d forbidden at boot": (
         lambda h: h.amd().available("kvm", "kvm_amd").also({"proc/cmdline": "quiet module_blacklist=kvm_amd\n"}),
-        "module_blocked", "reboot", True),
+        "module_blocked",
+        "reboot",
+        True,
+    ),
     "d modules disabled": (
         lambda h: h.amd().available("kvm", "kvm_amd").also({"proc/sys/kernel/modules_disabled": "1\n"}),
-        "module_blocked", "reboot", True),
+        "module_blocked",
+        "reboot",
+        True,
+    ),
     "d locked down": (
         lambda h: h.amd(kmsg="Lockdown: modprobe: unsigned module loading is restricted").available("kvm", "kvm_amd"),
-        "module_blocked", "signed kernel", True),
+        "module_blocked",
+        "signed kernel",
+        True,
+    ),
     "d flag cleared": (
-        lambda h: h.amd(flag=False).also({"proc/cmdline": "quiet clearcpuid=svm\n"}), "module_blocked", "reboot", False),
+        lambda h: h.amd(flag=False).also({"proc/cmdline": "quiet clearcpuid=svm\n"}),
+        "module_blocked",
+        "reboot",
+        False,
+    ),
     "d arm switched off": (
-        lambda h: h.arm().builtin("kvm").also({"proc/cmdline": "kvm-arm.mode=none\n"}), "module_blocked", "reboot", False),
+        lambda h: h.arm().builtin("kvm").also({"proc/cmdline": "kvm-arm.mode=none\n"}),
+        "module_blocked",
+        "reboot",
+        False,
+    ),
     "d node missing": (
-        lambda h: h.amd().loaded("kvm_amd").also({"proc/misc": "232 kvm\n"}), "device_missing", "mknod", True),
+        lambda h: h.amd().loaded("kvm_amd").also({"proc/misc": "232 kvm\n"}),
+        "device_missing",
+        "mknod",
+        True,
+    ),
     "d POWER8 with SMT": (
         lambda h: h.power(cpu="POWER8E (raw), altivec supported").also({"sys/devices/system/cpu/smt/active": "1\n"}),
-        "not_loaded", "--smt=off", False),
+        "not_loaded",
+        "--smt=off",
+        False,
+    ),
     # e: a guest without nesting
     "e intel": (lambda h: h.guest(h.intel(flag=False)), "nested_off", "nested=1", False),
     "e amd": (lambda h: h.guest(h.amd(flag=False)), "nested_off", "nested=1", False),
     "e half exposed": (
-        lambda h: h.guest(h.intel(flag=False, cpuid={"0x1": [0, 0, 1 << 5, 0]})), "nested_off", "nested=1", False),
+        lambda h: h.guest(h.intel(flag=False, cpuid={"0x1": [0, 0, 1 << 5, 0]})),
+        "nested_off",
+        "nested=1",
+        False,
+    ),
     "e arm": (
-        lambda h: h.arm(kmsg="kvm [1]: HYP mode not available").builtin("kvm").also({"sys/class/dmi/id/sys_vendor": "QEMU\n"}),
-        "nested_off", "type qemu", False),
+        lambda h: (
+            h.arm(kmsg="kvm [1]: HYP mode not available").builtin("kvm").also({"sys/class/dmi/id/sys_vendor": "QEMU\n"})
+        ),
+        "nested_off",
+        "type qemu",
+        False,
+    ),
     "e s390": (
         lambda h: h.s390(sie=False).also({"proc/sysinfo": "VM00 Name: g1\nVM00 Control Program: KVM/Linux\n"}),
-        "nested_off", "type qemu", False),
+        "nested_off",
+        "type qemu",
+        False,
+    ),
     "e VMware": (
         lambda h: h.guest(h.intel(flag=False)).also(
-            cpuid={"0x1": [0, 0, 1 << 31, 0], "0x40000000": [0x40000010, 0x61774D56, 0x4D566572, 0x65726177]}),
-        "nested_off", "Expose hardware assisted", False),
+            cpuid={"0x1": [0, 0, 1 << 31, 0], "0x40000000": [0x40000010, 0x61774D56, 0x4D566572, 0x65726177]}
+        ),
+        "nested_off",
+        "Expose hardware assisted",
+        False,
+    ),
     # f: built in
     "f intel": (lambda h: h.intel().builtin("kvm").builtin("kvm_intel", nested="Y").usable(), None, "", True),
     # g: other architectures are among the rest; one that has no KVM
     "g unsupported": (lambda h: type(h.arm())("armv7l", "Hardware : board\n"), "unsupported_arch", "type qemu", False),
     # h: a container
     "h no device": (
-        lambda h: h.intel().loaded("kvm_intel").also({"proc/misc": "232 kvm\n", "proc/self/ns/pid": "->pid:[4026532001]"}),
-        "container", "--device /dev/kvm", True),
+        lambda h: (
+            h.intel().loaded("kvm_intel").also({"proc/misc": "232 kvm\n", "proc/self/ns/pid": "->pid:[4026532001]"})
+        ),
+        "container",
+        "--device /dev/kvm",
+        True,
+    ),
     "h refused": (
-        lambda h: h.amd().loaded("kvm_amd").also(
-            {"proc/misc": "232 kvm\n", "proc/self/ns/pid": "->pid:[4026532001]"}, nodes=STATIC_NODE, kvm={"open": errno.EPERM}),
-        "container", "DeviceAllow", True),
+        lambda h: (
+            h.amd()
+            .loaded("kvm_amd")
+            .also(
+                {"proc/misc": "232 kvm\n", "proc/self/ns/pid": "->pid:[4026532001]"},
+                nodes=STATIC_NODE,
+                kvm={"open": errno.EPERM},
+            )
+        ),
+        "container",
+        "DeviceAllow",
+        True,
+    ),
     "h host not prepared": (
-        lambda h: h.amd().also({"proc/self/ns/pid": "->pid:[4026532001]"}), "container", "Prepare the host", True),
-    "h only looks like one": (
-        lambda h: h.amd().loaded("kvm_amd").usable().also({".dockerenv": ""}), None, "", True),
+        lambda h: h.amd().also({"proc/self/ns/pid": "->pid:[4026532001]"}),
+        "container",
+        "Prepare the host",
+        True,
+    ),
+    "h only looks like one": (lambda h: h.amd().loaded("kvm_amd").usable().also({".dockerenv": ""}), None, "", True),
     # i: another vendor module, no flag at all
     "i pvm": (lambda h: h.guest(h.intel(flag=False)).builtin("kvm").builtin("kvm_pvm").usable(), None, "", False),
     # j: Xen, confidential guests
     "j dom0": (
         lambda h: h.intel(flag=False).also({"sys/hypervisor/type": "xen\n", "proc/xen/capabilities": "control_d\n"}),
-        "xen_dom0", "without Xen", False),
-    "j tdx": (lambda h: h.guest(h.intel(flag=False)).also(nodes={"/dev/tdx_guest": {}}), "confidential_guest", "isn't confidential", False),
-    "j sev": (lambda h: h.guest(h.amd(flag=False)).also(nodes={"/dev/sev-guest": {}}), "confidential_guest", "isn't confidential", False),
+        "xen_dom0",
+        "without Xen",
+        False,
+    ),
+    "j tdx": (
+        lambda h: h.guest(h.intel(flag=False)).also(nodes={"/dev/tdx_guest": {}}),
+        "confidential_guest",
+        "isn't confidential",
+        False,
+    ),
+    "j sev": (
+        lambda h: h.guest(h.amd(flag=False)).also(nodes={"/dev/sev-guest": {}}),
+        "confidential_guest",
+        "isn't confidential",
+        False,
+    ),
     "j s390 pv": (
-        lambda h: h.s390(sie=False).also({"sys/firmware/uv/prot_virt_guest": "1\n"}), "confidential_guest", "isn't confidential", False),
+        lambda h: h.s390(sie=False).also({"sys/firmware/uv/prot_virt_guest": "1\n"}),
+        "confidential_guest",
+        "isn't confidential",
+        False,
+    ),
     # k: the running kernel's modules are gone
     "k intel": (
-        lambda h: h.intel().also({f"lib/modules/{h.kernel}/modules.builtin": None, "lib/modules/6.1.0-newer/modules.dep": "\n"}),
-        "stale_kernel", "6.1.0-newer", True),
+        lambda h: h.intel().also(
+            {f"lib/modules/{h.kernel}/modules.builtin": None, "lib/modules/6.1.0-newer/modules.dep": "\n"}
+        ),
+        "stale_kernel",
+        "6.1.0-newer",
+        True,
+    ),
     # rights
     "no right": (
-        lambda h: h.amd().loaded("kvm_amd").usable().also(uid=1000, kvm={"open": errno.EACCES}), "no_permission", "group kvm", True),
+        lambda h: h.amd().loaded("kvm_amd").usable().also(uid=1000, kvm={"open": errno.EACCES}),
+        "no_permission",
+        "group kvm",
+        True,
+    ),
     "root refused": (
-        lambda h: h.amd().loaded("kvm_amd").usable().also(kvm={"open": errno.EPERM}), "no_permission", "AppArmor", True),
-    "odd api": (lambda h: h.amd().loaded("kvm_amd").usable().also(kvm={"open": 0, "api_version": 11}), "unknown", "driver", True),
-}  # fmt: skip
+        lambda h: h.amd().loaded("kvm_amd").usable().also(kvm={"open": errno.EPERM}),
+        "no_permission",
+        "AppArmor",
+        True,
+    ),
+    "odd api": (
+        lambda h: h.amd().loaded("kvm_amd").usable().also(kvm={"open": 0, "api_version": 11}),
+        "unknown",
+        "driver",
+        True,
+    ),
+}
 
 
 def read(root: Root, deep: str = "true") -> dict[str, t.Any]:

@@ -1,0 +1,181 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A configuration file of libvirt's as wanted: which file, which keys, and the plan that edits just those."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing as t
+
+from .._plan import KvmError, Operations, Plan, Step
+from . import conf_file, conf_known, files
+from .libvirt import version
+from .root import Root
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+ENVIRONMENT = ("etc/sysconfig", "etc/default")  # the first that has the file
+SASL = "etc/sasl2"
+PRIVATE = 0o600
+SECRET = re.compile(r"password")
+Params = t.Mapping[str, t.Any]
+
+
+def argument_spec() -> dict[str, t.Any]:
+    """The options of ``libvirt_conf``."""
+    return {
+        "name": {"type": "str", "required": True},
+        "kind": {"type": "str", "choices": ["conf", "environment", "sasl"], "default": "conf"},
+        "settings": {"type": "dict", "default": {}},
+        "unset": {"type": "list", "elements": "str", "default": []},
+        "sysroot": {"type": "path", "default": "/"},
+    }
+
+
+def operations() -> Operations:
+    """The operations that the steps of ``libvirt_conf`` name."""
+    return {"file.write": files.write}
+
+
+def plan(params: Params) -> Plan:
+    """The plan of a task."""
+    return make(Root(params["sysroot"]), params)
+
+
+def describe(params: Params) -> dict[str, t.Any]:
+    """The file after the run."""
+    conf = Conf(Root(params["sysroot"]), params)
+    return conf.shown(conf.text or "")
+
+
+def secrets(params: Params) -> list[str]:
+    """Values that must never be shown."""
+    return [str(value) for key, value in (params.get("settings") or {}).items() if SECRET.search(key)]
+
+
+class Conf:
+    """A file: where it is, how it is written, what it may say."""
+
+    def __init__(self, root: Root, params: Params) -> None:
+        self.root = root
+        self.name: str = params["name"]
+        if not NAME.fullmatch(self.name):
+            raise KvmError(
+                f"name: {self.name!r} is no name of a configuration file",
+                "Give it without directory and ending, such as qemu or virtproxyd.",
+                option="name",
+            )
+        self.grammar = {"conf": "libvirt", "environment": "shell"}.get(params.get("kind", "conf"), "sasl")
+        self.path = self._path(params.get("kind", "conf"))
+        self.text = root.text(self.path)
+        self.kinds = {} if self.grammar == "sasl" else conf_known.kinds(root, self.name, self.text)
+
+    def _path(self, kind: str) -> str:
+        if kind == "conf":
+            return f"etc/libvirt/{self.name}.conf"
+        if kind == "sasl":
+            return f"{SASL}/{self.name}.conf"
+        places = [f"{directory}/{self.name}" for directory in ENVIRONMENT]
+        usual = places[0] if self.root.exists(ENVIRONMENT[0]) else places[1]
+        return next((path for path in places if self.root.exists(path)), usual)
+
+    def missing(self) -> t.Optional[KvmError]:
+        """Why there's nothing to edit: no such file in this version, or no libvirt yet."""
+        if self.kinds or self.text is not None or self.grammar == "sasl":
+            return None
+        found = version(self.root, {})
+        what = f"libvirt {found} has no {self.name}.conf" if found else "libvirt isn't installed"
+        return KvmError(
+            f"name: /{self.path} is not there, and nothing says what may be in it: {what}",
+            "Install libvirt first (metal.kvm.host), or name the file that this version reads.",
+            option="name",
+        )
+
+    def wanted(self, params: Params) -> dict[str, t.Optional[conf_file.Value]]:
+        """Each key named, with its value, or None for its default. Unknown keys are refused."""
+        settings = {key: value for key, value in (params.get("settings") or {}).items() if value is not None}
+        unset = list(params.get("unset") or ())
+        both = sorted(set(settings).intersection(unset))
+        if both:
+            raise KvmError(f"unset: {both[0]} is also set", "Name it in settings or in unset.", option="unset")
+        for key in settings:
+            if self.kinds and key not in self.kinds:
+                raise self.unknown(key)
+        wanted: dict[str, t.Optional[conf_file.Value]] = {
+            key: conf_known.checked(key, value, self.kinds.get(key, "any")) for key, value in settings.items()
+        }
+        wanted.update(dict.fromkeys(unset))
+        return wanted
+
+    def unknown(self, key: str) -> KvmError:
+        """The error for a key that this version doesn't have, with what was perhaps meant."""
+        near = difflib.get_close_matches(key, self.kinds, 1)
+        found = version(self.root, {})
+        return KvmError(
+            f"settings: {key} is not a key of /{self.path} in {f'libvirt {found}' if found else 'the installed version'}",
+            f"Did you mean {near[0]}?" if near else "It may belong to another file, or to another version.",
+            option=f"settings.{key}",
+        )
+
+    def shown(self, text: str) -> dict[str, t.Any]:
+        """The file for the result; secrets only as being set."""
+        mode = self.root.mode(self.path)
+        return {
+            "path": f"/{self.path}",
+            "exists": self.text is not None,
+            "mode": None if mode is None else f"{mode:04o}",
+            "values": {
+                entry.key: _masked(entry.key, entry.value)
+                for entry in conf_file.entries(text, self.grammar, f"/{self.path}")
+            },
+        }
+
+
+def make(root: Root, params: Params) -> Plan:
+    """What has to be done so that the file says what is wanted."""
+    conf = Conf(root, params)
+    found = Plan("conf")
+    missing = conf.missing()
+    if missing:
+        found.assume(missing)
+        found.predicted = conf.shown("")
+        return found
+    wanted = conf.wanted(params)
+    before = conf.text or ""
+    after = conf_file.edit(before, conf.grammar, f"/{conf.path}", wanted)
+    mode = PRIVATE if _private(conf, after) else None
+    if after != before or (mode is not None and conf.text is not None and (root.mode(conf.path) or 0) & 0o077):
+        step = found.add("file.write", f"write /{conf.path}", path=root.at(conf.path), content=after)
+        if mode is not None:
+            step.arguments["mode"] = mode
+        _note(found, conf, before, after, mode)
+        if conf.text is not None:
+            step.undo = Step("file.write", f"put back /{conf.path}", path=root.at(conf.path), content=before)
+    found.predicted = {**conf.shown(after), **({} if mode is None else {"mode": f"{mode:04o}"})}
+    return found
+
+
+def _private(conf: Conf, text: str) -> bool:
+    """Whether the file has secrets, or is one that libvirt ships readable by root alone."""
+    held = conf_file.entries(text, conf.grammar, f"/{conf.path}")
+    return any(SECRET.search(entry.key) and entry.value for entry in held) or (conf.name == "qemu" and not conf.text)
+
+
+def _note(plan: Plan, conf: Conf, before: str, after: str, mode: t.Optional[int]) -> None:
+    """The diff by key."""
+    path = f"/{conf.path}"
+    sides = [{e.key: e.value for e in conf_file.entries(text, conf.grammar, path)} for text in (before, after)]
+    for key in [*sides[0], *(key for key in sides[1] if key not in sides[0])]:
+        old, new = sides[0].get(key), sides[1].get(key)
+        if old != new:
+            plan.differs(
+                key, _masked(key, old), "(another)" if SECRET.search(key) and old and new else _masked(key, new)
+            )
+    now = conf.root.mode(conf.path)
+    if mode is not None and now is not None and now != mode:
+        plan.differs("mode", f"{now:04o}", f"{mode:04o}")
+
+
+def _masked(key: str, value: t.Any) -> t.Any:
+    return "(set)" if SECRET.search(key) and value else value
