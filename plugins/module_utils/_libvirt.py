@@ -68,6 +68,12 @@ class World:
         """The version of the daemon, 9_000_000 for 9.0.0."""
         return int(self.connection.getLibVersion())
 
+    def refuse_older(self, since: int, option: str) -> None:
+        """Raise where this libvirt is older than the option: it would drop the value without a word."""
+        if self.version < since:
+            has, needs = (f"{one // 1_000_000}.{one // 1000 % 1000}" for one in (self.version, since))
+            raise KvmError(f"{option}: needs libvirt {needs}, this is {has}", "Leave the option out.", option=option)
+
     def writable(self) -> t.Any:
         """The connection with the right to write: a reader's is reopened. None where that right is missing."""
         if self._readonly:
@@ -88,6 +94,10 @@ class World:
         """The object of that noun and name, None where there is none."""
         lookup, missing = KINDS[noun]
         return found_or_none(lambda: getattr(self.connection, lookup)(name), missing)
+
+    def find_uuid(self, uuid: str) -> t.Any:
+        """The domain with that UUID, None where there is none."""
+        return found_or_none(lambda: self.connection.lookupByUUIDString(uuid), "VIR_ERR_NO_DOMAIN")
 
     def get(self, noun: str, name: str, option: str = "name") -> t.Any:
         """The object of that noun and name; without it an error that names ``option``."""

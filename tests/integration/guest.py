@@ -13,6 +13,7 @@ does neither, ``mkd.noagent`` has no agent.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -25,8 +26,15 @@ import tempfile
 import time
 import typing as t
 
+import cycle as cycles
+import libvirt
+import pytest
+from lxml import etree
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOGS = pathlib.Path("/var/log/libvirt/qemu")
+PREFIX = "mkd-"  # names of the domains, pools and networks that the tests of domains make
+NAME = f"{PREFIX}one"
 
 MODULES = (
     "virtio_pci virtio_blk virtio_scsi sd_mod virtio_net virtio_console virtio_balloon virtio-rng ahci sr_mod isofs"
@@ -238,3 +246,137 @@ class Guest:
     def up(self, timeout: float = 60) -> Seen:
         """Wait until it has booted."""
         return self.sees(lambda seen: True, "it hasn't booted", timeout)
+
+
+class Lab:
+    """A place for one guest: tasks on it, its images, its documents."""
+
+    def __init__(self, player: cycles.Player, connection: t.Any, place: pathlib.Path) -> None:
+        self.player = player
+        self.connection = connection
+        self.place = place
+        self.name = NAME
+        self.guest = Guest(self.name)
+
+    def task(self, check: bool = False, **args: t.Any) -> cycles.Task:
+        """A task of the module domain on the lab's guest."""
+        return cycles.Task("domain", {"name": self.name, **args}, check)
+
+    def run(self, **args: t.Any) -> cycles.Result:
+        """One such task that must succeed, checked first: the check must say what the run then does."""
+        return self.runs(args)[0]
+
+    def runs(self, *several: dict[str, t.Any]) -> list[cycles.Result]:
+        """Several of them one after the other."""
+        results = self.player.play([self.task(check, **args) for args in several for check in (True, False)])
+        for result in results:
+            assert not result.failed, result.message
+        for check, ran in zip(results[::2], results[1::2]):
+            assert_same(check, ran)
+        return results[1::2]
+
+    def fails(self, *words: str, **args: t.Any) -> cycles.Result:
+        """One such task that must fail when it's run, with one paragraph that has all these words."""
+        (result,) = self.player.play([self.task(**args)])
+        cycles.assert_one_paragraph(result)
+        assert not [word for word in words if word not in result.message], result.message
+        return result
+
+    def boots(self, *words: str, **args: t.Any) -> Seen:
+        """Make and start the tiny guest; returns its first word."""
+        given = {"memory": "192 MiB", "boot": built().boot(*words), "state": "running", **args}
+        self.run(**given)
+        return self.guest.up()
+
+    def image(self, name: str, size: str = "8M", format: str = "qcow2") -> str:
+        """A disk image of that name; returns its path."""
+        path = self.place / name
+        if not path.exists():
+            _run("qemu-img", "create", "-q", "-f", format, str(path), size)
+        return str(path)
+
+    def disks(self, *letters: str) -> list[dict[str, t.Any]]:
+        """The option ``disks``: an image of its own for each virtio disk."""
+        return [{"target": f"vd{letter}", "file": self.image(f"{letter}.qcow2")} for letter in letters]
+
+    def iso(self, label: str) -> str:
+        """An ISO image with that volume label, and nothing else in it."""
+        path = self.place / f"{label}.iso"
+        if not path.exists():
+            (self.place / "empty").mkdir(exist_ok=True)
+            _run("xorriso", "-as", "mkisofs", "-V", label, "-o", str(path), str(self.place / "empty"))
+        return str(path)
+
+    @property
+    def domain(self) -> t.Any:
+        return self.connection.lookupByName(self.name)
+
+    def xml(self, live: bool = False) -> t.Any:
+        """The domain's document: its definition, or that of the running instance."""
+        secure = libvirt.VIR_DOMAIN_XML_SECURE
+        return etree.fromstring(self.domain.XMLDesc(secure if live else secure | libvirt.VIR_DOMAIN_XML_INACTIVE))
+
+    def info(self, **args: t.Any) -> dict[str, t.Any]:
+        """What domain_info says of the guest."""
+        (found,) = self.player.run("domain_info", name=self.name, **args)["domains"]
+        return t.cast("dict[str, t.Any]", found)
+
+
+def assert_same(check: cycles.Result, ran: cycles.Result) -> None:
+    """A check says what the run then did."""
+    for key in ("changed", "actions", "diff", "restart_required"):
+        assert check.get(key) == ran.get(key), f"{key}: check {check.get(key)}, run {ran.get(key)}"
+
+
+def canonical(root: t.Any, *without: str) -> str:
+    """A document in a form that can be compared, without the elements that these XPaths select."""
+    root = etree.fromstring(etree.tostring(root))
+    for path in without:
+        for node in root.xpath(path, namespaces={"metal": "https://metal.kvm/libvirt/1"}):
+            node.getparent().remove(node)
+    for node in root.iter():
+        node.tail = None
+        if len(node):
+            node.text = None
+    return str(etree.tostring(root, method="c14n").decode())
+
+
+def sweep(connection: t.Any) -> None:
+    """Remove what the tests of domains made."""
+    for domain in (one for one in connection.listAllDomains() if one.name().startswith(PREFIX)):
+        with contextlib.suppress(libvirt.libvirtError):
+            domain.destroy()
+        with contextlib.suppress(libvirt.libvirtError):
+            domain.undefineFlags(
+                libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+                | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+                | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+                | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+            )
+    for there in (*connection.listAllNetworks(), *connection.listAllStoragePools()):
+        if there.name().startswith(PREFIX):
+            with contextlib.suppress(libvirt.libvirtError):
+                there.destroy()
+            with contextlib.suppress(libvirt.libvirtError):
+                there.undefine()
+    for log in LOGS.glob(f"{PREFIX}*"):
+        log.unlink()
+
+
+@pytest.fixture
+def lab(player: cycles.Player, connection: t.Any, place: pathlib.Path) -> t.Iterator[Lab]:
+    """A lab for one test."""
+    sweep(connection)
+    yield Lab(player, connection, place)
+    sweep(connection)
+
+
+@pytest.fixture(scope="module")
+def shared_lab(connection: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Lab]:
+    """A lab for the tests of one file, whose guest goes on running from one to the next."""
+    sweep(connection)
+    place = tmp_path_factory.mktemp("lab")
+    for above in (place, *place.parents[:-1]):
+        above.chmod(above.stat().st_mode | 0o111)
+    yield Lab(cycles.Player(tmp_path_factory.mktemp("play")), connection, place)
+    sweep(connection)

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import typing as t
-import uuid
 
 from ..._plan import KvmError, Plan
 from ..._xml import document
 from ..._xml.rows import Edit, Values, apply
 from .describe import described
-from .new import add_hotplug_ports, new_options, skeleton
+from .new import add_hotplug_ports, new_options, new_uuid, skeleton
 from .plan import add_seed, define, patched, set_autostart, surroundings, wait
 from .state import add_acts
 from .surroundings import check_references
@@ -26,7 +25,7 @@ def create(world: t.Any, plan: Plan, params: Values, wanted: Values) -> None:
     if params["state"] == "saved":
         raise KvmError(f"state: there is no domain {name} whose memory could be saved", "Make it first.", option="state")
     after = _new_document(world, plan, params, wanted)
-    define(world, plan, name, after, "")
+    after = define(world, plan, name, after, "")
     plan.no_return()
     if params["autostart"]:
         set_autostart(plan, name, True)
@@ -47,7 +46,7 @@ def _new_document(world: t.Any, plan: Plan, params: Values, wanted: Values) -> E
     if params["source_domain"] is not None:
         return _cloned(world, plan, params, wanted)
     options = new_options(world, wanted, params["name"])
-    root = skeleton(params["name"], options.get("uuid") or str(uuid.uuid4()))
+    root = skeleton(params["name"], options.get("uuid") or new_uuid(world, params["name"]))
     edit = Edit(lambda: surroundings(world, plan, root, options), creating=True)
     apply(DOMAIN, root, options, "", edit)
     for change in edit.changes:
@@ -62,7 +61,7 @@ def _cloned(world: t.Any, plan: Plan, params: Values, wanted: Values) -> Element
     """The document of a clone, with the task's options on top."""
     from .clone import plan_clone
 
-    root = plan_clone(world, plan, params, wanted.get("uuid") or str(uuid.uuid4()))
+    root = plan_clone(world, plan, params, wanted.get("uuid") or new_uuid(world, params["name"]))
     edit = Edit(lambda: surroundings(world, plan, root, wanted), creating=True)
     apply(DOMAIN, root, wanted, "", edit)
     for change in edit.changes:

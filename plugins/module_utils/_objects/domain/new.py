@@ -58,6 +58,17 @@ def virt_type(capabilities: Element, arch: str, local: bool) -> str:
     return "kvm" if hardware else "qemu"
 
 
+def new_uuid(world: t.Any, name: str) -> str:
+    """A UUID that nobody has, made from the host and the name: what a check foresees is what the run makes."""
+    import uuid
+
+    host = uuid.uuid5(uuid.NAMESPACE_URL, world.capabilities().findtext("host/uuid") or world.uri)
+    new, number = uuid.uuid5(host, name), 1
+    while world.find_uuid(str(new)) is not None:
+        new, number = uuid.uuid5(host, f"{name}/{number}"), number + 1
+    return str(new)
+
+
 def new_options(world: t.Any, wanted: Values, name: str) -> Values:
     """The options of a new domain: the wanted ones, and the defaults of its architecture under them."""
     capabilities = world.capabilities()

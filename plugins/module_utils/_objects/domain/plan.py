@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._libvirt import found_or_none
 from ..._plan import KvmError, Plan, Step
 from ..._xml import document
 from ..._xml.rows import REFUSED, Change, Edit, Values, apply, parse
@@ -31,7 +30,7 @@ def plan_domain(world: t.Any, params: Values) -> Plan:
         return plan_absent(world, plan, domain, params)
     wanted = parse(DOMAIN, params)
     if domain is None and "uuid" in wanted:
-        domain = found_or_none(lambda: world.connection.lookupByUUIDString(wanted["uuid"]), "VIR_ERR_NO_DOMAIN")
+        domain = world.find_uuid(wanted["uuid"])
     if domain is None:
         from .create import create
 
@@ -52,7 +51,7 @@ def _converge(world: t.Any, plan: Plan, domain: t.Any, params: Values, wanted: V
     active = before_state not in OFF
     if set(plan.after) - {"name"} or set(plan.before) - {"name"} or not persistent:
         old = document.text_of(before) if persistent else ""
-        define(world, plan, name, after, old, "" if persistent else " (made persistent)")
+        after = define(world, plan, name, after, old, "" if persistent else " (made persistent)")
     waiting: list[str] = []
     if active:
         waiting = plan_live(
@@ -158,17 +157,21 @@ def _note(plan: Plan, changes: t.Iterable[Change]) -> None:
         plan.differs(change.path, change.before, change.after)
 
 
-def define(world: t.Any, plan: Plan, name: str, after: Element, old: str, remark: str = "") -> None:
-    """A step that defines ``after``; what libvirt would refuse is refused here, before the first step."""
-    from .rendering import judge
+def define(world: t.Any, plan: Plan, name: str, after: Element, old: str, remark: str = "") -> Element:
+    """Add the step that defines ``after``; returns the definition as libvirt will have it.
 
-    judge(world, after)
+    What libvirt would refuse is refused here, before the first step.
+    """
+    from .rendering import judged
+
+    result = judged(world, after)
     undo = (
         Step("domain.define", f"define domain {name} as it was", name=name, xml=old)
         if old
         else Step("domain.undefine", f"undefine domain {name}", name=name)
     )
     plan.add("domain.define", f"define domain {name}{remark}", name=name, xml=document.text_of(after), undo=undo)
+    return result
 
 
 def set_autostart(plan: Plan, name: str, value: bool) -> None:

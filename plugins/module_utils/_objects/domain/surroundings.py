@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import typing as t
 
@@ -27,6 +28,8 @@ class Surroundings:
         self.root = root
         self.targets = {node.get("dev") for node in root.iterfind("devices/disk/target")}
         self.targets |= {item["target"] for item in wanted.get("disks", ()) if "target" in item}
+        self.macs = {node.get("address") for node in root.iterfind("devices/interface/mac")}
+        self.macs |= {item["mac"] for item in wanted.get("interfaces", ()) if "mac" in item}
 
     def arch(self) -> str:
         """The guest's architecture."""
@@ -50,8 +53,14 @@ class Surroundings:
         return "sata" if self.arch() in ("x86_64", "i686", "") else "scsi"
 
     def new_mac(self) -> str:
-        """A MAC address in QEMU's range, made up."""
-        return "52:54:00:" + ":".join(f"{byte:02x}" for byte in os.urandom(3))
+        """A MAC address in QEMU's range, made from the domain's UUID: what a check foresees is what the run makes."""
+        for number in range(1 << 16):
+            digest = hashlib.sha256(f"{self.root.findtext('uuid')}/{number}".encode()).digest()
+            mac = "52:54:00:" + ":".join(f"{byte:02x}" for byte in digest[:3])
+            if mac not in self.macs:
+                self.macs.add(mac)
+                return mac
+        raise KvmError("interfaces: no free MAC address", "Say which, with mac.", option="interfaces")
 
     def disk_format(self, item: Values) -> str:
         """The format of a new disk's source, never left to libvirt to guess."""

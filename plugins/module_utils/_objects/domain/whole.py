@@ -13,6 +13,7 @@ from ..._xml.items import Items
 from ..._xml.rows import Values, read
 from ..whole import carry, definition
 from .devices import DEVICES
+from .new import new_uuid
 from .rendering import ordered, rendered
 from .secrets import IN_XML
 
@@ -21,11 +22,9 @@ Element = document.Element
 
 def new_whole(world: t.Any, plan: Plan, params: Values) -> Element:
     """The document of a domain that isn't there yet."""
-    import uuid
-
     root = definition(params["xml"], "domain", params["name"])
     if root.find("uuid") is None:
-        document.child(root, "uuid").text = str(uuid.uuid4())
+        document.child(root, "uuid").text = new_uuid(world, params["name"])
     _labels(root, params)
     plan.differs("xml", None, masked(root))
     return root
