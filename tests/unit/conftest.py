@@ -8,8 +8,12 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
+import hypothesis
 import libvirt
 import pytest
+
+hypothesis.settings.register_profile("suite", deadline=None)  # the machine may be busy
+hypothesis.settings.load_profile("suite")
 
 DATA = pathlib.Path(__file__).parent / "data"
 

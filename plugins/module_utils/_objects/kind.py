@@ -145,7 +145,8 @@ def described(kind: Kind, there: t.Any) -> Values:
 def stored_document(kind: Kind, there: t.Any, active: bool) -> Element:
     """The persistent definition; a transient object's only one."""
     flag = INACTIVE if active and there.isPersistent() else 0
-    return clean(kind, document.document(there.XMLDesc(flag)))
+    text = found_or_none(functools.partial(there.XMLDesc, flag), "VIR_ERR_INVALID_ARG")
+    return clean(kind, document.document(text or there.XMLDesc(0)))  # a driver without a definition of its own
 
 
 def operations(kind: Kind) -> Operations:

@@ -92,13 +92,22 @@ class Normal:
             rendered = _libvirt.found_or_none(
                 lambda: getattr(connection, self.define)(document.text_of(root)), *_REFUSED
             )
-            root = document.clone(root) if rendered is None else document.document(rendered.XMLDesc(0))
+            root = document.clone(root) if rendered is None else _with_extensions(rendered.XMLDesc(0), root)
         finally:
             os.unlink(path)
         for tag in self.measured:
             for node in root.findall(tag):
                 document.remove(node)
         return root
+
+
+def _with_extensions(rendered: str, root: Element) -> Element:
+    """The rendering, with the elements of other namespaces that only the real driver knows (dnsmasq, mount options)."""
+    normal = document.document(rendered)
+    for node in root.iterchildren("{*}*"):
+        if node.tag.startswith("{") and normal.find(node.tag) is None:
+            normal.append(document.clone(node))
+    return normal
 
 
 _REFUSED = (

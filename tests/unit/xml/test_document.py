@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pathlib
