@@ -1011,13 +1011,22 @@ host:
       returned: always
 """
 
+import typing as t
+
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_local_info
 from ansible_collections.metal.kvm.plugins.module_utils._host.report import argument_spec, read
 
 
+def ask(uri: str) -> dict[str, t.Any]:
+    """What libvirt says on a connection; its bindings are loaded only now."""
+    from ansible_collections.metal.kvm.plugins.module_utils._objects.connection import report
+
+    return report(uri)
+
+
 def main() -> None:
     """Read the host."""
-    run_local_info(read, argument_spec())
+    run_local_info(lambda params: read(params, ask), argument_spec())
 
 
 if __name__ == "__main__":

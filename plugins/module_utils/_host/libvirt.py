@@ -19,6 +19,10 @@ HELPERS = ("virtlogd", "virtlockd")
 DAEMONS = (MONOLITHIC, *DRIVERS, PROXY, *HELPERS)
 LIBRARIES = ("usr/lib64", "usr/lib", "lib64")
 RUN = "/run/libvirt/"
+# What only a connection tells; these keys are None without one.
+UNASKED: dict[str, t.Any] = dict.fromkeys(
+    ("uri", "reachable", "error", "hypervisor_version", "security", "pool_backends", "domcaps")
+)
 LISTENING = 0x10000  # /proc/net/unix: __SO_ACCEPTCON
 
 

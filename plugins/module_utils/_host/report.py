@@ -48,14 +48,14 @@ def argument_spec() -> dict[str, t.Any]:
     }
 
 
-def read(params: Params) -> dict[str, t.Any]:
-    """The result of ``host_info``."""
+def read(params: Params, ask: t.Callable[[str], dict[str, t.Any]]) -> dict[str, t.Any]:
+    """The result of ``host_info``. ``ask`` says what libvirt answers on a connection; called if there is a uri."""
     path = params["sysroot"]
     if not os.path.isdir(path):
         raise KvmError(
             f"sysroot: {path} is not a directory", "Give the root of a recorded or mounted tree.", option="sysroot"
         )
-    return {"host": gather(Root(path), params)}
+    return {"host": gather(Root(path), {**params, "ask": ask})}
 
 
 def wanted(names: t.Collection[str]) -> set[str]:
@@ -164,13 +164,13 @@ def _qemu(root: Root, host: Host, params: Params) -> t.Any:
 
 
 def _libvirt(root: Root, host: Host, params: Params) -> t.Any:
-    from . import connection, daemon_conf, libvirt
+    from . import daemon_conf, libvirt
 
     return {
         **libvirt.report(root),
         "conf": daemon_conf.report(root),
         "tls": {"certificates": daemon_conf.certificates(root), "open_keys": daemon_conf.open_keys(root)},
-        **connection.report(params.get("uri") if root.path == "/" else None),
+        **(params["ask"](params["uri"]) if params.get("uri") and root.path == "/" else libvirt.UNASKED),
     }
 
 

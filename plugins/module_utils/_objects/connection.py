@@ -7,24 +7,20 @@ from __future__ import annotations
 
 import typing as t
 
+from .. import _libvirt
+from .._host.libvirt import UNASKED
 from .._plan import KvmError
-
-NOTHING: dict[str, t.Any] = {"reachable": None, "error": None, "hypervisor_version": None, "security": None,
-                             "pool_backends": None, "domcaps": None}  # fmt: skip
+from .._xml import document
 
 
-def report(uri: t.Optional[str]) -> dict[str, t.Any]:
-    """The part of ``libvirt`` that needs a connection; all None where none was asked for. Never fails."""
-    if not uri:
-        return {"uri": None, **NOTHING}
-    from .. import _libvirt
-
+def report(uri: str) -> dict[str, t.Any]:
+    """What ``host_info`` says of libvirt with a connection. One that fails is an answer too, not an error."""
     try:
         if _libvirt.MISSING:
             raise _libvirt.missing_error()
         world = _libvirt.World(uri, readonly=True)
     except KvmError as error:
-        return {"uri": uri, **NOTHING, "reachable": False, "error": str(error)}
+        return {**UNASKED, "uri": uri, "reachable": False, "error": str(error)}
     return {
         "uri": uri,
         "reachable": True,
@@ -38,8 +34,6 @@ def report(uri: t.Optional[str]) -> dict[str, t.Any]:
 
 def _asked(question: t.Callable[[], t.Any]) -> t.Any:
     """The answer, or None where this driver or these rights have none."""
-    from .. import _libvirt
-
     try:
         return question()
     except Exception as error:
@@ -54,8 +48,6 @@ def _dotted(number: t.Optional[int]) -> t.Optional[str]:
 
 def _backends(world: t.Any) -> t.Optional[dict[str, bool]]:
     """Kinds of storage pools, and whether libvirt was built with and has what each needs."""
-    from .._xml import document
-
     text = _asked(world.connection.getStoragePoolCapabilities)
     if text is None:
         return None
@@ -64,8 +56,6 @@ def _backends(world: t.Any) -> t.Optional[dict[str, bool]]:
 
 def _domcaps(world: t.Any) -> t.Optional[dict[str, t.Any]]:
     """The host's own architecture: machine, most processors, processor modes, firmware, and optional features."""
-    from .._xml import document
-
     connection = world.writable()
     text = connection and _asked(connection.getDomainCapabilities)
     if not text:
