@@ -48,10 +48,11 @@ def run_local(
     argument_spec: dict[str, t.Any],
     operations: t.Callable[[], Operations],
     describe: t.Callable[[Params], t.Any],
+    secrets: t.Optional[t.Callable[[Params], t.Iterable[str]]] = None,
     **rules: t.Any,
 ) -> None:
     """A module that converges something of the host itself, without libvirt."""
-    answer = _Answer(argument_spec, {}, rules)
+    answer = _Answer(argument_spec, {}, rules, secrets)
     with answer:
         answer.converge(None, lambda none, params: make_plan(params), operations, lambda none, params: describe(params))
 

@@ -156,13 +156,12 @@ def _without(text: str, entry: Entry) -> str:
 
 def _insert(text: str, key: str, line: str, grammar: str) -> str:
     """Below the key's default, where the file as shipped shows it in a comment; else at the end."""
-    default = None
     separator = ":" if grammar == "sasl" else "="
-    for default in re.finditer(rf"^#[ \t]?{re.escape(key)}[ \t]*{separator}.*$", text, re.MULTILINE):
-        pass
-    if default is None:
+    shipped = list(re.finditer(rf"^#[ \t]?{re.escape(key)}[ \t]*{separator}.*$", text, re.MULTILINE))
+    if not shipped:
         head = text if not text or text.endswith("\n") else text + "\n"
         return f"{head.replace(NOTE, '')}{line}\n"
+    default = shipped[-1]
     end = default.end()
     if "[" in default[0] and "]" not in default[0]:
         closed = re.compile(r"(?:\n#[^\n]*?)*?\n#[^\n]*\]").match(text, end)

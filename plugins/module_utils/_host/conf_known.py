@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which keys a configuration file can have, and of what kind, as the installed version says it.
 
-libvirt ships a grammar of each file for Augeas; where that isn't there, the file as shipped shows every key in a comment.
+libvirt ships a grammar of each file for Augeas. Where that isn't there, the file as shipped shows each key in a comment.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import re
 import typing as t
 
 from .._plan import KvmError
-from .conf_file import Value
-from .root import Root
+
+if t.TYPE_CHECKING:
+    from .conf_file import Value
+    from .root import Root
 
 LENSES = ("usr/share/augeas/lenses", "usr/share/augeas/lenses/dist")
 LENS_NAMES = {"qemu": "libvirtd_qemu", "network": "libvirtd_network", "lxc": "libvirtd_lxc", "libxl": "libvirtd_libxl",
@@ -88,7 +90,7 @@ def _any(key: str, value: t.Any) -> Value:
     return int(value) if isinstance(value, (bool, int)) else _text(key, value)
 
 
-SCALARS: dict[str, t.Callable[[str, t.Any], Value]] = {
+SCALARS: dict[str, t.Callable[[str, t.Any], t.Any]] = {
     "text": _text,
     "switch": _switch,
     "number": _number,

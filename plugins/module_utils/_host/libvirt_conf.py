@@ -112,8 +112,9 @@ class Conf:
         """The error for a key that this version doesn't have, with what was perhaps meant."""
         near = difflib.get_close_matches(key, self.kinds, 1)
         found = version(self.root, {})
+        here = f"libvirt {found}" if found else "the installed version"
         return KvmError(
-            f"settings: {key} is not a key of /{self.path} in {f'libvirt {found}' if found else 'the installed version'}",
+            f"settings: {key} is not a key of /{self.path} in {here}",
             f"Did you mean {near[0]}?" if near else "It may belong to another file, or to another version.",
             option=f"settings.{key}",
         )
