@@ -66,8 +66,8 @@ def _doomed(world: t.Any, plan: Plan, definition: Element, name: str) -> list[di
             continue
         target = disk.find("target").get("dev")
         place = _place(world, source)
-        if not place:
-            plan.warnings.append(f"storage: disk {target} is neither a volume nor a file, and is kept")
+        if not place or not ("pool" in place or world.local):
+            plan.warnings.append(f"storage: disk {target} is neither a volume nor a file within reach, and is kept")
         elif disk.find("readonly") is not None or disk.find("shareable") is not None:
             plan.warnings.append(f"storage: disk {target} is read-only or shareable, and is kept")
         elif place["path"] in used:

@@ -255,7 +255,7 @@ def delete_storage(world: t.Any, name: str, path: str, pool: str = "", volume: s
     )
     if there is not None:
         there.delete(0)
-    elif path and os.path.exists(path):
+    elif path and world.local and os.path.exists(path):
         os.remove(path)
 
 
