@@ -27,6 +27,10 @@ VENDORS = {
 NOT_VENDORS = ("kvm", "kvmgt")
 
 
+# A built-in module without parameters leaves no trace below /sys/module, but what it registers: its name in /proc/misc.
+REGISTERED = {"tun": "tun", "vhost_net": "vhost-net", "vhost_vsock": "vhost-vsock", "vfio": "vfio", "fuse": "fuse"}
+
+
 def canonical(name: str) -> str:
     """Dashes and underscores are the same in a module's name."""
     return name.replace("-", "_")
@@ -46,7 +50,7 @@ class Setting:
 
 def loaded(root: Root, name: str) -> bool:
     """Whether the running kernel has the module, loaded or built in (as far as /sys shows it)."""
-    return root.exists(f"sys/module/{canonical(name)}")
+    return root.exists(f"sys/module/{canonical(name)}") or _registered(root, canonical(name))
 
 
 def builtin(root: Root, name: str) -> bool:
@@ -54,7 +58,12 @@ def builtin(root: Root, name: str) -> bool:
     name = canonical(name)
     if root.exists(f"sys/module/{name}"):
         return not root.exists(f"sys/module/{name}/initstate")
-    return _listed(root, "modules.builtin", name)
+    return _registered(root, name) or _listed(root, "modules.builtin", name)
+
+
+def _registered(root: Root, name: str) -> bool:
+    wanted = REGISTERED.get(name)
+    return wanted is not None and any(line.split()[1:] == [wanted] for line in root.lines("proc/misc"))
 
 
 def tree(root: Root) -> t.Optional[str]:

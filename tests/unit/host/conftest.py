@@ -41,7 +41,7 @@ class Host:
         self.files: dict[str, t.Any] = {
             "proc/cpuinfo": cpuinfo,
             "proc/cmdline": "root=/dev/vda1 ro quiet\n",
-            "proc/misc": "200 tun\n",
+            "proc/misc": "183 hw_random\n",
             "proc/self/ns/pid": f"->{FIRST_PID_NAMESPACE}",
             "proc/self/status": "Name:\tpython3\nCapEff:\t000001ffffffffff\n",
             "etc/os-release": 'ID=debian\nVERSION_ID="12"\n',
@@ -91,7 +91,7 @@ class Host:
 
     def usable(self, **caps: int) -> Host:
         """A host on which /dev/kvm works."""
-        self.files["proc/misc"] = "232 kvm\n200 tun\n"
+        self.files["proc/misc"] = "232 kvm\n183 hw_random\n"
         self.record["nodes"]["/dev/kvm"] = {"major_minor": "10:232", "mode": "0660", "owner": "root", "group": "kvm"}
         self.record["kvm"] = {"open": 0, "api_version": 12, "create_vm": 0, "caps": caps}
         return self

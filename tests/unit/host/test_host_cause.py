@@ -372,7 +372,11 @@ def test_pvm_recording(recording: t.Callable[[str], Root]) -> None:
         None,
         "kvm_pvm",
     )
-    assert {module["name"]: module["builtin"] for module in found["modules"]} == {"kvm": True, "kvm_pvm": True}
+    assert {module["name"]: module["builtin"] for module in found["modules"]} == {
+        "kvm": True,
+        "kvm_pvm": True,
+        "tun": True,
+    }
     assert system.report(place)["service_mgr"] not in ("systemd", None)
     assert system.report(place)["virt"]["role"] == "guest"
     assert accelerator(place.path) == "qemu"

@@ -427,6 +427,17 @@ def test_listed_elsewhere_is_enough(hosts: t.Any, place: t.Callable[..., Place])
     assert any("/etc/modules still loads vhost_net" in warning for warning in plan.warnings)
 
 
+def test_built_in_without_parameters(hosts: t.Any, place: t.Callable[..., Place]) -> None:
+    """Nothing below /sys/module, but the kernel has registered its device: it is there, and can't be unloaded."""
+    here = place(hosts.amd().also({"proc/misc": "200 tun\n", "proc/cmdline": "nomodule\n"}))
+    plan = here.plan(name="tun", state="loaded")
+    assert (plan.actions, plan.warnings) == ([], [])
+    assert plan.predicted is not None
+    assert (plan.predicted["loaded"], plan.predicted["builtin"]) == (True, True)
+    with pytest.raises(KvmError, match="built into"):
+        here.plan(name="tun", state="unloaded")
+
+
 def test_absent_takes_both_files(hosts: t.Any, place: t.Callable[..., Place]) -> None:
     files = {OURS.format("kvm_amd"): "options kvm_amd nested=1\n", BOOT.format("kvm_amd"): "kvm_amd\n"}
     here = place(amd(hosts).also(files))
