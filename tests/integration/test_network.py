@@ -138,8 +138,8 @@ def test_xml_is_applied_once(player: t.Any, connection: t.Any) -> None:
 
 def test_xml_with_elements_of_other_namespaces_is_applied_once(player: t.Any, connection: t.Any) -> None:
     xml = f"""<network xmlns:dnsmasq='http://libvirt.org/schemas/network/dnsmasq/1.0'><name>{NAME}</name>
-      <ip address='10.91.0.1' netmask='255.255.255.0'/><dnsmasq:options><dnsmasq:option value='log-dhcp'/></dnsmasq:options>
-      </network>"""
+      <ip address='10.91.0.1' netmask='255.255.255.0'/><dnsmasq:options>
+      <dnsmasq:option value='log-dhcp'/></dnsmasq:options></network>"""
     player.run("network", name=NAME, xml=xml)
     assert not player.run("network", name=NAME, xml=xml)["changed"]
     assert player.run("network", name=NAME, xml=xml.replace("log-dhcp", "log-queries"))["changed"]

@@ -37,11 +37,13 @@ def test_a_plan_changes_nothing(lab: t.Any) -> None:
         {"forward": "bridge", "bridge": "br0"},
         {"forward": "hostdev", "forward_addresses": ["3b:02.0", "0000:3b:02.1"], "forward_managed": True},
         {"labels": {"a": "b"}, "mtu": 1400, "delay": 3, "stp": False},
-        {"ips": [{"address": "10.20.0.1/24"}], "routes": [{"address": "10.30.0.0/16", "gateway": "10.20.0.2", "metric": 2}]},
+        {"ips": [{"address": "10.20.0.1/24"}],
+         "routes": [{"address": "10.30.0.0/16", "gateway": "10.20.0.2", "metric": 2}]},
         {"ips": [{"address": "10.20.0.1/24"}], "dns": {
             "enable": True, "hosts": [{"ip": "10.20.0.9", "hostnames": ["a", "b"]}],
             "forwarders": [{"address": "9.9.9.9"}, {"domain": "x.example", "address": "10.20.0.3"}],
-            "txt": [{"name": "t", "value": "v"}], "srv": [{"service": "ldap", "protocol": "tcp", "target": "a", "port": 389}]}},
+            "txt": [{"name": "t", "value": "v"}],
+            "srv": [{"service": "ldap", "protocol": "tcp", "target": "a", "port": 389}]}},
         {"bandwidth": {"inbound": {"average": 1000, "peak": 2000, "burst": 512}}, "portgroups": [
             {"name": "p", "default": True, "bandwidth": {"outbound": {"average": 500}}}]},
     ],
@@ -155,17 +157,24 @@ XMLS = {
         <ip family='ipv6' address='fd00:9::1' prefix='64'><dhcp><range start='fd00:9::10' end='fd00:9::20'/>
         <host id='0:4:7e:7d:f0:7d:a8:bc:c5:d2:13:32:11:ed:16:ea:84:63' name='p' ip='fd00:9::30'/></dhcp></ip>
         <route family='ipv6' address='fd00:8::' prefix='64' gateway='fd00:9::2'/></network>""",
-    "openvswitch": """<network><name>n</name><forward mode='bridge'/><bridge name='ovs0'/><virtualport type='openvswitch'>
+    "openvswitch": """<network><name>n</name><forward mode='bridge'/><bridge name='ovs0'/><virtualport
+        type='openvswitch'>
         <parameters interfaceid='09b11c53-8b5c-4eeb-8f00-d84eaa0aaa4f'/></virtualport><vlan trunk='yes'>
-        <tag id='42' nativeMode='untagged'/><tag id='47'/></vlan><portgroup name='a' default='yes'><vlan><tag id='7'/></vlan>
+        <tag id='42' nativeMode='untagged'/><tag id='47'/></vlan><portgroup name='a' default='yes'><vlan><tag
+        id='7'/></vlan>
         </portgroup></network>""",
     "macvtap": """<network connections='1'><name>n</name><forward mode='passthrough'><interface dev='eth10'/>
         <interface dev='eth11'/></forward></network>""",
-    "hostdev": """<network><name>n</name><forward mode='hostdev' managed='yes'><driver name='vfio'/><pf dev='eth0'/></forward>
+    "hostdev": """<network><name>n</name><forward mode='hostdev' managed='yes'><driver name='vfio'/><pf
+        dev='eth0'/></forward>
         </network>""",
-    "isolated ports": "<network><name>n</name><bridge name='v0' zone='home' macTableManager='libvirt'/><port isolated='yes'/></network>",
+    "isolated ports": (
+        "<network><name>n</name><bridge name='v0' zone='home' macTableManager='libvirt'/><port"
+        " isolated='yes'/></network>"
+    ),
     "unknown to us": """<network><name>n</name><metadata>
-        <a:b xmlns:a='urn:a'>c</a:b></metadata><dns enable='no' forwardPlainNames='yes'/><domain name='d' localOnly='yes'/>
+        <a:b xmlns:a='urn:a'>c</a:b></metadata><dns enable='no' forwardPlainNames='yes'/><domain name='d'
+        localOnly='yes'/>
         </network>""",
 }  # fmt: skip
 
@@ -180,7 +189,7 @@ def test_any_definition_is_applied_once(lab: t.Any, case: str) -> None:
 
 @pytest.mark.parametrize("case", XMLS, ids=lambda case: case.replace(" ", "-"))
 def test_a_definition_read_and_declared_is_the_same(lab: t.Any, case: str) -> None:
-    """Options that were read, fed back: nothing to do; on another host: the same network, but for what has no option."""
+    """Options that were read, fed back: nothing to do; on another host: the same, but for what has no option."""
     lab.world.connection.networkDefineXML(XMLS[case])
     before = document.parse(lab.xml("n"))
     read = rows.read(NETWORK, before)

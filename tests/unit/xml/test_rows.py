@@ -70,7 +70,8 @@ branch = st.one_of(
 given_values = st.builds(
     lambda plain, source: {**plain, **source},
     st.fixed_dictionaries({}, optional={
-        "title": text, "colour": text, "uuid": st.uuids().map(str), "memory": size.map(lambda n: n * 1024), "size": size,
+        "title": text, "colour": text, "uuid": st.uuids().map(str),
+        "memory": size.map(lambda n: n * 1024), "size": size,
         "acpi": st.booleans(), "ioapic": text, "kvmclock": st.booleans(), "hpet": st.booleans(), "passwd": text,
         "cpu": st.fixed_dictionaries({}, optional={"mode": text, "features": maps, "topology": pairs}),
         "power": st.fixed_dictionaries({}, optional={"mem": st.booleans(), "disk": st.booleans()}),

@@ -109,7 +109,8 @@ def _unready(draft: kind.Draft, values: Values) -> bool:
 
 
 def _after_define(draft: kind.Draft) -> None:
-    if not draft.active:
+    told = draft.before is None or "permissions" in draft.wanted
+    if told and not draft.active:
         _plan_build(draft)
 
 

@@ -1,0 +1,191 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is planned for a volume, on libvirt's test driver."""
+
+from __future__ import annotations
+
+import subprocess
+import typing as t
+
+import pytest
+from ansible_collections.metal.kvm.plugins.module_utils._objects.volume import fetch, records, source
+from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
+from ansible_collections.metal.kvm.plugins.module_utils._xml import document
+
+if t.TYPE_CHECKING:
+    import pathlib
+
+MIB = 1024**2
+
+
+@pytest.fixture
+def pooled(store: t.Any, tmp_path: pathlib.Path) -> t.Any:
+    """A store with an active pool ``p`` of files and in it the volume ``base``."""
+    store.run(store.pool(name="p", type="dir", path=str(tmp_path), state="active"))
+    store.run(store.volume(pool="p", name="base", capacity="8 MiB"))
+    return store
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "kind"),
+    [
+        ("a.img", None, "raw"),
+        ("a.qcow2", None, "qcow2"),
+        ("a", None, "qcow2"),
+        ("a.iso", None, "raw"),
+        ("a", "raw", "raw"),
+    ],
+)
+def test_the_format_is_never_left_to_libvirt(pooled: t.Any, name: str, form: t.Optional[str], kind: str) -> None:
+    given = {"format": form} if form else {}
+    (step,) = pooled.volume(pool="p", name=name, capacity="1 MiB", **given).steps
+    root = document.parse(step.arguments["xml"])
+    assert root.find("target/format").get("type") == kind
+    assert (root.findtext("target/compat") == "1.1") == (kind == "qcow2")
+
+
+def test_an_overlay_takes_format_and_size_of_what_it_is_on(pooled: t.Any, tmp_path: pathlib.Path) -> None:
+    plan = pooled.volume(pool="p", name="top", backing="base")
+    root = document.parse(plan.steps[0].arguments["xml"])
+    assert root.findtext("backingStore/path") == f"{tmp_path}/base"
+    assert root.find("backingStore/format").get("type") == "qcow2"
+    assert root.findtext("capacity") == str(8 * MIB)
+    assert plan.after["backing"] == {"path": f"{tmp_path}/base", "format": "qcow2"}
+    with pytest.raises(KvmError, match="capacity"):
+        pooled.volume(pool="p", name="top", backing="base", capacity="4 MiB")
+
+
+def test_growth_and_no_shrinking(pooled: t.Any) -> None:
+    assert not pooled.volume(pool="p", name="base", capacity="8 MiB").steps
+    assert not pooled.volume(pool="p", name="base").steps
+    plan = pooled.volume(pool="p", name="base", capacity="9 MiB")
+    assert plan.actions == ["grow volume base of pool p to 9 MiB"]
+    assert (plan.before, plan.after) == ({"capacity": "8 MiB"}, {"capacity": "9 MiB"})
+    with pytest.raises(KvmError, match="shrink"):
+        pooled.volume(pool="p", name="base", capacity="7 MiB")
+
+
+@pytest.mark.parametrize(
+    ("args", "option"),
+    [
+        ({"pool": "none", "capacity": "1 MiB"}, "pool"),
+        ({"backing": "none"}, "backing"),
+        ({"backing": {"path": "/none"}}, "backing.path"),
+        ({"backing": {"pool": "none", "volume": "x"}}, "backing.pool"),
+        ({"source": {"file": "/none"}}, "source.file"),
+        ({"source": {"volume": "none"}}, "source.volume"),
+    ],
+)
+def test_what_is_missing_is_assumed(pooled: t.Any, args: dict[str, t.Any], option: str) -> None:
+    plan = pooled.volume(**{"pool": "p", "name": "x.qcow2", **args})
+    assert [error.details["option"] for error in plan.assumed] == [option]
+    assert plan.changed
+
+
+@pytest.mark.parametrize(
+    ("args", "option"),
+    [
+        ({}, "capacity"),
+        ({"capacity": "-1"}, "capacity"),
+        ({"backing": {}}, "backing"),
+        ({"backing": {"path": "/a", "volume": "b"}}, "backing"),
+        ({"backing": ["a"]}, "backing"),
+        ({"source": {"url": "x"}}, "source.url"),
+        ({"source": {"url": "http://a/b", "file": "/c"}}, "source"),
+        ({"source": {"url": "http://a/b", "checksum": "sha256:1234"}}, "source.checksum"),
+        ({"source": {"url": "http://a/b", "checksum": "sha512:" + "0" * 64}}, "source.checksum"),
+    ],
+)
+def test_what_cannot_be(pooled: t.Any, args: dict[str, t.Any], option: str) -> None:
+    with pytest.raises(KvmError) as caught:
+        pooled.volume(**{"pool": "p", "name": "x.qcow2", **args})
+    assert caught.value.details["option"] == option
+
+
+def test_files_are_not_touched_over_a_remote_uri(pooled: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pooled.world, "uri", "qemu+tcp://host/system")
+    for args, option in (
+        ({"source": {"url": "http://a/b"}}, "source.url"),
+        ({"source": {"file": "/a"}}, "source.file"),
+        ({"backing": {"path": "/a"}}, "backing.format"),
+    ):
+        with pytest.raises(KvmError, match="un this task on the hypervisor") as caught:
+            pooled.volume(pool="p", name="x.qcow2", **args)
+        assert caught.value.details["option"] == option
+    assert pooled.volume(pool="p", name="x.qcow2", backing={"path": "/a", "format": "raw"}, capacity="1 MiB").steps
+
+
+@pytest.mark.parametrize(
+    ("given", "algorithm", "digest", "place"),
+    [
+        ("sha256:" + "A" * 64, "sha256", "a" * 64, ""),
+        ("SHA512:" + "0" * 128, "sha512", "0" * 128, ""),
+        ("https://x/SHA256SUMS", "", "", "https://x/SHA256SUMS"),
+        ("sha512:https://x/SUMS", "sha512", "", "https://x/SUMS"),
+        ("/srv/SUMS", "", "", "/srv/SUMS"),
+    ],
+)
+def test_checksums(given: str, algorithm: str, digest: str, place: str) -> None:
+    found = source.Checksum(given)
+    assert (found.algorithm, found.digest, found.place) == (algorithm, digest, place)
+
+
+LISTS = {
+    "coreutils": f"{'1' * 64}  other.qcow2\n{'2' * 64}  x.qcow2\n",
+    "binary": f"{'2' * 64} *x.qcow2\n",
+    "in a directory": f"{'2' * 64}  ./x.qcow2\n",
+    "bsd": f"# comment\nSHA256 (x.qcow2) = {'2' * 64}\nSHA256 (y.qcow2) = {'3' * 64}\n",
+    "alone": f"{'2' * 64}\n",
+    "both lengths": f"{'2' * 64}  x.qcow2\n{'4' * 128}  x.qcow2\n",
+    "signed": f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{'2' * 64}  x.qcow2\n-----BEGIN PGP SIG-----\n",
+}
+
+
+@pytest.mark.parametrize("case", LISTS, ids=lambda case: case.replace(" ", "-"))
+def test_lists_of_checksums(tmp_path: pathlib.Path, case: str) -> None:
+    place = tmp_path / "SUMS"
+    place.write_text(LISTS[case])
+    found = source.Origin({"url": "https://h/d/x.qcow2?a=b", "checksum": str(place)})
+    assert fetch.expected_digest(found) == ("sha256", "2" * 64)
+
+
+@pytest.mark.parametrize("text", ["", f"{'2' * 64}  other.qcow2\n", f"{'1' * 64}\n{'2' * 64}\n", "2222  x.qcow2\n"])
+def test_lists_that_do_not_have_it(tmp_path: pathlib.Path, text: str) -> None:
+    place = tmp_path / "SUMS"
+    place.write_text(text)
+    with pytest.raises(KvmError, match="lists no") as caught:
+        fetch.expected_digest(source.Origin({"url": "https://h/x.qcow2", "checksum": str(place)}))
+    assert caught.value.details["option"] == "source.checksum"
+
+
+def test_records(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "state_directory", lambda: str(tmp_path / "state"))
+    assert records.read("/a") == {}
+    records.write("/a", {"source": {"url": "https://h/x"}})
+    assert records.read("/a")["source"] == {"url": "https://h/x"}
+    assert records.read("/b") == {}
+    records.forget("/a")
+    records.forget("/a")
+    assert records.read("/a") == {}
+
+
+def test_a_damaged_record_is_none(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "state_directory", lambda: str(tmp_path))
+    records.write("/a", {"source": {}})
+    (file,) = (tmp_path / "volumes").iterdir()
+    file.write_text("{")
+    assert records.read("/a") == {}
+
+
+def test_the_format_of_a_file_is_what_it_is(tmp_path: pathlib.Path) -> None:
+    image = tmp_path / "disk.img"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "1M"], check=True)
+    plan = Plan("volume")
+    world = type("World", (), {"local": True, "uri": "qemu:///system"})()
+    found = source.origin(world, plan, {"file": str(image)}, "p")
+    assert (found.format, found.capacity) == ("qcow2", MIB)
+    by_url = source.origin(world, plan, {"url": f"file://{image}"}, "p")
+    assert (by_url.format, by_url.capacity, by_url.file) == ("qcow2", MIB, str(image))
+    assert source.origin(world, plan, {"url": "https://h/x.vmdk"}, "p").format == "vmdk"
+    assert source.origin(world, plan, {"url": "https://h/x.img"}, "p").format is None, "an .img may be anything"
