@@ -94,7 +94,7 @@ options:
     type: path
     default: /
 author:
-  - metal.kvm contributors
+  - metal.kvm contributors (@metal-kvm)
 seealso:
   - module: metal.kvm.kvm_module
 """

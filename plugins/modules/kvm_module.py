@@ -74,7 +74,7 @@ notes:
   - A module that is built into the kernel takes load-time parameters only from the kernel's command line. Asking for
     one that isn't in effect is an error that says what to put there.
 author:
-  - metal.kvm contributors
+  - metal.kvm contributors (@metal-kvm)
 seealso:
   - module: metal.kvm.host_info
 """
