@@ -45,7 +45,8 @@ def cpu_word(root: str = "/", arch: t.Optional[str] = None) -> t.Optional[str]:
     if arch == "aarch64":
         return "hyp" if _exists(root, "sys/module/kvm") or _exists(root, "dev/kvm") else None
     if arch in ("ppc64le", "ppc64"):
-        return "hv" if _exists(root, "sys/module/kvm_hv") else None
+        # OPAL is the firmware of machines on which Linux runs bare; elsewhere kvm_hv loads only if nesting is there.
+        return "hv" if _exists(root, "proc/device-tree/ibm,opal") or _exists(root, "sys/module/kvm_hv") else None
     text = _cpuinfo(root)
     if arch == "riscv64":
         isa = _values(text, "isa")[:1]

@@ -179,7 +179,8 @@ def s390(sie: bool = True, **record: t.Any) -> Host:
 def power(machine: str = "PowerNV 8335-GTH", cpu: str = "POWER9, altivec supported", **record: t.Any) -> Host:
     """An OpenPOWER machine."""
     text = f"processor\t: 0\ncpu\t\t: {cpu}\n\nplatform\t: {machine.split()[0]}\nmachine\t\t: {machine}\n"
-    return Host("ppc64le", text, **record)
+    host = Host("ppc64le", text, **record)
+    return host.also({"proc/device-tree/ibm,opal": DIRECTORY}) if machine.startswith("PowerNV") else host
 
 
 def riscv(hypervisor: bool = True, **record: t.Any) -> Host:

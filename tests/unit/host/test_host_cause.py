@@ -130,7 +130,7 @@ CASES: dict[str, tuple[Make, t.Optional[str], str, bool]] = {
         lambda h: h.power().available("kvm", "kvm_hv").also(nodes=STATIC_NODE, kvm={"open": errno.ENODEV}),
         "not_loaded",
         "kvm_module",
-        False,
+        True,
     ),
     "d missing": (lambda h: h.intel().available("ext4"), "module_missing", "standard kernel", True),
     "d missing on SUSE": (
@@ -192,7 +192,7 @@ CASES: dict[str, tuple[Make, t.Optional[str], str, bool]] = {
         lambda h: h.power(cpu="POWER8E (raw), altivec supported").also({"sys/devices/system/cpu/smt/active": "1\n"}),
         "not_loaded",
         "--smt=off",
-        False,
+        True,
     ),
     # e: a guest without nesting
     "e intel": (lambda h: h.guest(h.intel(flag=False)), "nested_off", "nested=1", False),
@@ -223,6 +223,13 @@ CASES: dict[str, tuple[Make, t.Optional[str], str, bool]] = {
         ),
         "nested_off",
         "Expose hardware assisted",
+        False,
+    ),
+    "e power": (lambda h: h.power("pSeries").available("kvm", "kvm_hv"), "nested_off", "type qemu", False),
+    "e riscv": (
+        lambda h: h.riscv(hypervisor=False).also({"proc/device-tree/hypervisor/compatible": "linux,kvm\0"}),
+        "nested_off",
+        "type qemu",
         False,
     ),
     # f: built in
