@@ -150,10 +150,8 @@ def integration(session: nox.Session) -> None:
 
 @nox.session
 def molecule(session: nox.Session) -> None:
-    """The roles on real machines."""
-    session.install("-q", "-r", "tools/requirements/molecule.txt")
-    with session.chdir("extensions"):
-        session.run("molecule", "test", *(session.posargs or ["--all"]))
+    """The roles and modules on machines of their own, made for it."""
+    run(session, "molecule", *(session.posargs or ["test", "--all"]))
 
 
 @nox.session
