@@ -1,0 +1,99 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be done to libvirt's daemons: systemd's verbs, init scripts, and processes where there is neither."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+import typing as t
+
+from .._plan import KvmError
+from .command import ENVIRONMENT
+from .root import Root
+
+STOP_SECONDS, START_SECONDS = 30, 120
+PROPERTIES = "--property=Id,LoadState,ActiveState,UnitFileState"
+
+
+def show(root: Root, names: t.Sequence[str]) -> str:
+    """What systemd says of units."""
+    done = subprocess.run(["systemctl", "show", PROPERTIES, *names], env=ENVIRONMENT, capture_output=True, check=False)
+    if done.returncode:
+        raise KvmError(f"systemctl show failed: {_words(done)}", "See whether systemd runs on this machine.")
+    return done.stdout.decode("utf-8", "replace")
+
+
+def systemctl(subject: t.Any, verb: str, names: t.Sequence[str]) -> None:
+    """One verb for some units; a unit that fails is an error with what systemd says."""
+    done = _run(["systemctl", "--quiet", verb, *names])
+    if done.returncode:
+        raise KvmError(
+            f"systemctl {verb} {' '.join(names)}: {_words(done)}".rstrip(": "),
+            "journalctl --unit with the unit's name says why.",
+        )
+
+
+def service(subject: t.Any, verb: str, name: str) -> None:
+    """One verb for an init script."""
+    done = _run(["service", name, verb])
+    if done.returncode:
+        raise KvmError(f"service {name} {verb}: {_words(done)}".rstrip(": "), "See the daemon's messages in the log.")
+
+
+def start(subject: t.Any, program: str, flags: t.Sequence[str]) -> None:
+    """Start a daemon in the background; it reports back when it answers, or says why it doesn't."""
+    done = _run([program, "--daemon", *flags])
+    if done.returncode:
+        raise KvmError(f"{program} --daemon {' '.join(flags)}: {_words(done)}", "Mend what it complains of.")
+
+
+def stop(subject: t.Any, name: str, sysroot: str) -> None:
+    """End a daemon, and wait until it is gone. Guests go on without it."""
+    root = Root(sysroot)
+    pid = root.number(f"run/{name}.pid")
+    if pid is None or root.word(f"proc/{pid}/comm") != name[:15]:
+        return
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while os.path.exists(f"/proc/{pid}/exe") or os.path.lexists(f"/proc/{pid}/exe"):
+        if time.monotonic() > deadline:
+            raise KvmError(f"{name} (process {pid}) doesn't end within {STOP_SECONDS} seconds", "See its log.")
+        if Root(sysroot).word(f"proc/{pid}/comm") != name[:15] or _zombie(pid):
+            return
+        time.sleep(0.05)
+
+
+def _zombie(pid: int) -> bool:
+    """Whether it has ended and its parent hasn't noticed."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except (OSError, IndexError):
+        return True
+
+
+def command_line(root: Root, name: str) -> list[str]:
+    """The words that a running daemon was started with."""
+    pid = root.number(f"run/{name}.pid")
+    raw = root.raw(f"proc/{pid}/cmdline") if pid is not None else None
+    return [word.decode("utf-8", "replace") for word in (raw or b"").split(b"\0") if word]
+
+
+def _run(words: list[str]) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            words, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, timeout=START_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise KvmError(f"{' '.join(words)} has no end after {START_SECONDS} seconds") from error
+    except OSError as error:
+        raise KvmError(f"{words[0]}: {os.strerror(error.errno or 0)}") from error
+
+
+def _words(done: subprocess.CompletedProcess[bytes]) -> str:
+    text = (done.stderr or done.stdout or b"").decode("utf-8", "replace").strip()
+    return text.replace("\n", "; ") or f"exit status {done.returncode}"

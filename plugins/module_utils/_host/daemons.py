@@ -1,0 +1,198 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""libvirt's daemons as wanted: layout, listeners, drop-ins, restarts; with systemd, with init scripts, or by hand."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._plan import KvmError, Operations, Plan
+from . import daemon_run, drop_in, files, libvirt, units
+from .conf_file import entries
+from .root import Root
+
+Params = t.Mapping[str, t.Any]
+PKI = ("etc/pki/CA/cacert.pem", "etc/pki/libvirt/servercert.pem", "etc/pki/libvirt/private/serverkey.pem")
+PKI_KEYS = ("ca_file", "cert_file", "key_file")
+
+# Files that whoever listens for other machines reads, by the name in restart_for.
+SHARED = {"pki": (*PKI, "etc/pki/CA/crl.pem"), "sasl": ("etc/sasl2/libvirt.conf",)}
+
+
+def argument_spec() -> dict[str, t.Any]:
+    """The options of ``libvirt_daemons``."""
+    return {
+        "layout": {"type": "str", "choices": ["keep", "monolithic", "modular"], "default": "keep"},
+        "tls": {"type": "bool"},
+        "tcp": {"type": "bool"},
+        "drop_ins": {"type": "dict", "default": {}},
+        "restart_for": {"type": "list", "elements": "str", "default": []},
+    }
+
+
+def operations() -> Operations:
+    """The operations that the steps of ``libvirt_daemons`` name."""
+    return {
+        "file.write": files.write,
+        "file.remove": files.remove,
+        "unit.run": daemon_run.systemctl,
+        "service.run": daemon_run.service,
+        "daemon.start": daemon_run.start,
+        "daemon.stop": daemon_run.stop,
+    }
+
+
+def plan(params: Params) -> Plan:
+    """The plan of a task."""
+    return make(Root(), params)
+
+
+def describe(params: Params) -> dict[str, t.Any]:
+    """The daemons after the run."""
+    return shown(Root())
+
+
+def manager(root: Root) -> str:
+    """Who starts daemons here: systemd, service (init scripts), or none."""
+    if root.exists("run/systemd/system"):
+        return "systemd"
+    return "service" if any(root.exists(f"etc/init.d/{name}") for name in (libvirt.MONOLITHIC, "virtqemud")) else "none"
+
+
+def shown(root: Root) -> dict[str, t.Any]:
+    """The layout, who starts daemons, and the daemons that are there."""
+    found = libvirt.report(root)
+    return {"layout": found["mode"], "manager": manager(root), "units": found["units"]}
+
+
+def make(root: Root, params: Params, told: t.Optional[units.Units] = None) -> Plan:
+    """What has to be done; ``told`` are systemd's units where a test says them."""
+    found = Plan("daemons")
+    found.predicted = shown(root)
+    if not libvirt.report(root)["installed"]:
+        found.assume(KvmError("libvirt isn't installed", "Install it first (metal.kvm.host).", option="libvirt"))
+        return found
+    listen = {kind: params.get(kind) for kind in units.REMOTE}
+    if manager(root) == "systemd":
+        there = told if told is not None else units.parse(daemon_run.show(root, units.names()))
+        layout = _layout(units.layout(there), params)
+        _pki(found, root, layout, listen)
+        _systemd(found, root, params, there, layout, listen)
+    else:
+        layout = _layout(found.predicted["layout"], params)
+        _pki(found, root, layout, listen)
+        _by_hand(found, root, params, layout, listen)
+    found.predicted = {**found.predicted, "layout": layout}
+    return found
+
+
+def _layout(now: str, params: Params) -> str:
+    if params.get("layout", "keep") != "keep":
+        return t.cast(str, params["layout"])
+    if now == "mixed":
+        raise KvmError(
+            "layout: libvirtd and the daemons per driver (virtqemud ...) are both enabled or running, and each stops"
+            " the other",
+            "Say which shall be, with layout: monolithic or layout: modular.",
+            option="layout",
+        )
+    return now
+
+
+def _pki(plan: Plan, root: Root, layout: str, listen: t.Mapping[str, t.Optional[bool]]) -> None:
+    """A daemon that shall listen with TLS and hasn't got its certificate fails at its start: say so before."""
+    if not listen["tls"]:
+        return
+    path = f"etc/libvirt/{units.FRONT[layout]}.conf"
+    held = {entry.key: str(entry.value) for entry in entries(root.text(path) or "", "libvirt", f"/{path}")}
+    for key, usual in zip(PKI_KEYS, PKI):
+        file = held.get(key) or usual
+        if not root.exists(file):
+            plan.assume(
+                KvmError(
+                    f"tls: /{file.lstrip('/')} is not there, without which no daemon listens with TLS",
+                    "Have certificates made or placed (the role metal.kvm.remote does).",
+                    option="tls",
+                )
+            )
+            return
+
+
+def _systemd(
+    plan: Plan, root: Root, params: Params, there: units.Units, layout: str, listen: t.Mapping[str, t.Optional[bool]]
+) -> None:
+    changed = drop_in.plan(root, params.get("drop_ins") or {})
+    for unit, (before, after) in changed.items():
+        path = drop_in.path(unit)
+        files.plan_file(plan, f"/{path}", root.at(path), before, after)
+    if changed:
+        plan.add("unit.run", "have systemd read its units", verb="daemon-reload", names=())
+    sockets = [unit for unit in changed if unit.endswith(".socket")]
+    services = [unit[: -len(".service")] for unit in changed if unit.endswith(".service")]
+    restart = [*services, *_restart(root, params, layout)]
+    for verb, names in units.actions(there, layout, listen, sockets, list(dict.fromkeys(restart))):
+        plan.add("unit.run", f"{verb} {', '.join(names)}", verb=verb, names=names)
+    if plan.steps and units.layout(there) != layout:
+        plan.differs("layout", units.layout(there), layout)
+
+
+def _restart(root: Root, params: Params, layout: str) -> list[str]:
+    """Daemons that started before a file that they read was last written."""
+    found = []
+    for name in params.get("restart_for") or ():
+        daemon = units.FRONT[layout] if name in SHARED else units.reader(name, layout)
+        started = root.status(f"run/{daemon}.pid") if daemon else None
+        written = [root.status(path) for path in SHARED.get(name, (f"etc/libvirt/{name}.conf",))]
+        if daemon and started and any(file and file.st_mtime_ns > started.st_mtime_ns for file in written):
+            found.append(daemon)
+    return list(dict.fromkeys(found))
+
+
+def _by_hand(plan: Plan, root: Root, params: Params, layout: str, listen: t.Mapping[str, t.Optional[bool]]) -> None:
+    """Without systemd: the daemons of the layout run, those of the other don't."""
+    state = plan.predicted["units"] if plan.predicted else {}
+    other = "modular" if layout == "monolithic" else "monolithic"
+    going = [name for name in units.DAEMONS[other] if state.get(name, {}).get("running")]
+    for name in going:
+        plan.add("daemon.stop", f"stop {name}", name=name, sysroot=root.path)
+        plan.differs(name, "running", "stopped")
+    if params.get("drop_ins"):
+        plan.warnings.append("drop_ins: there is no systemd here, so they are left out.")
+    restart = _restart(root, params, layout)
+    for name in ("virtlogd", *units.DAEMONS[layout]):
+        unit = state.get(name, {"installed": False, "running": False})
+        if not unit["installed"]:
+            continue
+        if manager(root) == "service":
+            _by_script(plan, root, name, unit["running"], name in restart)
+        else:
+            _daemon(plan, root, name, unit["running"], name in restart, listen)
+
+
+def _by_script(plan: Plan, root: Root, name: str, running: bool, restart: bool) -> None:
+    if root.exists(f"etc/init.d/{name}") and (restart or not running):
+        verb = "restart" if running else "start"
+        plan.add("service.run", f"{verb} {name}", verb=verb, name=name)
+
+
+def _daemon(
+    plan: Plan, root: Root, name: str, running: bool, restart: bool, listen: t.Mapping[str, t.Optional[bool]]
+) -> None:
+    """A daemon without a service manager: in the background, with ``--listen`` if it shall hear other machines."""
+    words = daemon_run.command_line(root, name) if running else []
+    hears = any(word in ("-l", "--listen") for word in words)
+    wanted = hears if all(value is None for value in listen.values()) else any(listen.values())
+    wanted = wanted and name == libvirt.MONOLITHIC  # virtproxyd goes by its configuration alone
+    if running and not restart and wanted == hears:
+        return
+    if running and name in units.HELPERS:
+        plan.warnings.append(f"{name} holds the logs of running guests, so it isn't restarted.")
+        return
+    if running:
+        plan.add("daemon.stop", f"stop {name}", name=name, sysroot=root.path)
+    program = root.program(name) or os.path.join("/usr/sbin", name)
+    flags = ["--listen"] if wanted else []
+    plan.add("daemon.start", f"start {' '.join([name, *flags])}", program=program, flags=flags)
+    plan.differs(name, ("running" + " --listen" * hears) if running else "stopped", "running" + " --listen" * wanted)

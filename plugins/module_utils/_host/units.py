@@ -1,0 +1,204 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""libvirt's units under systemd: which belong to a layout, and in what order they go from what is to what is wanted.
+
+Pure: units come in as what systemctl says of them, and go out as verbs for it. Rules, from libvirt's own unit files:
+a socket can't start while its service runs without it; the two layouts stop each other; virtlogd and virtlockd hold
+what running guests have open, so they are never stopped; a daemon that went idle is not a daemon that failed.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._plan import KvmError
+from .libvirt import MONOLITHIC, PROXY
+
+DRIVERS = ("virtqemud", "virtnetworkd", "virtstoraged", "virtnodedevd", "virtnwfilterd", "virtsecretd",
+           "virtinterfaced")  # fmt: skip
+HELPERS = ("virtlogd", "virtlockd")
+DAEMONS = {"monolithic": (MONOLITHIC,), "modular": (*DRIVERS, PROXY)}
+FRONT = {"monolithic": MONOLITHIC, "modular": PROXY}  # who listens for other machines
+REMOTE = ("tls", "tcp")
+PARTS = ("", "-ro", "-admin")
+
+# The daemon, per layout, that reads a driver's file.
+READERS = {
+    "qemu": "virtqemud",
+    "qemu-lockd": "virtqemud",
+    "qemu-sanlock": "virtqemud",
+    "network": "virtnetworkd",
+}
+
+
+class Unit:
+    """What systemctl says: whether the unit is there, runs, and starts at boot."""
+
+    __slots__ = ("active", "enabled", "loaded", "masked")
+
+    def __init__(self, load: str, active: str, file_state: str) -> None:
+        self.loaded = load == "loaded"
+        self.masked = load == "masked" or file_state.startswith("masked")
+        self.active = active in ("active", "activating", "reloading")
+        self.enabled = file_state != "disabled"
+
+
+Units = t.Mapping[str, Unit]
+Action = tuple[str, tuple[str, ...]]
+
+
+def names() -> list[str]:
+    """Every unit that matters here."""
+    daemons = (MONOLITHIC, *DRIVERS, PROXY, *HELPERS)
+    sockets = [f"{daemon}{part}.socket" for daemon in daemons for part in _parts(daemon)]
+    remote = [f"{daemon}-{kind}.socket" for daemon in FRONT.values() for kind in REMOTE]
+    return [*sockets, *remote, *(f"{daemon}.service" for daemon in daemons)]
+
+
+def _parts(daemon: str) -> tuple[str, ...]:
+    return ("", "-admin") if daemon in HELPERS else PARTS
+
+
+def parse(text: str) -> dict[str, Unit]:
+    """The output of ``systemctl show --property=Id,LoadState,ActiveState,UnitFileState``."""
+    found = {}
+    for block in text.strip().split("\n\n"):
+        said = dict(line.partition("=")[::2] for line in block.splitlines())
+        found[said.get("Id", "")] = Unit(
+            said.get("LoadState", ""), said.get("ActiveState", ""), said.get("UnitFileState", "")
+        )
+    return found
+
+
+def layout(units: Units) -> str:
+    """The layout in force (``none``, ``monolithic``, ``modular``, ``mixed``) by what runs, else by what is enabled."""
+    for test in (_runs, _starts):
+        found = [name for name, daemons in DAEMONS.items() if test(units, daemons)]
+        if found:
+            return found[0] if len(found) == 1 else "mixed"
+    found = [name for name in ("modular", "monolithic") if _there(units, f"{DAEMONS[name][0]}.service")]
+    return found[0] if found else "none"
+
+
+def _runs(units: Units, daemons: t.Iterable[str]) -> bool:
+    drivers = [daemon for daemon in daemons if daemon != PROXY]
+    return any(_is(units, unit, "active") for daemon in drivers for unit in (f"{daemon}.service", f"{daemon}.socket"))
+
+
+def _starts(units: Units, daemons: t.Iterable[str]) -> bool:
+    drivers = [daemon for daemon in daemons if daemon != PROXY]
+    return any(
+        _there(units, unit) and units[unit].enabled
+        for daemon in drivers
+        for unit in (f"{daemon}.service", f"{daemon}.socket")
+    )
+
+
+def _there(units: Units, name: str) -> bool:
+    return name in units and units[name].loaded and not units[name].masked
+
+
+def _is(units: Units, name: str, what: str) -> bool:
+    return name in units and bool(getattr(units[name], what))
+
+
+def actions(
+    units: Units,
+    wanted: str,
+    listen: t.Mapping[str, t.Optional[bool]],
+    changed_sockets: t.Collection[str] = (),
+    restart: t.Collection[str] = (),
+) -> list[Action]:
+    """Verbs for systemctl, in order, that lead to the layout ``wanted``.
+
+    ``listen``: tls and tcp to whether the daemon shall listen for it, None for as it is. ``changed_sockets``: units
+    whose drop-in differs now. ``restart``: daemons that must read their files anew; those that idle will anyway.
+    """
+    other = "modular" if wanted == "monolithic" else "monolithic"
+    found = [*_off(units, other), *_deaf(units, wanted, listen)]
+    sockets = _sockets(units, wanted, listen)
+    renewed = [unit for unit in changed_sockets if _is(units, unit, "active")]
+    missing = [unit for unit in sockets if not units[unit].active and not _held(units, unit)]
+    blocked = list(dict.fromkeys(_service(unit) for unit in (*renewed, *missing)))
+    stopped = [unit for unit in blocked if _is(units, unit, "active") and unit.split(".")[0] not in HELPERS]
+    services = [f"{name}.service" for name in (*DAEMONS[wanted], *HELPERS)]
+    enable = [unit for unit in sockets if not units[unit].enabled]
+    enable += [
+        unit
+        for unit in services
+        if _there(units, unit) and not units[unit].enabled and unit.split(".")[0] in (*DRIVERS, MONOLITHIC)
+    ]
+    again = [f"{name}.service" for name in restart if _is(units, f"{name}.service", "active")]
+    found += [
+        ("enable", tuple(enable)),
+        ("stop", tuple(stopped)),
+        ("restart", tuple(unit for unit in renewed if unit.split("-")[0].split(".")[0] not in HELPERS)),
+        ("start", tuple(missing)),
+        ("start", tuple(stopped)),
+        ("reload", tuple(unit for unit in again if unit.split(".")[0] in HELPERS)),
+        ("restart", tuple(unit for unit in again if unit.split(".")[0] not in HELPERS and unit not in stopped)),
+    ]
+    return [action for action in found if action[1]]
+
+
+def _off(units: Units, layout_name: str) -> list[Action]:
+    """What stops the other layout, sockets first, so that none starts a daemon again."""
+    daemons = DAEMONS[layout_name]
+    mine = [f"{name}{part}.socket" for name in daemons for part in PARTS]
+    mine += [f"{FRONT[layout_name]}-{kind}.socket" for kind in REMOTE]
+    mine += [f"{name}.service" for name in daemons]
+    there = [unit for unit in mine if _there(units, unit)]
+    return [
+        ("stop", tuple(unit for unit in there if units[unit].active)),
+        ("disable", tuple(unit for unit in there if units[unit].enabled)),
+    ]
+
+
+def _deaf(units: Units, wanted: str, listen: t.Mapping[str, t.Optional[bool]]) -> list[Action]:
+    refused = [f"{FRONT[wanted]}-{kind}.socket" for kind in REMOTE if listen.get(kind) is False]
+    there = [unit for unit in refused if _there(units, unit)]
+    return [
+        ("stop", tuple(unit for unit in there if units[unit].active)),
+        ("disable", tuple(unit for unit in there if units[unit].enabled)),
+    ]
+
+
+def _sockets(units: Units, wanted: str, listen: t.Mapping[str, t.Optional[bool]]) -> list[str]:
+    """Sockets that shall be there, main ones first, since the others are bound to them."""
+    daemons = (*HELPERS, *DAEMONS[wanted])
+    found = [f"{name}{part}.socket" for part in PARTS for name in daemons if part in _parts(name)]
+    found = [unit for unit in found if _there(units, unit)]
+    for kind in REMOTE:
+        unit = f"{FRONT[wanted]}-{kind}.socket"
+        if listen.get(kind):
+            if not _there(units, unit):
+                raise KvmError(
+                    f"{kind}: systemd has no {unit}",
+                    "Install libvirt's remote daemon (virtproxyd, or libvirtd with its units), or unmask the unit.",
+                    option=kind,
+                )
+            found.append(unit)
+    return found
+
+
+def _held(units: Units, socket: str) -> bool:
+    """Whether a socket can't start for now: its service holds what guests have open, and runs without it."""
+    return socket.startswith(HELPERS) and _is(units, _service(socket), "active")
+
+
+def _service(socket: str) -> str:
+    """The service that a socket belongs to."""
+    name = socket[: -len(".socket")]
+    for part in ("-ro", "-admin", "-tls", "-tcp"):
+        if name.endswith(part):
+            name = name[: -len(part)]
+    return f"{name}.service"
+
+
+def reader(conf: str, layout_name: str) -> t.Optional[str]:
+    """The daemon that reads a configuration file in this layout; None for files that are for clients."""
+    if conf in (*HELPERS, *DAEMONS[layout_name]):
+        return conf
+    driver = READERS.get(conf)
+    return None if driver is None else MONOLITHIC if layout_name == "monolithic" else driver
