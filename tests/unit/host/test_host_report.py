@@ -284,7 +284,8 @@ def test_iommu_groups_and_virtual_functions(hosts: t.Any, root: Write) -> None:
             **pci("0000:01:00.0", "ixgbe", 1, sriov_totalvfs="64\n", sriov_numvfs="4\n"),
             **pci("0000:02:00.0", "vfio-pci", 12),
             **pci("0000:02:00.1", "snd_hda_intel", 12, "0x040300"),
-            **pci("0000:00:01.0", "pcieport", 12, "0x060400"),
+            **pci("0000:03:00.0", "vfio-pci", 13),
+            **pci("0000:00:01.0", "pcieport", 13, "0x060400"),
             "sys/bus/pci/devices/0000:01:00.0/net/eth0": hosts.directory,
             "sys/firmware/acpi/tables/DMAR": "x",
             "sys/class/iommu/dmar0": hosts.directory,
@@ -301,7 +302,7 @@ def test_iommu_groups_and_virtual_functions(hosts: t.Any, root: Write) -> None:
         True,
     )
     assert found["passthrough"] is False
-    assert [group["id"] for group in found["groups"]] == [1, 12]
+    assert [group["id"] for group in found["groups"]] == [1, 12, 13]
     assert found["groups"][0]["devices"] == [
         {"address": "0000:01:00.0", "driver": "ixgbe", "class": "0x020000", "vendor_device": "8086:10ca"}]  # fmt: skip
     assert [group["id"] for group in iommu.torn_groups(found["groups"])] == [12], "a bridge in the group doesn't count"
