@@ -64,10 +64,21 @@ def _opened(world: t.Any) -> t.Any:
     os.makedirs(folder, mode=0o755, exist_ok=True)
     # One process at a time has the root. The descriptor is never closed: the lock goes when the process does, as the driver's.
     fcntl.flock(os.open(os.path.join(folder, "embed.lock"), os.O_CREAT | os.O_RDWR, 0o600), fcntl.LOCK_EX)
+    root = os.path.join(folder, "embed")
+    _write_once(os.path.join(root, "etc", "qemu.conf"), 'user = "root"\ngroup = "root"\n')
     try:
-        return Embedded(os.path.join(folder, "embed"))
+        return Embedded(root)
     except KvmError:
         return None
+
+
+def _write_once(path: str, text: str) -> None:
+    """The private driver's own settings. It starts no guest; as another user it would ask QEMU anew at each look at a
+    /dev/kvm that this user can't open, for seconds each time."""
+    if not os.path.exists(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
 
 
 def _pass(driver: t.Any, root: Element) -> Element:
