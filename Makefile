@@ -2,6 +2,7 @@
 # tools/ and noxfile.py.
 
 export LC_ALL := C.UTF-8
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 NOX := .venv/bin/nox --non-interactive
 PLAYBOOK := .venv/bin/ansible-playbook
 
