@@ -25,6 +25,7 @@ NAMESPACES = {
     "dnsmasq": "http://libvirt.org/schemas/network/dnsmasq/1.0",
     "fs": "http://libvirt.org/schemas/storagepool/fs/1.0",
     "rbd": "http://libvirt.org/schemas/storagepool/rbd/1.0",
+    "libosinfo": "http://libosinfo.org/xmlns/libvirt/domain/1.0",
     "metal": "https://metal.kvm/libvirt/1",
 }
 

@@ -9,6 +9,7 @@ import typing as t
 
 from .._plan import KvmError
 from . import document, place
+from .later import Specs
 from .rows import RESTART, Change, Edit, Element, Field, Values, apply, compare, parse, read, specs, unset
 
 Pairs = list[tuple[t.Optional[Values], t.Optional[Element]]]
@@ -24,17 +25,19 @@ class Items:
     - ``live``: the prefix of the operations that attach, detach and update one on a running object, where it can.
     - ``template``: attributes that a new element starts with.
     - ``add_only``: what isn't on the list stays.
+    - ``refused(parent)``: why the list can't be empty in this document, ``""`` where it can.
     """
 
     __slots__ = (
-        "add_only", "doc", "implied", "keys", "live", "name", "new", "ordered", "path", "rows", "takes", "template",
+        "add_only", "doc", "implied", "keys", "live", "name", "new", "ordered", "path", "refused", "rows", "takes",
+        "template",
     )  # fmt: skip
 
     def __init__(
         self,
         name: str,
         path: str,
-        rows: t.Sequence[t.Any],
+        rows: t.Iterable[t.Any],
         keys: t.Sequence[t.Any] = (),
         doc: t.Any = "",
         takes: t.Any = RESTART,
@@ -44,6 +47,7 @@ class Items:
         template: t.Optional[dict[str, str]] = None,
         ordered: bool = True,
         add_only: bool = False,
+        refused: t.Optional[t.Callable[[Element], str]] = None,
     ) -> None:
         self.name = name
         self.path = path
@@ -57,9 +61,12 @@ class Items:
         self.template = template or {}
         self.ordered = ordered
         self.add_only = add_only
+        self.refused = refused
 
     def spec(self) -> dict[str, Values]:
-        return {self.name: {"type": "list", "elements": "dict", "options": specs(self.rows), "doc": self.doc}}
+        return {
+            self.name: {"type": "list", "elements": "dict", "options": Specs(lambda: specs(self.rows)), "doc": self.doc}
+        }
 
     def parse(self, given: Values, where: str) -> Values:
         items = given.get(self.name)
@@ -102,6 +109,8 @@ class Items:
 
     def match(self, wanted: list[Values], parent: Element) -> tuple[Pairs, list[Element]]:
         """Pairs of wanted item and its element (None: there is none yet), and the listed elements that nobody wants."""
+        if not wanted:
+            return [], self.listed(parent)
         free = self.elements(parent)
         values = {id(node): read(self.rows, node) for node in free}
         found: dict[int, Element] = {}
@@ -132,6 +141,12 @@ class Items:
         if self.name not in wanted:
             return
         steps = place.place(self.path)[0]
+        if self.refused is not None and not wanted[self.name]:
+            remedy = self.refused(parent)
+            if remedy:
+                raise KvmError(
+                    f"{path}{self.name}: [] can't be, libvirt would put one back", remedy, option=path + self.name
+                )
         pairs, unwanted = self.match(wanted[self.name], parent)
         for index, node in enumerate([] if self.add_only else unwanted):
             item = read(self.rows, node)
@@ -148,13 +163,11 @@ class Items:
                 for change in edit.changes[first:]:
                     change.items, change.key = self, read(self.rows, node)
 
-    def _insert(
-        self, parent: Element, steps: place.Steps, item: Values, index: int, path: str, edit: Edit
-    ) -> None:
+    def _insert(self, parent: Element, steps: place.Steps, item: Values, index: int, path: str, edit: Edit) -> None:
         full = item if self.new is None else self.new(item, edit)
         tag, tests = steps[-1]
         node = document.child(place.ensure(parent, steps[:-1]), tag, **{**self.template, **tests})
-        apply(self.rows, node, full, "", edit.inner())
+        apply(self.rows, node, full, f"{path}{self.name}[{index}].", edit.inner())
         values = read(self.rows, node)
         self._note(edit, f"{path}{self.name}[{self.label(values, index)}]", None, values, values)
 
@@ -164,11 +177,11 @@ class Items:
         edit.changes.append(change)
 
     def compare(self, before: Element, after: Element, path: str, changes: list[Change]) -> None:
-        wanted = self.listed(after)
+        wanted = self.elements(after) if self.add_only else self.listed(after)
         pairs, unwanted = self.match([read(self.rows, node) for node in wanted], before)
         edit = Edit()
         edit.changes = changes
-        for index, node in enumerate(unwanted):
+        for index, node in enumerate([] if self.add_only else unwanted):
             item = read(self.rows, node)
             self._note(edit, f"{path}{self.name}[{self.label(item, index)}]", item, None, item)
         for index, ((item, node), there) in enumerate(zip(pairs, wanted)):
@@ -182,6 +195,9 @@ class Items:
                 change.items, change.key = self, item
 
     def unset(self, parent: Element, keys: list[str], path: str, edit: Edit) -> bool:
+        if keys == [self.name]:
+            self.edit(parent, {self.name: []}, path, edit)
+            return True
         name, bracket, label = keys[0].partition("[")
         if name != self.name or not bracket or len(keys) < 2:
             return False
@@ -195,7 +211,7 @@ class Items:
         return any(isinstance(row, Field) and [row.name] == keys[1:] for row in self.rows)
 
 
-def shown(rows: t.Sequence[t.Any], item: t.Optional[Values]) -> t.Optional[Values]:
+def shown(rows: t.Iterable[t.Any], item: t.Optional[Values]) -> t.Optional[Values]:
     """An item's values without the secret ones, sizes in units."""
     if item is None:
         return None

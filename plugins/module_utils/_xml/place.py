@@ -21,6 +21,9 @@ Steps = tuple[tuple[str, dict[str, str]], ...]
 @functools.lru_cache(maxsize=None)
 def place(path: str) -> tuple[Steps, str]:
     """The steps of ``path`` (tag, attributes it must have) and the attribute at its end, ``""`` for the text."""
+    if "[" not in path and ":" not in path:  # most are plain
+        above, dummy, attribute = path.partition("@")
+        return tuple((tag, {}) for tag in above.split("/") if tag), attribute
     match = _PLACE.match(path)
     if match is None:
         raise ValueError(f"'{path}' is not a place in a document")
@@ -62,6 +65,11 @@ def ensure(parent: document.Element, steps: Steps) -> document.Element:
             below = document.child(node, _prefixed(tag), **tests)
         node = below
     return node
+
+
+def bare(node: document.Element, steps: Steps) -> bool:
+    """Whether the element that ``steps`` led to says nothing beyond how it's found."""
+    return not (len(node) or (node.text or "").strip() or set(node.attrib) - set(steps[-1][1]))
 
 
 def drop(parent: document.Element, node: document.Element) -> None:

@@ -20,6 +20,7 @@ import typing as t
 
 from .._plan import KvmError
 from . import document, place
+from .later import Specs
 from .types import PRESENT, STR, Type
 
 Element = document.Element
@@ -77,9 +78,11 @@ class Row:
 
     - ``takes``: LIVE, RESTART, RECREATE or REFUSED: when a change takes effect.
     - ``live``: the name of the operation that applies it to a running object; with it ``takes`` is LIVE.
+    - ``since``: the first version of libvirt that knows it, ``9_002_000``; left out where that is the oldest supported.
+    - ``volatile(persistent, running)``: true where a running object's document can't be compared at this place.
     """
 
-    __slots__ = ("choices", "doc", "live", "name", "path", "takes", "type")
+    __slots__ = ("choices", "doc", "live", "name", "path", "since", "takes", "type", "volatile")
 
     def __init__(
         self,
@@ -90,6 +93,8 @@ class Row:
         takes: str = RESTART,
         live: str = "",
         choices: t.Optional[t.Sequence[t.Any]] = None,
+        since: int = 0,
+        volatile: t.Optional[t.Callable[[Element, Element], bool]] = None,
     ) -> None:
         self.name = name
         self.path = path
@@ -98,32 +103,51 @@ class Row:
         self.takes = LIVE if live else takes
         self.live = live
         self.choices = choices
+        self.since = since
+        self.volatile = volatile
+
+    def known(self, path: str, edit: Edit) -> None:
+        """Refuse what this libvirt would drop without a word."""
+        if self.since:
+            edit.context.refuse_older(self.since, path + self.name)
 
 
 class Field(Row):
     """One value at one place.
 
     - ``same(a, b)``: whether two spellings mean the same to libvirt.
-    - ``volatile(persistent, running)``: true where a running object's document can't be compared at this place.
     - ``get``, ``put``: in place of the plain reading and writing at ``path``, for a value that has several places.
     """
 
-    __slots__ = ("get", "no_log", "put", "required", "same", "volatile")
+    __slots__ = ("get", "no_log", "put", "required", "same")
 
     def __init__(
         self,
-        *common: t.Any,
-        same: t.Optional[t.Callable[[t.Any, t.Any], bool]] = None,
+        name: str,
+        path: str,
+        type: Type = STR,
+        doc: t.Any = "",
+        takes: str = RESTART,
+        live: str = "",
+        choices: t.Optional[t.Sequence[t.Any]] = None,
+        since: int = 0,
         volatile: t.Optional[t.Callable[[Element, Element], bool]] = None,
+        same: t.Optional[t.Callable[[t.Any, t.Any], bool]] = None,
         get: t.Optional[t.Callable[[Element], t.Any]] = None,
         put: t.Optional[t.Callable[[Element, t.Any], None]] = None,
         required: bool = False,
         no_log: bool = False,
-        **more: t.Any,
     ) -> None:
-        super().__init__(*common, **more)
-        self.same = same
+        self.name = name
+        self.path = path
+        self.type = type
+        self.doc = doc
+        self.takes = LIVE if live else takes
+        self.live = live
+        self.choices = choices
+        self.since = since
         self.volatile = volatile
+        self.same = same
         self.get = get
         self.put = put
         self.required = required
@@ -176,7 +200,10 @@ class Field(Row):
         """Take the value out, and the elements that have nothing left to say."""
         steps, attribute = place.place(self.path)
         node = place.find(parent, steps)
-        if node is not None and self.type.clear(node, attribute) and node is not parent:
+        if node is None or node is parent:
+            if node is not None:
+                self.type.clear(node, attribute)
+        elif self.type.clear(node, attribute) or place.bare(node, steps):
             place.drop(parent, node)
 
     def equal(self, one: t.Any, other: t.Any) -> bool:
@@ -204,6 +231,7 @@ class Field(Row):
             return
         before, after = self.value(parent), wanted[self.name]
         if not self.equal(before, after):
+            self.known(path, edit)
             self.write(parent, after)
             self.note(edit.changes, path, before, after)
 
@@ -216,50 +244,72 @@ class Field(Row):
         if keys != [self.name]:
             return False
         before = self.value(parent)
-        if before not in (None, False) or (before is False and self.type is not PRESENT):
+        if before is not None and not (before is False and self.type is PRESENT):
             self.delete(parent)
             self.note(edit.changes, path, before, None)
         return True
 
 
 class Group:
-    """A dict of options that share an element (``path`` may be empty: they share the parent). Merged into what is there."""
+    """A dict of options that share an element (``path`` may be empty: they share the parent). Merged into what is there.
 
-    __slots__ = ("doc", "name", "path", "rows")
+    ``path`` may name several places with ``|``: the first that is there counts, else the first. ``volatile`` as in rows.
+    With ``seen``, elements that share the parent, the group is there where one of them is.
+    """
 
-    def __init__(self, name: str, path: str, rows: t.Sequence[t.Any], doc: t.Any = "") -> None:
+    __slots__ = ("doc", "name", "path", "rows", "seen", "volatile")
+
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        rows: t.Iterable[t.Any],
+        doc: t.Any = "",
+        volatile: t.Optional[t.Callable[[Element, Element], bool]] = None,
+        seen: t.Sequence[str] = (),
+    ) -> None:
         self.name = name
         self.path = path
         self.rows = rows
         self.doc = doc
+        self.volatile = volatile
+        self.seen = seen
 
     def spec(self) -> dict[str, Values]:
-        return {self.name: {"type": "dict", "options": specs(self.rows), "doc": self.doc}}
+        return {self.name: {"type": "dict", "options": Specs(lambda: specs(self.rows)), "doc": self.doc}}
 
     def parse(self, given: Values, where: str) -> Values:
         value = given.get(self.name)
         return {} if value is None else {self.name: parse(self.rows, value, f"{where}{self.name}.")}
 
-    def _steps(self) -> place.Steps:
-        return place.place(self.path)[0]
+    def _find(self, parent: Element) -> t.Optional[Element]:
+        if self.seen and all(parent.find(document.qualified(tag)) is None for tag in self.seen):
+            return None
+        if "|" not in self.path:
+            return place.find(parent, place.place(self.path)[0])
+        found = (place.find(parent, place.place(path)[0]) for path in self.path.split("|"))
+        return next((node for node in found if node is not None), None)
 
     def read(self, parent: Element) -> Values:
-        node = place.find(parent, self._steps())
+        node = self._find(parent)
         values = {} if node is None else read(self.rows, node)
-        return {self.name: values} if any(value is not False for value in values.values()) else {}
+        absent = {row.name for row in self.rows if getattr(row, "type", None) is PRESENT and not values.get(row.name)}
+        return {self.name: values} if set(values) - absent else {}
 
     def edit(self, parent: Element, wanted: Values, path: str, edit: Edit) -> None:
         if self.name not in wanted:
             return
-        node = place.ensure(parent, self._steps())
+        node = self._find(parent)
+        if node is None:
+            node = place.ensure(parent, place.place(self.path.partition("|")[0])[0])
         apply(self.rows, node, wanted[self.name], f"{path}{self.name}.", edit)
-        if node is not parent and not (len(node) or node.attrib or (node.text or "").strip()):
+        if node is not parent and _says_nothing(node):
             place.drop(parent, node)
 
     def compare(self, before: Element, after: Element, path: str, changes: list[Change]) -> None:
         nothing = document.element("nothing")
-        one, other = place.find(before, self._steps()), place.find(after, self._steps())
-        if one is not None or other is not None:
+        one, other = self._find(before), self._find(after)
+        if (one is not None or other is not None) and not (self.volatile and self.volatile(after, before)):
             compare(
                 self.rows,
                 nothing if one is None else one,
@@ -269,12 +319,16 @@ class Group:
             )
 
     def unset(self, parent: Element, keys: list[str], path: str, edit: Edit) -> bool:
-        if keys[:1] != [self.name] or len(keys) < 2:
+        if keys[:1] != [self.name]:
             return False
-        node = place.find(parent, self._steps())
-        if node is None:
-            node = document.element("nothing")
-        return unset(self.rows, node, keys[1:], f"{path}{self.name}.", edit)
+        node = self._find(parent)
+        there = document.element("nothing") if node is None else node
+        inner = f"{path}{self.name}."
+        below = [keys[1:]] if keys[1:] else [[name] for name in specs(self.rows)]
+        known = [unset(self.rows, there, one, inner, edit) for one in below]
+        if node is not None and node is not parent and _says_nothing(node):
+            place.drop(parent, node)
+        return not keys[1:] or all(known)
 
 
 class ValueList(Row):
@@ -325,12 +379,13 @@ class ValueList(Row):
             return
         before, after = self.value(parent), wanted[self.name]
         if before != after:
+            self.known(path, edit)
             self.write(parent, after)
             edit.changes.append(Change(path + self.name, before, after, self))
 
     def compare(self, before: Element, after: Element, path: str, changes: list[Change]) -> None:
         one, other = self.value(before), self.value(after)
-        if one != other:
+        if one != other and not (self.volatile and self.volatile(after, before)):
             changes.append(Change(path + self.name, one, other, self))
 
     def unset(self, parent: Element, keys: list[str], path: str, edit: Edit) -> bool:
@@ -363,7 +418,10 @@ class Map(Row):
                 continue
             if self.choices and value not in self.choices:
                 raise bad_value(f"{where}{self.name}.{key}", value, "must be one of " + ", ".join(self.choices))
-            parsed[str(key)] = self.type.parse(value if self.type.spec != "str" else str(value))
+            try:
+                parsed[str(key)] = self.type.parse(value if self.type.spec != "str" else str(value))
+            except (TypeError, ValueError) as error:
+                raise bad_value(f"{where}{self.name}.{key}", value, str(error)) from error
         return {self.name: parsed}
 
     def value(self, parent: Element) -> Values:
@@ -380,8 +438,15 @@ class Map(Row):
     def edit(self, parent: Element, wanted: Values, path: str, edit: Edit) -> None:
         if self.name not in wanted:
             return
-        steps = place.place(self.path)[0]
         before, after = self.value(parent), wanted[self.name]
+        if before != after:
+            self.known(path, edit)
+            self.write(parent, before, after)
+            self._note(before, after, path, edit.changes)
+
+    def write(self, parent: Element, before: Values, after: Values) -> None:
+        """Put the full map in place of what is there."""
+        steps = place.place(self.path)[0]
         for node in place.find_all(parent, steps):
             if node.get(self.key) not in after:
                 place.drop(parent, node)
@@ -390,10 +455,11 @@ class Map(Row):
                 tag, tests = steps[-1]
                 node = place.ensure(parent, steps[:-1] + ((tag, {**tests, self.key: key}),))
                 self.type.put(node, self.value_at, value)
-        self._note(before, after, path, edit.changes)
 
     def compare(self, before: Element, after: Element, path: str, changes: list[Change]) -> None:
-        self._note(self.value(before), self.value(after), path, changes)
+        one, other = self.value(before), self.value(after)
+        if one != other and not (self.volatile and self.volatile(after, before)):
+            self._note(one, other, path, changes)
 
     def _note(self, before: Values, after: Values, path: str, changes: list[Change]) -> None:
         for key in {**before, **after}:
@@ -412,10 +478,11 @@ class Union:
     """One of several branches, said by which of their options is given; an attribute of the parent names the branch.
 
     ``branches`` maps the attribute's value to the branch's rows. Another branch replaces the branch whole: ``owns`` are
-    the elements that go with it. The rest of the item stays.
+    the elements that go with it. The rest of the item stays. ``volatile(persistent, running)`` is true where a running
+    object shows the same as another branch.
     """
 
-    __slots__ = ("attribute", "branches", "live", "owns", "takes")
+    __slots__ = ("_names", "attribute", "branches", "live", "owns", "takes", "volatile")
 
     def __init__(
         self,
@@ -424,22 +491,29 @@ class Union:
         owns: t.Sequence[str],
         takes: t.Any = RESTART,
         live: str = "",
+        volatile: t.Optional[t.Callable[[Element, Element], bool]] = None,
     ) -> None:
         self.attribute = attribute
         self.branches = branches
         self.owns = owns
         self.takes = LIVE if live else takes
         self.live = live
+        self.volatile = volatile
+        self._names: dict[str, list[str]] = {}
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """The options of each branch."""
+        if not self._names:
+            self._names = {kind: list(specs(rows)) for kind, rows in self.branches.items()}
+        return self._names
 
     def spec(self) -> dict[str, Values]:
         return {name: spec for rows in self.branches.values() for name, spec in specs(rows).items()}
 
     def parse(self, given: Values, where: str) -> Values:
-        chosen = {
-            kind: [name for name in specs(rows) if given.get(name) is not None]
-            for kind, rows in self.branches.items()
-            if any(given.get(name) is not None for name in specs(rows))
-        }
+        said = {kind: [name for name in names if given.get(name) is not None] for kind, names in self.names.items()}
+        chosen = {kind: names for kind, names in said.items() if names}
         if len(chosen) > 1:
             names = " and ".join(names[0] for names in chosen.values())
             raise KvmError(
@@ -453,10 +527,7 @@ class Union:
 
     def kind_of(self, wanted: Values) -> str:
         """The branch that the wanted options say, ``""`` where they say none."""
-        for kind, rows in self.branches.items():
-            if any(name in wanted for name in specs(rows)):
-                return kind
-        return ""
+        return next((kind for kind, names in self.names.items() if any(name in wanted for name in names)), "")
 
     def read(self, parent: Element) -> Values:
         return read(self.branches.get(parent.get(self.attribute), ()), parent)
@@ -479,11 +550,15 @@ class Union:
     def compare(self, before: Element, after: Element, path: str, changes: list[Change]) -> None:
         if before.get(self.attribute) == after.get(self.attribute):
             compare(self.branches.get(before.get(self.attribute), ()), before, after, path, changes)
-        else:
-            changes.append(Change(path + "source", self.read(before), self.read(after), self))
+        elif not (self.volatile and self.volatile(after, before)):
+            changes.append(Change(path + "source", self.read(before) or None, self.read(after) or None, self))
 
     def unset(self, parent: Element, keys: list[str], path: str, edit: Edit) -> bool:
         return unset(self.branches.get(parent.get(self.attribute), ()), parent, keys, path, edit)
+
+
+def _says_nothing(node: Element) -> bool:
+    return not (len(node) or node.attrib or (node.text or "").strip())
 
 
 def _hidden(value: t.Any) -> str:

@@ -9,6 +9,7 @@ import typing as t
 
 from .._plan import KvmError
 from . import rows
+from .later import Specs
 from .rows import Change, Edit, Element, Values
 
 
@@ -18,15 +19,14 @@ def argument_spec(table: t.Iterable[t.Any], task: t.Optional[dict[str, Values]] 
 
 
 def _without_docs(spec: Values) -> Values:
-    spec = {key: value for key, value in spec.items() if key != "doc"}
+    spec = {key: value for key, value in spec.items() if key not in ("doc", "quiet")}
     if "options" in spec:
-        spec["options"] = {name: _without_docs(inner) for name, inner in spec["options"].items()}
+        inner = spec["options"]
+        spec["options"] = Specs(lambda: {name: _without_docs(below) for name, below in inner.items()})
     return spec
 
 
-def unset_paths(
-    table: t.Sequence[t.Any], root: Element, paths: t.Sequence[str], wanted: Values, edit: Edit
-) -> None:
+def unset_paths(table: t.Sequence[t.Any], root: Element, paths: t.Sequence[str], wanted: Values, edit: Edit) -> None:
     """Delete the nodes of ``paths`` (``features.ioapic``, ``disks[vda].cache``): back to libvirt's own default."""
     for path in paths:
         keys = split(path)
@@ -85,7 +85,7 @@ def _public(specs: dict[str, Values], values: Values) -> Values:
     out = {}
     for name, value in values.items():
         spec = specs.get(name, {})
-        if spec.get("no_log"):
+        if spec.get("no_log") or spec.get("quiet"):
             continue
         inner = spec.get("options")
         if inner and isinstance(value, dict):

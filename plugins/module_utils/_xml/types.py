@@ -39,7 +39,7 @@ class Type:
 
     def get(self, node: Element, attribute: str) -> t.Any:
         """The value at an element's attribute, or in its text; None where there is none."""
-        text = node.get(attribute) if attribute else node.text
+        text = node.get(attribute) if attribute else (node.text or "").strip() or None
         return None if text is None else self.decode(text.strip())
 
     def put(self, node: Element, attribute: str, value: t.Any) -> None:
@@ -70,7 +70,8 @@ class Size(Type):
     __slots__ = ("beside", "unit")
 
     def __init__(self, unit: str, beside: str = "unit") -> None:
-        super().__init__("str", int, str, units.size, units.shown)
+        step = units.factor(unit)
+        super().__init__("str", int, str, lambda value: -(-units.size(value) // step) * step, units.shown)
         self.unit = unit
         self.beside = beside
 
@@ -83,6 +84,21 @@ class Size(Type):
         super().put(node, attribute, -(-value // step))
         if self.beside:
             node.set(self.beside, self.unit)
+
+
+class PciAddress(Type):
+    """``<address type='pci' domain='0x0000' bus='0x3b' slot='0x02' function='0x0'/>`` as ``0000:3b:02.0``."""
+
+    def get(self, node: Element, attribute: str) -> str:
+        number = {name: int(node.get(name) or "0", 0) for name in ("domain", "bus", "slot", "function")}
+        return "{domain:04x}:{bus:02x}:{slot:02x}.{function:x}".format(**number)
+
+    def put(self, node: Element, attribute: str, value: str) -> None:
+        domain, bus, rest = value.split(":")
+        slot, function = rest.split(".")
+        for name, digits in (("domain", domain), ("bus", bus), ("slot", slot), ("function", function)):
+            node.set(name, "0x" + digits)
+        node.set("type", "pci")
 
 
 def _whole(value: t.Any) -> int:
@@ -108,7 +124,14 @@ POSITIVE = Type("int", int, parse=_positive)
 YES_NO = Type("bool", _boolean, lambda value: "yes" if value else "no")
 ON_OFF = Type("bool", _boolean, lambda value: "on" if value else "off")
 PRESENT = Presence("bool", _boolean, lambda value: "")
+CPUSET = Type("str", units.cpuset, parse=units.cpuset)
+HEX = Type("str", lambda text: int(text, 0), hex, units.number, hex)
+HEX4 = Type("str", str, parse=lambda value: f"0x{units.number(value):04x}")
+PCI = PciAddress("str", str, parse=units.pci)
 MAC = Type("str", units.mac, parse=units.mac)
 UUID = Type("str", units.uuid, parse=units.uuid)
 KIB = Size("KiB")
+MIB = Size("MiB")
+KIB_ALONE = Size("KiB", "")
+BYTES_ALONE = Size("bytes", "")
 BYTES = Size("bytes")

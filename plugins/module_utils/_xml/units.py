@@ -60,3 +60,37 @@ def uuid(value: t.Any) -> str:
     if not re.fullmatch(r"[0-9a-f]{32}", digits):
         raise ValueError("a UUID has 32 hexadecimal digits: 8f0f7a52-7e5b-4d0c-9d2c-0d4a6c3b1f10")
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def cpuset(value: t.Any) -> str:
+    """A set of CPUs or NUMA nodes in libvirt's spelling: ``0-3,^2`` as ``0-1,3``."""
+    chosen: set[int] = set()
+    for part in str(value).replace(" ", "").split(","):
+        match = re.fullmatch(r"(\^?)(\d+)(?:-(\d+))?", part)
+        if match is None or int(match[3] or match[2]) < int(match[2]):
+            raise ValueError("a set is written like 0-3,8 or 0-7,^4")
+        numbers = range(int(match[2]), int(match[3] or match[2]) + 1)
+        chosen = chosen.difference(numbers) if match[1] else chosen.union(numbers)
+    ranges: list[list[int]] = []
+    for one in sorted(chosen):
+        if ranges and ranges[-1][1] == one - 1:
+            ranges[-1][1] = one
+        else:
+            ranges.append([one, one])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+
+
+def number(value: t.Any) -> int:
+    """A number in decimal, or in hexadecimal with ``0x``."""
+    try:
+        return int(str(value), 0)
+    except ValueError:
+        raise ValueError("a number, in decimal or like 0x0003") from None
+
+
+def pci(value: t.Any) -> str:
+    """A PCI address in libvirt's spelling, ``0000:3b:02.0``; the domain may be left out."""
+    match = re.fullmatch(r"(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])", str(value).strip().lower())
+    if not match:
+        raise ValueError("a PCI address: 0000:3b:02.0")
+    return f"{match[1] or '0':0>4}:{match[2]:0>2}:{match[3]:0>2}.{match[4]}"

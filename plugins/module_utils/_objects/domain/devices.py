@@ -1,7 +1,7 @@
 # Copyright: metal.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The device lists of a domain: what each device's options are called, where they live, and what tells one from another."""
+"""The device lists of a domain: where they are, what tells one device from another, what a new one gets, what libvirt makes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import typing as t
 
 from ..._xml import document
 from ..._xml.items import Items
-from ..._xml.rows import Edit, Field, Group, Union, Values
-from ..._xml.types import INT, MAC, ON_OFF, PRESENT, STR, WHOLE, YES_NO, Type
+from ..._xml.rows import Edit, Group, Values
+from .rows import later
 
 Element = document.Element
 
@@ -18,15 +18,6 @@ AGENT = "org.qemu.guest_agent.0"
 SEED_SERIAL = "metal-kvm-seed"
 
 BUS_LETTERS = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd", "fdc": "fd", "sd": "sd"}
-
-
-def _yes(value: t.Any) -> bool:
-    if not value:
-        raise ValueError("say true, or leave it out and name another source")
-    return True
-
-
-HERE = Type("bool", lambda text: True, parse=_yes)
 
 
 def disk_source(item: Values) -> t.Any:
@@ -57,11 +48,42 @@ def new_interface(item: Values, edit: Edit) -> Values:
     return {"model": "virtio", "mac": edit.context.new_mac(), **item}
 
 
+def new_hostdev(item: Values, edit: Edit) -> Values:
+    """A device is taken from the host's driver and given back; a mediated one is seen as a PCI device."""
+    if "mdev" in item:
+        return {"model": "vfio-pci", **item}
+    return {"managed": True, **item} if "pci" in item else item
+
+
+def _hostdev_source(item: Values) -> t.Any:
+    for kind in ("pci", "mdev", "vhost_scsi"):
+        if kind in item:
+            return item[kind]
+    usb, scsi = item.get("usb") or {}, item.get("scsi") or {}
+    where = tuple(scsi.get(name) for name in ("adapter", "bus", "target", "unit"))
+    return scsi.get("iscsi") or (where if scsi else None) or _usb(usb, "vendor", "product") or _usb(usb, "bus", "device")
+
+
+def _usb(usb: Values, *names: str) -> t.Optional[str]:
+    values = [str(usb[name]) for name in names if name in usb]
+    return ":".join(values) or None
+
+
+def _fixed(**defaults: t.Any) -> t.Callable[[Values, Edit], Values]:
+    """What a new device gets where the user said nothing."""
+    return lambda item, edit: {**defaults, **item}
+
+
+def _both(*names: str) -> t.Callable[[Values], t.Any]:
+    """Several options together are the identity."""
+    return lambda item: tuple(item.get(name) for name in names)
+
+
 def _seed(disk: Element) -> bool:
     return bool((disk.findtext("serial") or "") == SEED_SERIAL)
 
 
-def _agent_or_spice(channel: Element) -> bool:
+def _agents(channel: Element) -> bool:
     target = channel.find("target")
     return target is not None and target.get("name") == AGENT
 
@@ -70,207 +92,104 @@ def _ps2(device: Element) -> bool:
     return bool(device.get("bus") == "ps2")
 
 
-def _autoport(persistent: Element, running: Element) -> bool:
-    return bool(persistent.get("autoport") != "no")
+def _twin(console: Element) -> bool:
+    """The first serial port is shown as a console too."""
+    target = console.find("target")
+    return target is not None and target.get("type") == "serial" and target.get("port") == "0"
 
 
-def _user_alias(parent: Element) -> t.Optional[str]:
-    alias = parent.find("alias")
-    name = None if alias is None else alias.get("name")
-    return name if name and name.startswith("ua-") else None
+def _default_audio(audio: Element) -> bool:
+    """The one that libvirt makes where a screen or a sound device needs one."""
+    return audio.get("id") == "1" and audio.get("type") in ("none", "spice") and not len(audio)
 
 
-def _format_put(disk: Element, value: str) -> None:
-    driver = disk.find("driver")
-    if driver is None:
-        driver = document.element("driver")
-        disk.insert(0, driver)
-    driver.set("name", driver.get("name") or "qemu")
-    driver.set("type", value)
+def _machine_panic(panic: Element) -> bool:
+    """POWER and Z machines have theirs always."""
+    return panic.get("model") in ("pseries", "s390")
 
 
-def _listen_get(graphics: Element) -> t.Optional[str]:
-    return graphics.get("listen")
+def _bus(controller: Element) -> bool:
+    """Buses that are there for what is attached to them, with nothing said of them."""
+    if len(controller.findall("driver")) or controller.get("ports") or controller.get("vectors"):
+        return False
+    return controller.get("type") not in ("scsi", "usb", "pci") or controller.get("model") in (
+        "pci-root", "pcie-root", "pcie-root-port", "pcie-to-pci-bridge", "dmi-to-pci-bridge", "pci-bridge",
+    )  # fmt: skip
 
 
-def _listen_put(graphics: Element, value: str) -> None:
-    graphics.set("listen", value)
-    for listen in graphics.findall("listen"):
-        document.remove(listen)
+def _screenless(domain: Element) -> str:
+    """libvirt gives a guest with a screen an adapter."""
+    return "Say model: none, or take the graphics away too." if domain.find("devices/graphics") is not None else ""
 
 
-def _port_get(graphics: Element) -> t.Optional[int]:
-    port = int(graphics.get("port") or -1)
-    return None if port < 0 or graphics.get("autoport") == "yes" else port
+def _machine_nvram(nvram: Element) -> bool:
+    """POWER machines have it always."""
+    return True
 
 
-def _port_put(graphics: Element, value: int) -> None:
-    graphics.set("port", str(value))
-    graphics.set("autoport", "no")
+def _new_input(item: Values, edit: Edit) -> Values:
+    return {"bus": "virtio" if item.get("type") == "passthrough" else "usb", **item} if item.get("type") != "evdev" else item
 
 
-NETWORK_DISK = Group(
-    "network",
-    "source",
-    (
-        Field("protocol", "@protocol", STR, "How the disk is reached.",
-              choices=("rbd", "nbd", "iscsi", "http", "https", "ftp", "ftps", "tftp", "sheepdog", "gluster", "ssh", "nfs")),
-        Field("name", "@name", STR, "What is reached: V(pool/image) for rbd, the export for nbd, V(target/lun) for iscsi."),
-        Field("tls", "@tls", YES_NO, "Whether the connection is encrypted."),
-        Items("hosts", "host", (
-            Field("name", "@name", STR, "Host name or address."),
-            Field("port", "@port", INT, "TCP port."),
-            Field("transport", "@transport", STR, "Transport.", choices=("tcp", "rdma", "unix")),
-            Field("socket", "@socket", STR, "Path of the UNIX socket."),
-        ), keys=("name", "socket"), doc="Where the servers are."),
-    ),
-    "A disk on the network.",
-)  # fmt: skip
-
-DISK = (
-    Field("target", "target@dev", STR, "The device name in the guest, V(vda), V(sdb): the disk's identity."),
-    Field("device", "@device", STR, "What the guest sees.", choices=("disk", "cdrom", "floppy", "lun")),
-    Union(
-        "type",
-        {
-            "file": (Field("file", "source@file", STR, "A file on the hypervisor.", live="media"),),
-            "block": (Field("block", "source@dev", STR, "A block device on the hypervisor.", live="media"),),
-            "volume": (
-                Field("pool", "source@pool", STR, "The pool of O(disks[].volume).", live="media"),
-                Field("volume", "source@volume", STR, "A volume of a storage pool.", live="media"),
-            ),
-            "network": (NETWORK_DISK,),
-        },
-        owns=("source", "auth"),
-        live="media",
-    ),
-    Field("bus", "target@bus", STR, "How it's attached; from the target's name where it's left out.",
-          choices=("virtio", "scsi", "sata", "usb", "ide", "fdc", "sd")),
-    Field("format", "driver@type", STR,
-          "The format of the image. A new disk takes the volume's, or reads the file's once; never probed again.",
-          put=_format_put),
-    Field("cache", "driver@cache", STR, "The host's cache mode.",
-          choices=("default", "none", "writethrough", "writeback", "directsync", "unsafe")),
-    Field("io", "driver@io", STR, "How QEMU does input and output.", choices=("threads", "native", "io_uring")),
-    Field("discard", "driver@discard", STR, "Whether discarded blocks are given back.", choices=("unmap", "ignore")),
-    Field("detect_zeroes", "driver@detect_zeroes", STR, "What becomes of written zeroes.", choices=("off", "on", "unmap")),
-    Field("queues", "driver@queues", WHOLE, "Number of virtio queues."),
-    Field("iothread", "driver@iothread", WHOLE, "The iothread that serves it."),
-    Field("read_only", "readonly", PRESENT, "Whether the guest may only read."),
-    Field("shareable", "shareable", PRESENT, "Whether several guests may use it at once."),
-    Field("serial", "serial", STR, "Serial number that the guest sees."),
-    Field("wwn", "wwn", STR, "World Wide Name, 16 hexadecimal digits."),
-    Field("boot_order", "boot@order", INT, "Place in the boot order, from 1. Not together with O(boot.order)."),
-)  # fmt: skip
-
-INTERFACE = (
-    Union(
-        "type",
-        {
-            "network": (Field("network", "source@network", STR, "A libvirt network.", live="interface"),),
-            "bridge": (Field("bridge", "source@bridge", STR, "A bridge of the host.", live="interface"),),
-            "direct": (
-                Group("direct", "source", (
-                    Field("dev", "@dev", STR, "The host's interface."),
-                    Field("mode", "@mode", STR, "How they're coupled.", choices=("bridge", "vepa", "private", "passthrough")),
-                ), "A macvtap on an interface of the host."),
-            ),
-            "user": (
-                Field("user", "", HERE, "User-mode networking: out only, no rights needed.",
-                      get=lambda parent: True, put=lambda parent, value: None),
-            ),
-        },
-        owns=("source", "backend"),
-        live="interface",
-    ),
-    Field("mac", "mac@address", MAC, "The MAC address: the interface's identity. A new one is made up where it's left out."),
-    Field("alias", "alias@name", STR, "A name of your own for it, starting with V(ua-): an identity that outlives the MAC.",
-          get=_user_alias),
-    Field("model", "model@type", STR, "The network card that the guest sees: V(virtio), V(e1000e) and others."),
-    Field("mtu", "mtu@size", INT, "Largest packet, bytes."),
-    Field("link", "link@state", STR, "Whether the cable is plugged in.", choices=("up", "down"), live="interface",
-          same=lambda a, b: a == b, get=lambda parent: _link(parent)),
-    Field("boot_order", "boot@order", INT, "Place in the boot order, from 1. Not together with O(boot.order)."),
-)  # fmt: skip
+def _new_vsock(item: Values, edit: Edit) -> Values:
+    return {"model": "virtio", **item} if "cid" in item else {"model": "virtio", "auto": True, **item}
 
 
-def _link(interface: Element) -> t.Optional[str]:
-    link = interface.find("link")
-    return "up" if link is None else link.get("state")
-
-
-GRAPHICS = (
-    Field("type", "@type", STR, "The protocol.", choices=("vnc", "spice", "sdl", "egl-headless", "dbus"), required=True),
-    Field("port", "@port", INT, "TCP port; chosen at each start where it's left out.", get=_port_get, put=_port_put,
-          volatile=_autoport),
-    Field("listen", "@listen", STR, "Address to listen on. libvirt's default is 127.0.0.1.", get=_listen_get, put=_listen_put,
-          volatile=lambda persistent, running: persistent.get("listen") is None),
-    Field("password", "@passwd", STR, "Password; VNC uses its first 8 characters.", no_log=True, live="graphics"),
-    Field("keymap", "@keymap", STR, "Keyboard layout, V(en-us)."),
-)  # fmt: skip
-
-VIDEO = (
-    Field("model", "model@type", STR, "The display adapter: V(virtio), V(vga), V(qxl), V(bochs), V(ramfb), V(none)."),
-    Field("heads", "model@heads", WHOLE, "Number of displays."),
-    Field("vram", "model@vram", WHOLE, "Video memory in KiB, where the model has a choice."),
-)
-INPUT = (
-    Field("type", "@type", STR, "What it is.", choices=("tablet", "mouse", "keyboard", "passthrough", "evdev")),
-    Field("bus", "@bus", STR, "How it's attached.", choices=("usb", "ps2", "virtio", "xen")),
-)
-SERIAL = (
-    Field("port", "target@port", WHOLE, "Number of the port: its identity."),
-    Field("type", "@type", STR, "What the host's side is: V(pty) for C(virsh console), V(file), V(tcp), V(unix), V(null)."),
-    Field("path", "source@path", STR, "Path of the host's side, for V(file), V(unix) and V(dev).",
-          volatile=lambda persistent, running: persistent.get("type") == "pty"),
-    Field("log", "log@file", STR, "A file on the hypervisor to which all output is copied."),
-    Field("log_append", "log@append", ON_OFF, "Whether the log goes on where it ended, or is begun anew at each start."),
-)  # fmt: skip
-CHANNEL = (
-    Field("name", "target@name", STR, "The port's name in the guest: its identity."),
-    Field("type", "@type", STR, "What the host's side is.", choices=("unix", "spicevmc", "pty", "qemu-vdagent", "dbus")),
-    Field("path", "source@path", STR, "Path of the UNIX socket; libvirt chooses one where it's left out.",
-          volatile=lambda persistent, running: persistent.find("source") is None),
-)  # fmt: skip
-RNG = (
-    Field("model", "@model", STR, "The device.", choices=("virtio", "virtio-transitional", "virtio-non-transitional")),
-    Field("backend", "backend@model", STR, "Where its numbers come from.", choices=("random", "builtin")),
-    Field("source", "backend", STR, "The host's device for V(random). libvirt's default is /dev/urandom."),
-    Field("rate_bytes", "rate@bytes", WHOLE, "Bytes that the guest may take in O(rng[].rate_period)."),
-    Field("rate_period", "rate@period", WHOLE, "The period in milliseconds."),
-)
-CONTROLLER = (
-    Field("type", "@type", STR, "What is attached to it.", choices=("pci", "usb", "scsi", "sata", "ide", "virtio-serial", "fdc", "ccid"),
-          required=True),
-    Field("index", "@index", WHOLE, "Its number among those of its type."),
-    Field("model", "@model", STR, "The model: V(virtio-scsi), V(qemu-xhci), V(pcie-root-port) and others."),
-    Field("queues", "driver@queues", WHOLE, "Number of virtio queues."),
-    Field("iothread", "driver@iothread", WHOLE, "The iothread that serves it."),
-)  # fmt: skip
-
-DEVICES = (
-    Items("disks", "devices/disk", DISK, ("target", disk_source), "All disks, CD-ROM and floppy drives. What isn't listed is detached; its data stay.",
-          live="device", new=new_disk, implied=_seed, template={"type": "file", "device": "disk"}, ordered=False),
-    Items("interfaces", "devices/interface", INTERFACE, ("alias", "mac"), "All network interfaces.", live="device",
-          new=new_interface, template={"type": "user"}),
-    Items("graphics", "devices/graphics", GRAPHICS, ("type",), "All graphical consoles.", template={"autoport": "yes"}, ordered=False),
-    Items("video", "devices/video", VIDEO, (), "All display adapters; V(none) as the only model for none."),
-    Items("inputs", "devices/input", INPUT, (lambda item: (item.get("type"), item.get("bus")),),
-          "Keyboards, mice and tablets beyond the implied PS/2 ones.", implied=_ps2, ordered=False,
-          new=lambda item, edit: {"bus": "usb", **item}),
-    Items("serials", "devices/serial", SERIAL, ("port",), "All serial ports. Port 0 is the serial console.",
-          new=lambda item, edit: {"type": "pty", **item}),
-    Items("channels", "devices/channel", CHANNEL, ("name",), "Channels between host and guest, without the agent's (see O(agent)).",
-          implied=_agent_or_spice, new=lambda item, edit: {"type": "unix", **item}, template={"type": "unix"}, live="device",
+DEVICES: tuple[t.Any, ...] = (
+    Items("disks", "devices/disk", later("disk", "DISK"), ("target", disk_source),
+          "All disks, CD-ROM and floppy drives. What isn't listed is detached; its data stay.", live="device", new=new_disk,
+          implied=_seed, template={"type": "file", "device": "disk"}, ordered=False),
+    Items("interfaces", "devices/interface", later("interface", "INTERFACE"), ("alias", "mac"), "All network interfaces.",
+          live="device", new=new_interface, template={"type": "user"}),
+    Items("hostdevs", "devices/hostdev", later("passthrough", "HOSTDEV"), (_hostdev_source,), "Devices of the host that the guest has.",
+          live="device", new=new_hostdev, template={"mode": "subsystem", "type": "pci"}, ordered=False),
+    Items("filesystems", "devices/filesystem", later("passthrough", "FILESYSTEM"), ("target",), "Directories that the guest sees.",
+          live="device", template={"type": "mount"}, ordered=False),
+    Items("graphics", "devices/graphics", later("display", "GRAPHICS"), ("type",), "All graphical consoles.",
+          template={"autoport": "yes"}, ordered=False),
+    Items("video", "devices/video", later("display", "VIDEO"), (), "All display adapters; V(none) as the only model for none.",
+          refused=_screenless),
+    Items("inputs", "devices/input", later("display", "INPUT"), (_both("type", "bus", "path"),),
+          "Keyboards, mice and tablets beyond the implied PS/2 ones.", live="device", implied=_ps2, ordered=False, new=_new_input),
+    Items("sound", "devices/sound", later("sound", "SOUND"), (), "Sound devices."),
+    Items("audio", "devices/audio", later("sound", "AUDIO"), ("id",), "Where the host plays and records. libvirt makes one where it's"
+          " needed.", implied=_default_audio, ordered=False),
+    Items("serials", "devices/serial", later("character", "SERIAL"), ("port",), "All serial ports. Port 0 is the serial console.",
+          live="device", new=_fixed(type="pty")),
+    Items("parallels", "devices/parallel", later("character", "PARALLEL"), ("port",), "All parallel ports.", new=_fixed(type="pty")),
+    Items("consoles", "devices/console", later("character", "CONSOLE"), ("port",), "Consoles beyond serial port 0.",
+          implied=_twin, new=_fixed(type="pty", target_type="virtio")),
+    Items("channels", "devices/channel", later("character", "CHANNEL"), ("name",),
+          "Channels between host and guest, without the agent's (see O(agent)).", implied=_agents, live="device", ordered=False,
+          new=_fixed(type="unix", target_type="virtio"), template={"type": "unix"}),
+    Items("rng", "devices/rng", later("hardware", "RNG"), (), "Sources of random numbers.", live="device",
+          new=_fixed(model="virtio", backend="random")),
+    Items("tpm", "devices/tpm", later("hardware", "TPM"), (), "The TPM: one, on POWER a proxy beside it.",
+          new=_fixed(type="emulator")),
+    Items("watchdog", "devices/watchdog", later("hardware", "WATCHDOG"), ("model",), "Watchdogs.", live="device", ordered=False),
+    Items("panic", "devices/panic", later("hardware", "PANIC"), ("model",), "Panic notifiers beyond the machine's own.",
+          implied=_machine_panic, ordered=False),
+    Items("vsock", "devices/vsock", later("hardware", "VSOCK"), (), "The socket between host and guest: one at most.", live="device",
+          new=_new_vsock),
+    Items("iommu", "devices/iommu", later("hardware", "IOMMU"), (), "The guest's IOMMU: one at most."),
+    Items("memory_devices", "devices/memory", later("passthrough", "MEMORY"), ("alias",), "Memory beyond what the guest starts with;"
+          " it needs room, O(memory_hotplug), but for V(nvdimm).", live="device"),
+    Items("shmem", "devices/shmem", later("passthrough", "SHMEM"), ("name",), "Memory shared with other guests.", live="device",
           ordered=False),
-    Items("rng", "devices/rng", RNG, (), "Sources of random numbers.", new=lambda item, edit: {"model": "virtio", "backend": "random", **item}),
-    Items("controllers", "devices/controller", CONTROLLER, (lambda item: (item.get("type"), item.get("index")),),
-          "Controllers to add or change; those not listed stay, for libvirt makes what the devices need.",
-          implied=lambda node: True, add_only=True, ordered=False),
-    Group("memballoon", "devices/memballoon", (
-        Field("model", "@model", STR, "The device by which memory is taken back and given.",
-              choices=("virtio", "virtio-transitional", "virtio-non-transitional", "none")),
-        Field("free_page_reporting", "@freePageReporting", ON_OFF, "Whether the guest reports free pages."),
-        Field("autodeflate", "@autodeflate", ON_OFF, "Whether memory is given back before the guest kills for it."),
-    ), "The memory balloon."),
+    Items("redirdevs", "devices/redirdev", later("character", "REDIRDEV"), (), "USB ports that who watches can plug a device into.",
+          live="device", new=_fixed(bus="usb", type="spicevmc"), template={"bus": "usb"}),
+    Items("redirfilter", "devices/redirfilter/usbdev", later("hardware", "REDIRFILTER"), (),
+          "Rules for redirected USB devices, in order; the first that fits counts."),
+    Items("smartcard", "devices/smartcard", later("character", "SMARTCARD"), (), "The smart card: one at most.",
+          new=_fixed(mode="passthrough"), template={"mode": "passthrough"}),
+    Items("leases", "devices/lease", later("passthrough", "LEASE"), ("key",), "Leases of a lock manager.", live="device", ordered=False),
+    Items("hub", "devices/hub", later("hardware", "HUB"), (), "USB hubs beyond those that libvirt makes.", new=_fixed(type="usb")),
+    Items("crypto", "devices/crypto", later("hardware", "CRYPTO"), (), "Cryptographic devices.",
+          new=_fixed(model="virtio", type="qemu", backend="builtin")),
+    Items("nvram_device", "devices/nvram", later("hardware", "NVRAM"), (), "The NVRAM device of POWER machines.",
+          implied=_machine_nvram, add_only=True),
+    Items("controllers", "devices/controller", later("hardware", "CONTROLLER"), (_both("type", "index"),),
+          "Controllers to add or change; those not listed stay, for libvirt makes what the devices need.", implied=_bus, add_only=True,
+          ordered=False),
+    Group("memballoon", "devices/memballoon", later("hardware", "MEMBALLOON"), "The memory balloon."),
 )  # fmt: skip

@@ -8,9 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from ..._xml import document
+from ..._xml.items import Items
+from ..._xml.kinds import Switches
 from ..._xml.rows import REFUSED, Field, Group, Map, ValueList
-from ..._xml.types import KIB, ON_OFF, POSITIVE, PRESENT, STR, UUID, WHOLE, YES_NO
+from ..._xml.types import CPUSET, INT, KIB, MIB, ON_OFF, POSITIVE, PRESENT, STR, UUID, WHOLE, YES_NO
 from .devices import AGENT, DEVICES
+from .rows import later
+from .rows.common import always, unsaid
 
 Element = document.Element
 
@@ -82,20 +86,6 @@ def _put_firmware(domain: Element, value: str) -> None:
             document.remove(node)
 
 
-def _put_cpu_mode(cpu: Element, value: str) -> None:
-    cpu.set("mode", value)
-    if value in ("host-passthrough", "maximum"):
-        for node in cpu.findall("model") + cpu.findall("feature"):
-            document.remove(node)
-    if value != "custom":
-        cpu.attrib.pop("match", None)
-
-
-def _expanded(persistent: Element, running: Element) -> bool:
-    """A host-model CPU is written out in full while the domain runs."""
-    return bool(persistent.get("mode") == "host-model")
-
-
 def _agent(domain: Element) -> bool:
     return any(node.get("name") == AGENT for node in domain.iterfind("devices/channel/target"))
 
@@ -111,6 +101,28 @@ def _put_agent(domain: Element, value: bool) -> None:
             document.remove(target.getparent())
 
 
+def _iothreads(domain: Element) -> t.Optional[int]:
+    node = domain.find("iothreads")
+    return int(node.text) if node is not None else None
+
+
+def _aligned(persistent: Element, running: Element) -> bool:
+    """A start rounds memory up to what the machine can address: 1 MiB, on POWER 256 MiB."""
+    step = 256 if (persistent.find("os/type").get("arch") or "").startswith("ppc64") else 1
+    one, other = _child_size(persistent), _child_size(running)
+    return one is not None and other is not None and 0 < other - one < step * 1024 * 1024
+
+
+def _child_size(domain: Element) -> t.Optional[int]:
+    node = domain.find("memory")
+    return None if node is None else KIB.get(node, "")
+
+
+def _made_label(label: Element) -> bool:
+    """libvirt makes a label of each driver at every start."""
+    return bool(label.get("type") == "dynamic" and label.get("relabel") != "no" and label.find("baselabel") is None)
+
+
 def machine_alias(one: str, other: str) -> bool:
     """``q35`` stands for the newest ``pc-q35-…``, ``virt`` for the newest ``virt-…``."""
     stems = {"q35": "pc-q35-", "pc": "pc-i440fx-"}
@@ -119,6 +131,121 @@ def machine_alias(one: str, other: str) -> bool:
 
 
 EVENT_ACTIONS = ("destroy", "restart", "preserve", "rename-restart")
+FIXED = ("broken", "workaround", "fixed")
+TICKS = ("delay", "catchup", "merge", "discard")
+
+
+def _timer(name: str, what: str, *more: str) -> tuple[Field | Group, ...]:
+    """The rows of one timer: whether it's there, and what more it knows."""
+    at = f"timer[@name='{name}']"
+    rows: dict[str, t.Any] = {
+        "tickpolicy": Field(f"{name}_tickpolicy", f"{at}@tickpolicy", STR, f"What becomes of ticks that {what} missed.", choices=TICKS),
+        "track": Field(f"{name}_track", f"{at}@track", STR, f"What {what} follows.", choices=("boot", "guest", "wall", "realtime")),
+        "catchup": Group(f"{name}_catchup", f"{at}/catchup", CATCHUP, f"How fast {what} catches up (V(catchup))."),
+    }
+    return (Field(name, f"{at}@present", YES_NO, f"Whether the guest has {what}."), *(rows[one] for one in more))
+
+
+CATCHUP = (
+    Field("threshold", "@threshold", POSITIVE, "From how many nanoseconds on."),
+    Field("slew", "@slew", POSITIVE, "How many missed ticks a second."),
+    Field("limit", "@limit", POSITIVE, "The most nanoseconds that are caught up."),
+)
+CLOCK = (
+    Field("offset", "@offset", STR, "What the guest's clock starts from.",
+          choices=("utc", "localtime", "timezone", "variable", "absolute")),
+    Field("timezone", "@timezone", STR, "The time zone (V(clock.offset=timezone))."),
+    Field("adjustment", "@adjustment", STR, "Seconds beside it (V(clock.offset=variable)), or V(reset) to forget the guest's own"
+          " changes (V(utc), V(localtime)).", volatile=always),
+    Field("basis", "@basis", STR, "What the seconds are beside (V(clock.offset=variable)).", choices=("utc", "localtime")),
+    Field("start", "@start", WHOLE, "Seconds since 1970 (V(clock.offset=absolute))."),
+    *_timer("kvmclock", "kvm-clock"),
+    *_timer("hypervclock", "the Hyper-V clock"),
+    *_timer("hpet", "an HPET", "tickpolicy"),
+    *_timer("pit", "the PIT", "tickpolicy", "catchup"),
+    *_timer("rtc", "the RTC", "tickpolicy", "track", "catchup"),
+    *_timer("tsc", "the TSC", "tickpolicy"),
+    Field("tsc_frequency", "timer[@name='tsc']@frequency", POSITIVE, "The TSC's frequency, in hertz."),
+    Field("tsc_mode", "timer[@name='tsc']@mode", STR, "How the TSC is read.",
+          choices=("auto", "native", "emulate", "paravirt", "smpsafe")),
+    *_timer("platform", "the platform's timer", "tickpolicy", "track"),
+    *_timer("armvtimer", "Arm's virtual timer", "tickpolicy"),
+)  # fmt: skip
+FEATURES = (
+    Field("acpi", "acpi", PRESENT, "Whether the guest has ACPI. Without it it can't be asked to shut down."),
+    Field("apic", "apic", PRESENT, "Whether the guest has an APIC."),
+    Field("apic_eoi", "apic@eoi", ON_OFF, "Whether the end of interrupts is told without an exit."),
+    Field("pae", "pae", PRESENT, "Whether 32-bit guests can address more than 4 GiB."),
+    Field("hap", "hap@state", ON_OFF, "Whether the hardware walks the guest's page tables."),
+    Field("ioapic", "ioapic@driver", STR,
+          "Where the I/O APIC is: V(kvm) in the kernel, V(qemu) in QEMU (the split irqchip). Only for V(type=kvm).",
+          choices=("kvm", "qemu")),
+    Field("pmu", "pmu@state", ON_OFF, "Whether the guest has performance counters."),
+    Field("smm", "smm@state", ON_OFF, "Whether the guest has System Management Mode."),
+    Field("smm_tseg", "smm/tseg", MIB, "The size of TSEG (q35)."),
+    Field("vmport", "vmport@state", ON_OFF, "Whether VMware's port is emulated."),
+    Field("vmcoreinfo", "vmcoreinfo@state", ON_OFF, "Whether the guest can say how its memory is read after a crash."),
+    Field("pvspinlock", "pvspinlock@state", ON_OFF, "Whether spinlocks yield to the hypervisor."),
+    Field("ps2", "ps2@state", ON_OFF, "Whether the machine has a PS/2 controller.", since=10_007_000),
+    Field("async_teardown", "async-teardown@enabled", YES_NO, "Whether memory is given back after QEMU is gone.", since=9_006_000),
+    Field("gic", "gic@version", STR, "The version of the interrupt controller (Arm).", choices=("host", "2", "3"),
+          volatile=unsaid("gic@version")),
+    Field("aia", "aia@value", STR, "The interrupt architecture (RISC-V).", choices=("aplic", "aplic-imsic", "none"), since=11_001_000),
+    Field("ras", "ras@state", ON_OFF, "Whether memory errors are told to the guest (Arm).", since=10_004_000),
+    Field("hpt_resizing", "hpt@resizing", STR, "Whether the hashed page table may be resized (POWER).",
+          choices=("enabled", "disabled", "required")),
+    Field("hpt_maxpagesize", "hpt/maxpagesize", KIB, "The largest page of the hashed page table (POWER)."),
+    Field("htm", "htm@state", ON_OFF, "Whether the guest has transactional memory (POWER)."),
+    Field("nested_hv", "nested-hv@state", ON_OFF, "Whether the guest may run guests (POWER)."),
+    Field("ccf_assist", "ccf-assist@state", ON_OFF, "Whether the count cache is flushed by hardware (POWER)."),
+    Field("cfpc", "cfpc@value", STR, "Cache flush on privilege change (POWER).", choices=FIXED),
+    Field("sbbc", "sbbc@value", STR, "Speculation barrier bounds checking (POWER).", choices=FIXED),
+    Field("ibs", "ibs@value", STR, "Indirect branch speculation (POWER).",
+          choices=("broken", "workaround", "fixed-ibs", "fixed-ccd", "fixed-na")),
+    Field("msrs_unknown", "msrs@unknown", STR, "What becomes of accesses to unknown model specific registers.", choices=("ignore", "fault")),
+    Field("tb_cache", "tcg/tb-cache", MIB, "The cache of translated code (V(type=qemu))."),
+    Field("hyperv_mode", "hyperv@mode", STR, "Whether the guest gets the enlightenments below, or all that there are.",
+          choices=("custom", "passthrough")),
+    Switches("hyperv", "hyperv", doc=[
+        "Hyper-V enlightenments by libvirt's names: true, false, or what is on beyond that, V(spinlocks: 8191),"
+        " V(vendor_id: text), V(stimer: direct). Full when given.",
+    ]),
+    Group("kvm", "kvm", (
+        Field("hidden", "hidden@state", ON_OFF, "Whether KVM hides itself from the guest."),
+        Field("hint_dedicated", "hint-dedicated@state", ON_OFF, "Whether the guest is told that its vCPUs are never taken away."),
+        Field("poll_control", "poll-control@state", ON_OFF, "Whether the guest may decide how long the host polls."),
+        Field("pv_ipi", "pv-ipi@state", ON_OFF, "Whether the guest sends interrupts between vCPUs by hypercall."),
+        Field("dirty_ring", "dirty-ring@state", ON_OFF, "Whether changed pages are told by rings."),
+        Field("dirty_ring_size", "dirty-ring@size", POSITIVE, "Entries of each ring, a power of two from 1024 to 65536."),
+    ), "What KVM offers beyond hardware."),
+)  # fmt: skip
+BOOT = (
+    ValueList("order", "boot@dev", STR, "Kinds of devices to boot from, in order.", choices=("hd", "cdrom", "network", "fd")),
+    Field("menu", "bootmenu@enable", YES_NO, "Whether the firmware offers a menu."),
+    Field("menu_timeout", "bootmenu@timeout", WHOLE, "How long the menu waits, in milliseconds."),
+    Field("kernel", "kernel", STR, "A kernel on the hypervisor to start directly."),
+    Field("initrd", "initrd", STR, "The initial RAM disk of O(boot.kernel)."),
+    Field("cmdline", "cmdline", STR, "The command line of O(boot.kernel)."),
+    Field("shim", "shim", STR, "The first loader of O(boot.kernel) under secure boot.", since=10_001_000),
+    Field("dtb", "dtb", STR, "The device tree of O(boot.kernel)."),
+    Field("bios_serial", "bios@useserial", YES_NO, "Whether the BIOS shows its messages on the serial console."),
+    Field("reboot_timeout", "bios@rebootTimeout", INT, "How long to wait before booting again when nothing boots, in milliseconds;"
+          " V(-1) for never."),
+    Field("acpi_table", "acpi/table[@type='slic']", STR, "A file with a SLIC table for the guest's ACPI."),
+)  # fmt: skip
+LOADER = (
+    Field("path", "", STR, "The firmware's file; libvirt chooses one for V(firmware=efi).", volatile=unsaid("")),
+    Field("type", "@type", STR, "How the guest sees it.", choices=("rom", "pflash"), volatile=unsaid("@type")),
+    Field("read_only", "@readonly", YES_NO, "Whether the guest may only read it.", volatile=unsaid("@readonly")),
+    Field("secure", "@secure", YES_NO, "Whether it needs System Management Mode.", volatile=unsaid("@secure")),
+    Field("stateless", "@stateless", YES_NO, "Whether it keeps no variables."),
+    Field("format", "@format", STR, "The format of the file.", choices=("raw", "qcow2"), since=9_002_000, volatile=unsaid("@format")),
+)  # fmt: skip
+NVRAM = (
+    Field("path", "", STR, "The file of the firmware's variables; libvirt chooses one.", volatile=unsaid("")),
+    Field("template", "@template", STR, "The file that it begins as.", volatile=unsaid("@template")),
+    Field("format", "@format", STR, "The format of the file.", choices=("raw", "qcow2"), since=9_002_000, volatile=unsaid("@format")),
+)
 
 DOMAIN: tuple[t.Any, ...] = (
     Field("uuid", "uuid", UUID, "The domain's UUID. It can't be changed.", takes=REFUSED),
@@ -126,6 +253,9 @@ DOMAIN: tuple[t.Any, ...] = (
     Field("description", "description", STR, "A description, any text.", live="metadata"),
     Map("labels", LABELS, doc="Labels of your own, kept in the domain's metadata: name to value. Full when given.",
         live="metadata"),
+    Field("osinfo", "metadata/libosinfo:libosinfo/libosinfo:os@id", STR, "The guest's system in libosinfo's words,"
+          " V(http://debian.org/debian/12).", live="metadata"),
+    Field("genid", "genid", UUID, "The VM generation ID, by which the guest knows that it was cloned or set back."),
     Field("type", "@type", STR, [
         "Who runs the guest's processors: V(kvm) the hardware, V(qemu) emulation.",
         "V(auto) takes V(kvm) where VT-x or AMD-V is really there and the architecture is the host's, else V(qemu);"
@@ -135,9 +265,31 @@ DOMAIN: tuple[t.Any, ...] = (
           put=_put_vcpus_maximum),
     Field("vcpus", "vcpu@current", POSITIVE, "How many vCPUs the guest has. Raises the maximum where that is lower.",
           get=_boot_vcpus, put=_put_vcpus, live="vcpus"),
-    Field("memory_maximum", "memory", KIB, "The memory up to which the guest can be given more while it runs."),
+    Field("vcpus_placement", "vcpu@placement", STR, "Whether the vCPUs' places are given, or numad is asked.",
+          choices=("static", "auto")),
+    Field("vcpus_cpuset", "vcpu@cpuset", CPUSET, "The host's CPUs that vCPUs run on which O(cputune.vcpupin) doesn't name."),
+    Items("vcpu_states", "vcpus/vcpu", later("tuning", "VCPU"), ("id",), "Single vCPUs, where some are to be there and others not.",
+          ordered=False),
+    Field("memory_maximum", "memory", KIB, "The memory up to which the guest can be given more while it runs.", volatile=_aligned),
     Field("memory", "currentMemory", KIB, "The memory that the guest has, V(2 GiB). Raises the maximum where that is lower.",
-          get=_boot_memory, put=_put_memory, live="memory"),
+          get=_boot_memory, put=_put_memory, live="memory", volatile=_aligned),
+    Field("memory_dump_core", "memory@dumpCore", ON_OFF, "Whether a core dump of QEMU has the guest's memory in it."),
+    Group("memory_hotplug", "maxMemory", (
+        Field("maximum", "", KIB, "The memory that the guest can have with all O(memory_devices)."),
+        Field("slots", "@slots", POSITIVE, "How many of them."),
+    ), "Room for O(memory_devices) beyond O(memory_maximum). The guest needs a NUMA cell, O(cpu.numa)."),
+    Group("memory_backing", "memoryBacking", later("tuning", "MEMORY_BACKING"), "What the guest's memory is made of."),
+    Group("memtune", "memtune", later("tuning", "MEMTUNE"), "Limits of the memory on the host."),
+    Group("numatune", "numatune", later("tuning", "NUMATUNE"), "The host's NUMA nodes that memory comes from."),
+    Group("cputune", "cputune", later("tuning", "CPUTUNE"), "Where vCPUs and other threads run, and how much."),
+    Group("blkiotune", "blkiotune", later("tuning", "BLKIOTUNE"), "How much the guest may use the host's block devices."),
+    Field("iothreads", "iothreads", WHOLE, "How many threads there are for disks that ask for one.", live="iothreads", get=_iothreads),
+    Items("iothread_ids", "iothreadids/iothread", later("tuning", "IOTHREAD"), ("id",), "The iothreads by number, where they"
+          " aren't simply counted.", ordered=False),
+    Group("default_iothread", "defaultiothread", later("tuning", "THREAD_POOL"), "Worker threads of QEMU's main loop."),
+    Field("partition", "resource/partition", STR, "The resource partition of the host, V(/machine).",
+          volatile=unsaid("resource/partition")),
+    Field("fibrechannel_appid", "resource/fibrechannel@appid", STR, "The name of the guest in Fibre Channel fabrics."),
     Field("arch", "os/type@arch", STR, "The guest's architecture, V(x86_64), V(aarch64) ...: the host's where it's left out.",
           takes=REFUSED),
     Field("machine", "os/type@machine", STR, "The machine type; an alias like V(q35) stands for the newest of its kind.",
@@ -145,66 +297,37 @@ DOMAIN: tuple[t.Any, ...] = (
     Field("firmware", "os@firmware", STR, "The firmware.", choices=("bios", "efi"), get=_firmware, put=_put_firmware),
     Field("secure_boot", "os/firmware/feature[@name='secure-boot']@enabled", YES_NO,
           "Whether the firmware checks signatures, with V(firmware=efi)."),
-    Group("boot", "os", (
-        ValueList("order", "boot@dev", STR, "Kinds of devices to boot from, in order.",
-                  choices=("hd", "cdrom", "network", "fd")),
-        Field("menu", "bootmenu@enable", YES_NO, "Whether the firmware offers a menu."),
-        Field("menu_timeout", "bootmenu@timeout", WHOLE, "How long the menu waits, in milliseconds."),
-        Field("kernel", "kernel", STR, "A kernel on the hypervisor to start directly."),
-        Field("initrd", "initrd", STR, "The initial RAM disk of O(boot.kernel)."),
-        Field("cmdline", "cmdline", STR, "The command line of O(boot.kernel)."),
-        Field("dtb", "dtb", STR, "The device tree of O(boot.kernel)."),
-    ), "What the guest boots."),
-    Group("cpu", "cpu", (
-        Field("mode", "@mode", STR, "Which processor the guest sees.",
-              choices=("host-passthrough", "host-model", "maximum", "custom"), put=_put_cpu_mode, volatile=_expanded),
-        Field("model", "model", STR, "The model by name, with V(cpu.mode=custom).", volatile=_expanded),
-        Field("check", "@check", STR, "What is checked at start.", choices=("none", "partial", "full"), volatile=lambda p, r: True),
-        Field("migratable", "@migratable", ON_OFF, "Whether features that stand in a migration's way are left out.",
-              volatile=lambda p, r: p.get("migratable") is None),
-        Map("features", "feature", value_at="policy", choices=("force", "require", "optional", "disable", "forbid"),
-            doc="Features by name, with what is asked of them: V(require), V(disable), V(optional), V(force), V(forbid). Full when given."),
-        Group("topology", "topology", (
-            Field("sockets", "@sockets", POSITIVE, "Sockets."),
-            Field("dies", "@dies", POSITIVE, "Dies in a socket."),
-            Field("cores", "@cores", POSITIVE, "Cores in a die."),
-            Field("threads", "@threads", POSITIVE, "Threads in a core."),
-        ), "How the vCPUs are arranged; their product is the maximum number of vCPUs."),
-    ), "The guest's processor."),
-    Group("clock", "clock", (
-        Field("offset", "@offset", STR, "What the guest's clock starts from.",
-              choices=("utc", "localtime", "timezone", "variable", "absolute")),
-        Field("timezone", "@timezone", STR, "The time zone, with V(clock.offset=timezone)."),
-        Field("kvmclock", "timer[@name='kvmclock']@present", YES_NO, "Whether the guest is offered kvm-clock."),
-        Field("hypervclock", "timer[@name='hypervclock']@present", YES_NO, "Whether the guest is offered the Hyper-V clock."),
-        Field("hpet", "timer[@name='hpet']@present", YES_NO, "Whether the guest has an HPET."),
-        Field("pit_tickpolicy", "timer[@name='pit']@tickpolicy", STR, "What becomes of ticks that the PIT missed.",
-              choices=("delay", "catchup", "merge", "discard")),
-        Field("rtc_tickpolicy", "timer[@name='rtc']@tickpolicy", STR, "What becomes of ticks that the RTC missed.",
-              choices=("delay", "catchup", "merge", "discard")),
-    ), "The guest's clock and timers."),
-    Group("features", "features", (
-        Field("acpi", "acpi", PRESENT, "Whether the guest has ACPI. Without it it can't be asked to shut down."),
-        Field("apic", "apic", PRESENT, "Whether the guest has an APIC."),
-        Field("pae", "pae", PRESENT, "Whether 32-bit guests can address more than 4 GiB."),
-        Field("ioapic", "ioapic@driver", STR,
-              "Where the I/O APIC is: V(kvm) in the kernel, V(qemu) in QEMU (the split irqchip). Only for V(type=kvm).",
-              choices=("kvm", "qemu")),
-        Field("pmu", "pmu@state", ON_OFF, "Whether the guest has performance counters."),
-        Field("smm", "smm@state", ON_OFF, "Whether the guest has System Management Mode."),
-        Field("vmport", "vmport@state", ON_OFF, "Whether VMware's port is emulated."),
-        Group("kvm", "kvm", (
-            Field("hidden", "hidden@state", ON_OFF, "Whether KVM hides itself from the guest."),
-            Field("hint_dedicated", "hint-dedicated@state", ON_OFF, "Whether the guest is told that its vCPUs are never taken away."),
-            Field("poll_control", "poll-control@state", ON_OFF, "Whether the guest may decide how long the host polls."),
-            Field("pv_ipi", "pv-ipi@state", ON_OFF, "Whether the guest sends interrupts between vCPUs by hypercall."),
-        ), "What KVM offers beyond hardware."),
-    ), "Features of the machine."),
+    Field("enrolled_keys", "os/firmware/feature[@name='enrolled-keys']@enabled", YES_NO,
+          "Whether the firmware begins with the vendors' keys, with V(secure_boot=true)."),
+    Group("loader", "os/loader", LOADER, "The firmware by file, where libvirt isn't to choose by O(firmware)."),
+    Group("nvram", "os/nvram", NVRAM, "The variables of the firmware V(efi)."),
+    Group("boot", "os", BOOT, "What the guest boots."),
+    Group("cpu", "cpu", later("cpu", "CPU"), "The guest's processor."),
+    Group("clock", "clock", CLOCK, "The guest's clock and timers."),
+    Group("features", "features", FEATURES, "Features of the machine."),
     Field("on_poweroff", "on_poweroff", STR, "What follows when the guest powers off.", choices=EVENT_ACTIONS),
     Field("on_reboot", "on_reboot", STR, "What follows when the guest reboots.", choices=EVENT_ACTIONS),
     Field("on_crash", "on_crash", STR, "What follows when the guest crashes.",
           choices=(*EVENT_ACTIONS, "coredump-destroy", "coredump-restart")),
+    Field("on_lockfailure", "on_lockfailure", STR, "What follows when a lock on its resources is lost.",
+          choices=("poweroff", "restart", "pause", "ignore")),
+    Field("suspend_to_mem", "pm/suspend-to-mem@enabled", YES_NO, "Whether the guest is offered sleep (S3)."),
+    Field("suspend_to_disk", "pm/suspend-to-disk@enabled", YES_NO, "Whether the guest is offered hibernation (S4)."),
+    Field("smbios", "os/smbios@mode", STR, "Where the guest's SMBIOS is from; V(sysinfo) with O(sysinfo).",
+          choices=("emulate", "host", "sysinfo")),
+    Group("sysinfo", "", later("guest", "SYSINFO"), "What SMBIOS and the firmware's configuration tell the guest.",
+          seen=("sysinfo",)),
+    Group("launch_security", "launchSecurity", later("guest", "LAUNCH_SECURITY"), "Memory that the host can't read."),
+    Map("keywrap", "keywrap/cipher", ON_OFF, "Key wrapping by cipher, V(aes) and V(dea) (s390x). Full when given.", value_at="state"),
+    Items("seclabels", "seclabel", later("guest", "SECLABEL"), ("model",), "Security labels beyond those that libvirt makes.",
+          implied=_made_label, ordered=False),
+    Map("perf", "perf/event", YES_NO, "Performance events that the host measures, by libvirt's names. Full when given.",
+        value_at="enabled", live="perf"),
+    Group("qemu", "", later("guest", "QEMU"), "Words to QEMU beyond libvirt's. They taint the domain.",
+          seen=("qemu:commandline", "qemu:capabilities", "qemu:deprecation", "qemu:override")),
     Field("agent", "devices/channel", PRESENT, "Whether there's a channel for the QEMU guest agent.", get=_agent, put=_put_agent,
           live="agent"),
+    Field("emulator", "devices/emulator", STR, "The program that runs the guest, where it isn't the one that libvirt finds.",
+          volatile=unsaid("devices/emulator")),
     *DEVICES,
 )  # fmt: skip

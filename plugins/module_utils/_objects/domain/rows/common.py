@@ -10,7 +10,7 @@ import typing as t
 from ...._xml import document, place
 from ...._xml.kinds import Attributes
 from ...._xml.rows import Field, Group
-from ...._xml.types import ON_OFF, STR, WHOLE
+from ...._xml.types import ON_OFF, PCI, STR, WHOLE
 
 Element = document.Element
 Get = t.Callable[[Element], t.Any]
@@ -39,15 +39,28 @@ def kind(*owned: str, at: str = "type") -> Put:
     return put
 
 
-def instead(path: str, *others: str) -> Put:
-    """The way to write an attribute in place of others that say the same in another way."""
+def instead(path: str, *others: str, **fixed: str) -> Put:
+    """The way to write an attribute in place of others that say the same in another way, beside what is always the same."""
     steps, attribute = place.place(path)
 
     def put(node: Element, value: t.Any) -> None:
         there = place.ensure(node, steps)
         for other in others:
             there.attrib.pop(other, None)
+        there.attrib.update(fixed)
         there.set(attribute, str(value))
+
+    return put
+
+
+def put_pci(path: str, **fixed: str) -> Put:
+    """The way to write a PCI address in an element that has no type, beside what is always the same in its parent."""
+
+    def put(node: Element, value: str) -> None:
+        address = place.ensure(node, place.place(path)[0])
+        PCI.put(address, "", value)
+        del address.attrib["type"]
+        address.getparent().attrib.update(fixed)
 
     return put
 

@@ -1,19 +1,15 @@
 # Copyright: metal.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rows of a disk."""
+"""The rows of a disk, but for what only a few disks have (disk_source.py)."""
 
 from __future__ import annotations
 
-import typing as t
-
 from ...._xml import document
-from ...._xml.items import Items
-from ...._xml.kinds import Attributes
-from ...._xml.later import Later
-from ...._xml.rows import Field, Group, Map, Union
-from ...._xml.types import BYTES, INT, KIB, ON_OFF, PCI, POSITIVE, PRESENT, STR, UUID, WHOLE, YES_NO
-from .common import ACPI_INDEX, ADDRESS, ALIAS, BOOT_ORDER, VIRTIO, VIRTIO_MODELS, instead, unsaid
+from ...._xml.rows import Field, Group, Union
+from ...._xml.types import KIB, ON_OFF, POSITIVE, PRESENT, STR, WHOLE, YES_NO
+from . import later
+from .common import BOOT_ORDER, PLACED, VIRTIO, VIRTIO_MODELS, always
 
 Element = document.Element
 
@@ -27,61 +23,72 @@ def _format_put(disk: Element, value: str) -> None:
     driver.set("type", value)
 
 
-def _tray_moves(persistent: Element, running: Element) -> bool:
-    """The guest opens and closes the tray as it likes."""
-    return True
-
-
-SECRET = (
-    Field("secret_uuid", "secret@uuid", UUID, "The UUID of libvirt's secret.", put=instead("secret@uuid", "usage")),
-    Field("secret_usage", "secret@usage", STR, "The usage name of libvirt's secret, instead of its UUID.",
-          put=instead("secret@usage", "uuid")),
+DISK = (
+    Field("target", "target@dev", STR, "The device name in the guest, V(vda), V(sdb): the disk's identity."),
+    Field("device", "@device", STR, "What the guest sees.", choices=("disk", "cdrom", "floppy", "lun")),
+    Union("type", {
+        "file": (Field("file", "source@file", STR, "A file on the hypervisor.", live="media"),),
+        "block": (Field("block", "source@dev", STR, "A block device on the hypervisor.", live="media"),),
+        "volume": (
+            Field("pool", "source@pool", STR, "The pool of O(disks[].volume).", live="media"),
+            Field("volume", "source@volume", STR, "A volume of a storage pool.", live="media"),
+            Field("volume_mode", "source@mode", STR, "Whether an iSCSI volume is reached by the host's device or by QEMU itself.",
+                  choices=("host", "direct")),
+        ),
+        "network": (Group("network", "source", later("disk_source", "NETWORK"), "A disk on the network."),),
+        "nvme": (Group("nvme", "source", later("disk_source", "NVME"), "A namespace of an NVMe device given to QEMU."),),
+        "vhostuser": (Group("vhostuser", "source", later("disk_source", "VHOST_USER"), "A disk served by another process."),),
+        "dir": (Field("dir", "source@dir", STR, "A directory shown as a FAT file system."),),
+    }, owns=("source", "auth", "encryption"), live="media"),
+    Field("bus", "target@bus", STR, "How it's attached; from the target's name where it's left out.",
+          choices=("virtio", "scsi", "sata", "usb", "ide", "fdc", "sd")),
+    Field("model", "@model", STR, "The virtio device.", choices=VIRTIO_MODELS),
+    Field("format", "driver@type", STR, put=_format_put, doc=
+          "The format of the image. A new disk takes the volume's, or reads the file's once; never probed again."),
+    Field("cache", "driver@cache", STR, "The host's cache mode.",
+          choices=("default", "none", "writethrough", "writeback", "directsync", "unsafe")),
+    Field("io", "driver@io", STR, "How QEMU does input and output.", choices=("threads", "native", "io_uring")),
+    Field("discard", "driver@discard", STR, "Whether discarded blocks are given back.", choices=("unmap", "ignore")),
+    Field("detect_zeroes", "driver@detect_zeroes", STR, "What becomes of written zeroes.", choices=("off", "on", "unmap")),
+    Field("discard_no_unref", "driver@discard_no_unref", ON_OFF,
+          "Whether discarded clusters of a qcow2 image keep their place.", since=9_005_000),
+    Field("copy_on_read", "driver@copy_on_read", ON_OFF, "Whether what is read from the backing image is copied."),
+    Field("error_policy", "driver@error_policy", STR, "What follows a failed write.",
+          choices=("stop", "report", "ignore", "enospace")),
+    Field("rerror_policy", "driver@rerror_policy", STR, "What follows a failed read.", choices=("stop", "report", "ignore")),
+    Field("queues", "driver@queues", POSITIVE, "Number of virtio queues."),
+    Field("queue_size", "driver@queue_size", POSITIVE, "Length of each virtio queue."),
+    Field("iothread", "driver@iothread", POSITIVE, "The iothread that serves it."),
+    Field("ioeventfd", "driver@ioeventfd", ON_OFF, "Whether requests are taken outside of the vCPU's thread."),
+    Field("event_idx", "driver@event_idx", ON_OFF, "Whether interrupts and exits are saved."),
+    Field("metadata_cache", "driver/metadata_cache/max_size", KIB, "The most memory for the metadata of a qcow2 image."),
+    Field("read_only", "readonly", PRESENT, "Whether the guest may only read."),
+    Field("shareable", "shareable", PRESENT, "Whether several guests may use it at once."),
+    Field("transient", "transient", PRESENT, "Whether all that is written is lost when the guest goes off."),
+    Field("serial", "serial", STR, "Serial number that the guest sees."),
+    Field("wwn", "wwn", STR, "World Wide Name, 16 hexadecimal digits.", same=lambda a, b: a.lower() == b.lower()),
+    Field("vendor", "vendor", STR, "Vendor that the guest sees, up to 8 characters (SCSI)."),
+    Field("product", "product", STR, "Product that the guest sees, up to 16 characters (SCSI)."),
+    BOOT_ORDER,
+    Field("startup_policy", "source@startupPolicy", STR, "What a missing source does to a start of the guest.",
+          choices=("mandatory", "requisite", "optional")),
+    Field("snapshot", "@snapshot", STR, "What a snapshot of the guest does with it.",
+          choices=("internal", "external", "no", "manual")),
+    Field("tray", "target@tray", STR, "Whether the drive's tray is open at the start.", choices=("open", "closed"),
+          volatile=always),
+    Field("removable", "target@removable", ON_OFF, "Whether the guest sees a removable disk (USB, SCSI)."),
+    Field("rotation_rate", "target@rotation_rate", POSITIVE, "Revolutions per minute that the guest sees; V(1) for none."),
+    Field("rawio", "@rawio", YES_NO, "Whether the guest may send any SCSI command (V(device=lun))."),
+    Field("sgio", "@sgio", STR, "Whether SCSI commands of the guest are filtered (V(device=lun)).",
+          choices=("filtered", "unfiltered")),
+    Group("auth", "source/auth|auth", later("disk_source", "AUTH"), "How to log in to a disk on the network."),
+    Group("encryption", "source/encryption|encryption", later("disk_source", "ENCRYPTION"),
+          "How the image is encrypted; QEMU opens it with one of libvirt's secrets."),
+    Group("iotune", "iotune", later("disk_source", "IOTUNE"), "Limits of its throughput."),
+    Group("geometry", "geometry", later("disk_source", "GEOMETRY"), "The geometry that the guest sees."),
+    Group("block_io", "blockio", later("disk_source", "BLOCK_IO"), "The sizes of sectors that the guest sees."),
+    Group("reservations", "source/reservations", later("disk_source", "RESERVATIONS"), "Persistent reservations (V(device=lun))."),
+    Group("slice", "source/slices/slice[@type='storage']", later("disk_source", "SLICE"), "The part of the source that is the disk."),
+    VIRTIO,
+    *PLACED,
 )  # fmt: skip
-AUTH = (
-    Field("username", "@username", STR, "The name to log in with."),
-    Field("secret_type", "secret@type", STR, "What the secret is for.", choices=("ceph", "iscsi")),
-    *SECRET,
-)
-HOSTS = Items("hosts", "host", (
-    Field("name", "@name", STR, "Host name or address."),
-    Field("port", "@port", INT, "TCP port."),
-    Field("transport", "@transport", STR, "Transport.", choices=("tcp", "rdma", "unix")),
-    Field("socket", "@socket", STR, "Path of the UNIX socket."),
-), keys=(lambda item: item.get("socket") or (item.get("name"), item.get("port")),), doc="Where the servers are.")  # fmt: skip
-
-
-def _network() -> t.Sequence[t.Any]:
-    return (
-        Field("protocol", "@protocol", STR, "How the disk is reached.", choices=(
-            "rbd", "nbd", "iscsi", "http", "https", "ftp", "ftps", "tftp", "sheepdog", "gluster", "ssh", "nfs")),
-        Field("name", "@name", STR,
-              "What is reached: V(pool/image) for rbd, the export for nbd, V(target/lun) for iscsi, the path for http."),
-        Field("query", "@query", STR, "What follows the C(?) of an http or https address."),
-        HOSTS,
-        Field("tls", "@tls", YES_NO, "Whether the connection is encrypted (nbd)."),
-        Field("tls_hostname", "@tlsHostname", STR, "The name that the server's certificate must be for (nbd)."),
-        Field("snapshot", "snapshot@name", STR, "A snapshot of the image (rbd)."),
-        Field("config", "config@file", STR, "A configuration file for the client (rbd)."),
-        Field("user", "identity@user", STR, "The user by name, or by number as V(+1000) (nfs)."),
-        Field("group", "identity@group", STR, "The group by name, or by number as V(+1000) (nfs)."),
-        Field("initiator", "initiator/iqn@name", STR, "The initiator's own name (iscsi)."),
-        Field("ssl_verify", "ssl@verify", YES_NO, "Whether the server's certificate is checked (https, ftps)."),
-        Map("cookies", "cookies/cookie", STR, "Cookies by name (http, https).", value_at=""),
-        Field("readahead", "readahead@size", BYTES_ALONE, "How much is read ahead (http, https, ftp, ftps)."),
-        Field("timeout", "timeout@seconds", POSITIVE, "How long to wait for an answer, in seconds (http, https, ftp, ftps)."),
-        Field("reconnect_delay", "reconnect@delay", POSITIVE, "How long to try to connect again, in seconds (nbd).",
-              since=9_001_000),
-    )  # fmt: skip
-
-
-def _more() -> t.Sequence[t.Any]:
-    return ()
-
-
-IOTUNE_DOCS = {
-    "bytes_sec": "Bytes per second", "iops_sec": "Operations per second",
-    "bytes_sec_max": "Bytes per second in a burst", "iops_sec_max": "Operations per second in a burst",
-    "bytes_sec_max_length": "How long such a burst may be, in seconds,",
-    "iops_sec_max_length": "How long such a burst may be, in seconds,",
-}  # fmt: skip
-DIRECTIONS = {"total": "in both directions", "read": "read", "write": "written"}

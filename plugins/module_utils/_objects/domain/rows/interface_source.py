@@ -1,0 +1,123 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rows of a network interface's rarer parts: sources in other processes, limits, VLANs, drivers, addresses."""
+
+from __future__ import annotations
+
+from ...._xml.items import Items
+from ...._xml.rows import Field, Group
+from ...._xml.types import ON_OFF, PCI, POSITIVE, STR, UUID, WHOLE, YES_NO
+from .common import instead
+
+
+
+HOSTDEV = (
+    Field("address", "source/address", PCI, "The device's PCI address, V(0000:3b:02.0)."),
+    Field("managed", "@managed", YES_NO, "Whether libvirt takes the device from its driver and gives it back."),
+    Field("driver", "driver@name", STR, "The driver that gives it away.", choices=("vfio",)),
+)
+VHOST_USER = (
+    Field("path", "@path", STR, "Path of the UNIX socket.", put=instead("@path", type="unix")),
+    Field("mode", "@mode", STR, "Whether QEMU is the V(server) or the V(client).", choices=("server", "client")),
+    Field("reconnect", "reconnect@enabled", YES_NO, "Whether a client connects again."),
+    Field("reconnect_timeout", "reconnect@timeout", POSITIVE, "How long between two tries, in seconds."),
+)
+SOCKET = (
+    Field("address", "@address", STR, "IP address."),
+    Field("port", "@port", POSITIVE, "Port."),
+)
+UDP = (
+    *SOCKET,
+    Field("local_address", "local@address", STR, "IP address of this side."),
+    Field("local_port", "local@port", POSITIVE, "Port of this side."),
+)
+
+
+def _rate(name: str, doc: str) -> Group:
+    return Group(name, name, (
+        Field("average", "@average", WHOLE, "The average, in KiB/s.", live="interface"),
+        Field("peak", "@peak", WHOLE, "The most for a moment, in KiB/s.", live="interface"),
+        Field("burst", "@burst", WHOLE, "How much can be sent at the peak, in KiB.", live="interface"),
+        Field("floor", "@floor", WHOLE, "What it always gets, in KiB/s, on a network with limits of its own.", live="interface"),
+    ), doc)  # fmt: skip
+
+
+BANDWIDTH = (_rate("inbound", "To the guest."), _rate("outbound", "From the guest."))
+VLAN = (
+    Field("trunk", "@trunk", YES_NO, "Whether the port is a trunk; libvirt sets it where there are several tags."),
+    Items("tags", "tag", (
+        Field("id", "@id", WHOLE, "The VLAN's number.", required=True),
+        Field("native_mode", "@nativeMode", STR, "The VLAN of frames without a tag (Open vSwitch).",
+              choices=("tagged", "untagged")),
+    ), keys=("id",), ordered=False, doc="The VLANs."),
+)  # fmt: skip
+VIRTUALPORT = (
+    Field("type", "@type", STR, "What the port is on.", choices=("openvswitch", "midonet", "802.1Qbg", "802.1Qbh")),
+    Field("interfaceid", "parameters@interfaceid", UUID, "The interface's UUID; libvirt makes one up (Open vSwitch)."),
+    Field("profileid", "parameters@profileid", STR, "The port profile."),
+    Field("managerid", "parameters@managerid", STR, "The VSI manager (802.1Qbg)."),
+    Field("typeid", "parameters@typeid", STR, "The VSI type (802.1Qbg)."),
+    Field("typeidversion", "parameters@typeidversion", STR, "The version of the VSI type (802.1Qbg)."),
+    Field("instanceid", "parameters@instanceid", UUID, "The VSI instance (802.1Qbg)."),
+)
+_OFFLOADS = {"csum": "checksums", "gso": "segments of any kind", "tso4": "TCP segments over IPv4", "tso6": "TCP segments over IPv6",
+             "ecn": "TCP segments with ECN", "ufo": "UDP fragments", "mrg_rxbuf": "packets in several buffers"}  # fmt: skip
+
+
+def _offloads(name: str, names: tuple[str, ...], doc: str) -> Group:
+    return Group(name, name, [Field(one, "@" + one, ON_OFF, f"For {_OFFLOADS[one]}.") for one in names], doc)
+
+
+DRIVER = (
+    Field("name", "@name", STR, "Where virtio's queues are served.", choices=("vhost", "qemu")),
+    Field("queues", "@queues", POSITIVE, "Number of queue pairs."),
+    Field("rx_queue_size", "@rx_queue_size", POSITIVE, "Length of each receive queue."),
+    Field("tx_queue_size", "@tx_queue_size", POSITIVE, "Length of each send queue."),
+    Field("txmode", "@txmode", STR, "How packets are sent.", choices=("iothread", "timer")),
+    Field("ioeventfd", "@ioeventfd", ON_OFF, "Whether requests are taken outside of the vCPU's thread."),
+    Field("event_idx", "@event_idx", ON_OFF, "Whether interrupts and exits are saved."),
+    Field("rss", "@rss", ON_OFF, "Whether packets are spread over the queues."),
+    Field("rss_hash_report", "@rss_hash_report", ON_OFF, "Whether the guest is told the hash of each packet."),
+    _offloads("host", ("csum", "gso", "tso4", "tso6", "ecn", "ufo", "mrg_rxbuf"), "What the host takes off the guest."),
+    _offloads("guest", ("csum", "tso4", "tso6", "ecn", "ufo"), "What the guest takes as the host has it."),
+)
+BACKEND = (
+    Field("type", "@type", STR, "The process that does user-mode networking.", choices=("passt", "default")),
+    Field("log_file", "@logFile", STR, "The log of passt."),
+    Field("tap", "@tap", STR, "The tap device's file, where it isn't /dev/net/tun."),
+    Field("vhost", "@vhost", STR, "The vhost device's file, where it isn't /dev/vhost-net."),
+)
+ROM = (
+    Field("enabled", "@enabled", YES_NO, "Whether it's shown to the guest."),
+    Field("bar", "@bar", ON_OFF, "Whether it's in the guest's memory map."),
+    Field("file", "@file", STR, "Another one, from this file on the hypervisor."),
+)
+TEAMING = (
+    Field("type", "@type", STR, "Which of the pair it is.", choices=("persistent", "transient")),
+    Field("persistent", "@persistent", STR, "The alias of the one that stays, for V(transient)."),
+)
+IP = (
+    Field("address", "@address", STR, "The address.", required=True),
+    Field("family", "@family", STR, "Which IP it is.", choices=("ipv4", "ipv6")),
+    Field("prefix", "@prefix", WHOLE, "The length of its subnet's prefix."),
+    Field("peer", "@peer", STR, "The address on the other side."),
+)
+ROUTE = (
+    Field("address", "@address", STR, "The subnet that is reached.", required=True),
+    Field("family", "@family", STR, "Which IP it is.", choices=("ipv4", "ipv6")),
+    Field("prefix", "@prefix", WHOLE, "The length of its prefix."),
+    Field("gateway", "@gateway", STR, "The address that leads there."),
+    Field("metric", "@metric", WHOLE, "The metric."),
+)
+PORT_FORWARD = (
+    Field("protocol", "@proto", STR, "The protocol.", choices=("tcp", "udp"), required=True),
+    Field("address", "@address", STR, "The host's address; all where it's left out."),
+    Field("dev", "@dev", STR, "The host's interface; all where it's left out."),
+    Items("ranges", "range", (
+        Field("start", "@start", POSITIVE, "The first port.", required=True),
+        Field("end", "@end", POSITIVE, "The last port; the first where it's left out."),
+        Field("to", "@to", POSITIVE, "The guest's first port; the same where it's left out."),
+        Field("exclude", "@exclude", YES_NO, "Whether these are left out of the others."),
+    ), keys=("start",), doc="The ports; all where none are said."),
+)  # fmt: skip

@@ -1,0 +1,115 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rows of what the host gives a guest and takes from it: where it runs, how much, on which memory."""
+
+from __future__ import annotations
+
+from ...._xml.items import Items
+from ...._xml.kinds import Limit
+from ...._xml.rows import Field, Group, Map
+from ...._xml.types import CPUSET, INT, KIB, POSITIVE, PRESENT, STR, WHOLE, YES_NO
+from .common import unsaid
+
+_PERIOD = "The period in microseconds over which {0} counted."
+_QUOTA = "How many microseconds of each period {0} may run; V(-1) for no limit."
+_SCHEDULER = (
+    Field("scheduler", "@scheduler", STR, "The scheduler.", choices=("batch", "idle", "fifo", "rr")),
+    Field("priority", "@priority", WHOLE, "Priority (V(fifo), V(rr))."),
+)
+_CACHE = (
+    Field("id", "@id", WHOLE, "The host's cache by number.", required=True),
+    Field("level", "@level", POSITIVE, "Its level.", required=True),
+    Field("type", "@type", STR, "What it keeps.", choices=("both", "code", "data"), required=True),
+    Field("size", "@size", KIB, "How much of it."),
+)
+
+
+def _sched(key: str) -> tuple[Field, ...]:
+    return (Field(key, "@" + key, CPUSET, f"Which {key}, V(0-3): their identity.", required=True), *_SCHEDULER)
+
+
+CPUTUNE = (
+    Field("shares", "shares", POSITIVE, "Weight among all guests when the host is busy.", live="scheduler"),
+    *(Field(name, name, type, text.format(who), live="scheduler")
+      for prefix, who, verb in (("global_", "the whole guest", "is"), ("", "each vCPU", "is"),
+                                ("emulator_", "QEMU's own threads together", "are"), ("iothread_", "each iothread", "is"))
+      for name, type, text, who in ((prefix + "period", POSITIVE, _PERIOD, f"{who} {verb}"), (prefix + "quota", INT, _QUOTA, who))),
+    Map("vcpupin", "vcpupin", CPUSET, "The host's CPUs that each vCPU may run on: number to set, V({0: 0-1}). Full when given.",
+        key="vcpu", value_at="cpuset", live="pin"),
+    Field("emulatorpin", "emulatorpin@cpuset", CPUSET, "The host's CPUs that QEMU's own threads may run on.", live="pin"),
+    Map("iothreadpin", "iothreadpin", CPUSET, "The host's CPUs that each iothread may run on: number to set. Full when given.",
+        key="iothread", value_at="cpuset", live="pin"),
+    Items("vcpusched", "vcpusched", _sched("vcpus"), ("vcpus",), "Schedulers of vCPUs.", ordered=False),
+    Items("iothreadsched", "iothreadsched", _sched("iothreads"), ("iothreads",), "Schedulers of iothreads.",
+          ordered=False),
+    Group("emulatorsched", "emulatorsched", _SCHEDULER, "The scheduler of QEMU's own threads."),
+    Items("cachetune", "cachetune", (
+        Field("vcpus", "@vcpus", CPUSET, "The vCPUs: their identity.", required=True),
+        Items("caches", "cache", _CACHE, (lambda item: (item.get("id"), item.get("level"), item.get("type")),), "Their parts of caches."),
+        Items("monitors", "monitor", (
+            Field("level", "@level", POSITIVE, "The level that is watched.", required=True),
+            Field("vcpus", "@vcpus", CPUSET, "The vCPUs that are watched.", required=True),
+        ), (lambda item: (item.get("level"), item.get("vcpus")),), "What is measured."),
+    ), ("vcpus",), "Parts of the host's caches for vCPUs (resctrl).", ordered=False),
+    Items("memorytune", "memorytune", (
+        Field("vcpus", "@vcpus", CPUSET, "The vCPUs: their identity.", required=True),
+        Map("nodes", "node", WHOLE, "The host's NUMA nodes: number to percent of its bandwidth. Full when given.",
+            key="id", value_at="bandwidth"),
+    ), ("vcpus",), "Parts of the host's memory bandwidth for vCPUs (resctrl).", ordered=False),
+)  # fmt: skip
+NUMATUNE = (
+    Field("mode", "memory@mode", STR, "How strictly memory comes from these nodes.",
+          choices=("strict", "preferred", "interleave", "restrictive")),
+    Field("nodeset", "memory@nodeset", CPUSET, "The host's NUMA nodes.", live="numatune"),
+    Field("placement", "memory@placement", STR, "Whether they are given, or numad is asked.", choices=("static", "auto"),
+          volatile=unsaid("memory@placement")),
+    Items("memnodes", "memnode", (
+        Field("cellid", "@cellid", WHOLE, "The guest's NUMA cell: its identity.", required=True),
+        Field("mode", "@mode", STR, "As above.", choices=("strict", "preferred", "interleave", "restrictive")),
+        Field("nodeset", "@nodeset", CPUSET, "The host's NUMA nodes."),
+    ), ("cellid",), "The same for single cells.", ordered=False),
+)  # fmt: skip
+MEMORY_BACKING = (
+    Field("hugepages", "hugepages", PRESENT, "Whether it's made of huge pages; the host must have them."),
+    Items("hugepage_sizes", "hugepages/page", (
+        Field("size", "@size", KIB, "Size of the pages: its identity.", required=True),
+        Field("nodeset", "@nodeset", CPUSET, "The guest's NUMA nodes; all where it's left out."),
+    ), ("size",), "Which huge pages, where it isn't the host's default size."),
+    Field("nosharepages", "nosharepages", PRESENT, "Whether equal pages are kept apart (no KSM)."),
+    Field("locked", "locked", PRESENT, "Whether it's never swapped out; set O(memtune.hard_limit) with it."),
+    Field("source", "source@type", STR, "What it's made of.", choices=("anonymous", "file", "memfd")),
+    Field("access", "access@mode", STR, "Whether other processes may share it: V(shared) for virtiofs and vhostuser.",
+          choices=("shared", "private")),
+    Field("allocation", "allocation@mode", STR, "When it's taken.", choices=("immediate", "ondemand")),
+    Field("allocation_threads", "allocation@threads", POSITIVE, "How many threads take it."),
+    Field("discard", "discard", PRESENT, "Whether its content is thrown away at the end."),
+)  # fmt: skip
+MEMTUNE = (
+    Field("hard_limit", "hard_limit", KIB, "The most memory that QEMU and guest may use on the host.", live="memtune"),
+    Field("soft_limit", "soft_limit", KIB, "The same when the host's memory is short.", live="memtune"),
+    Field("swap_hard_limit", "swap_hard_limit", KIB, "The most memory and swap together.", live="memtune"),
+    Field("min_guarantee", "min_guarantee", KIB, "Memory that it always has; QEMU knows no way."),
+)
+BLKIOTUNE = (
+    Field("weight", "weight", POSITIVE, "Weight among all guests, from 1 to 1000.", live="blkiotune"),
+    Items("devices", "device", (
+        Field("path", "path", STR, "A block device of the host: its identity.", required=True),
+        Limit("weight", "weight", WHOLE, "Weight on it.", live="blkiotune"),
+        *(Limit(f"{way}_{limit}", f"{way}_{limit}", WHOLE, f"{text} {done}, each second. V(0) for no limit.", live="blkiotune")
+          for way, done in (("read", "read"), ("write", "written"))
+          for limit, text in (("bytes_sec", "Bytes"), ("iops_sec", "Operations"))),
+    ), ("path",), "Limits on the host's block devices.", ordered=False, live="blkiotune"),
+)  # fmt: skip
+IOTHREAD = (
+    Field("id", "@id", POSITIVE, "Its number: its identity.", required=True),
+    Field("thread_pool_min", "@thread_pool_min", WHOLE, "The least worker threads."),
+    Field("thread_pool_max", "@thread_pool_max", POSITIVE, "The most worker threads."),
+)
+VCPU = (
+    Field("id", "@id", WHOLE, "Its number: its identity.", required=True),
+    Field("enabled", "@enabled", YES_NO, "Whether the guest has it."),
+    Field("hotpluggable", "@hotpluggable", YES_NO, "Whether it can be taken away while the guest runs."),
+    Field("order", "@order", POSITIVE, "Its place in the order of plugging in."),
+)
+THREAD_POOL = IOTHREAD[1:]

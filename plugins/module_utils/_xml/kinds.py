@@ -1,0 +1,170 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rows of rarer kinds: maps by tag, maps whose keys repeat, all attributes of an element."""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import document, place
+from .rows import Change, Edit, Element, Field, Map, Row, Values
+
+_DETAIL = {"spinlocks": "retries", "vendor_id": "value", "dirty-ring": "size"}
+
+
+def _switch(value: t.Any) -> t.Any:
+    text = str(value).strip()
+    return {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}.get(text.lower(), text)
+
+
+class Switches(Map):
+    """The user's own keys, an element each by its tag: ``<relaxed state='on'/>``. Full when given.
+
+    A value is true, false, or what is on beyond that: the attribute that says how much (``spinlocks: 8191``), or the
+    switches within (``stimer: direct``).
+    """
+
+    __slots__ = ()
+
+    def parse(self, given: Values, where: str) -> Values:
+        values = given.get(self.name)
+        if values is None:
+            return {}
+        return {self.name: {str(key): _switch(value) for key, value in values.items() if value is not None}}
+
+    def value(self, parent: Element) -> Values:
+        above = place.find(parent, place.place(self.path)[0])
+        return {} if above is None else {node.tag: _read_switch(node) for node in above.iterchildren("*")}
+
+    def write(self, parent: Element, before: Values, after: Values) -> None:
+        above = place.ensure(parent, place.place(self.path)[0])
+        for key in {**before, **after}:
+            if before.get(key) != after.get(key):
+                for node in above.findall(key):
+                    document.remove(node)
+                if key in after:
+                    _write_switch(document.child(above, key), after[key])
+        if not (len(above) or above.attrib):
+            place.drop(parent, above)
+
+
+def _read_switch(node: Element) -> t.Any:
+    if node.get("state") == "off":
+        return False
+    within = ",".join(below.tag for below in node.iterchildren("*") if below.get("state") == "on")
+    return node.get(_DETAIL.get(node.tag, "")) or within or True
+
+
+def _write_switch(node: Element, value: t.Any) -> None:
+    node.set("state", "on" if value else "off")
+    if isinstance(value, str) and node.tag in _DETAIL:
+        node.set(_DETAIL[node.tag], value)
+    elif isinstance(value, str):
+        for within in value.split(","):
+            document.child(node, within.strip(), state="on")
+
+
+class Limit(Field):
+    """A number that libvirt leaves out where it's 0: nothing there and 0 are the same."""
+
+    __slots__ = ()
+
+    def equal(self, one: t.Any, other: t.Any) -> bool:
+        return bool((one or 0) == (other or 0))
+
+    def write(self, parent: Element, value: t.Any) -> None:
+        if value:
+            super().write(parent, value)
+        else:
+            self.delete(parent)
+
+
+class Multimap(Map):
+    """A map whose keys may have several values, an element each: a key with one value is a text, with more a list of them."""
+
+    __slots__ = ()
+
+    def parse(self, given: Values, where: str) -> Values:
+        values = given.get(self.name)
+        if values is None:
+            return {}
+        many = {str(key): value if isinstance(value, list) else [value] for key, value in values.items()}
+        return {self.name: {key: [str(one) for one in value] for key, value in many.items() if value != [None]}}
+
+    def value(self, parent: Element) -> Values:
+        found: Values = {}
+        for node in place.find_all(parent, place.place(self.path)[0]):
+            found.setdefault(node.get(self.key), []).append(node.get(self.value_at))
+        return found
+
+    def read(self, parent: Element) -> Values:
+        values = {key: value[0] if len(value) == 1 else value for key, value in self.value(parent).items()}
+        return {self.name: values} if values else {}
+
+    def write(self, parent: Element, before: Values, after: Values) -> None:
+        steps = place.place(self.path)[0]
+        for node in place.find_all(parent, steps):
+            document.remove(node)
+        for key, values in after.items():
+            for value in values:
+                above = place.ensure(parent, steps[:-1])
+                document.child(above, steps[-1][0], **{self.key: key, self.value_at: value})
+
+
+class Attributes(Row):
+    """All attributes of an element, in libvirt's own words: a device's address. Merged into what is there.
+
+    Numbers are equal in any spelling. A running object has its own, so they're never compared with the definition's;
+    and they're read only by who asks, with ``value``.
+    """
+
+    __slots__ = ()
+
+    def spec(self) -> dict[str, Values]:
+        return {self.name: {"type": "dict", "doc": self.doc, "quiet": True}}
+
+    def parse(self, given: Values, where: str) -> Values:
+        values = given.get(self.name)
+        if values is None:
+            return {}
+        return {self.name: {str(key): str(value) for key, value in values.items() if value is not None}}
+
+    def value(self, parent: Element) -> Values:
+        """The attributes, in the document's spelling."""
+        node = place.find(parent, place.place(self.path)[0])
+        return {} if node is None else dict(node.attrib)
+
+    def read(self, parent: Element) -> Values:
+        return {}
+
+    def edit(self, parent: Element, wanted: Values, path: str, edit: Edit) -> None:
+        before, after = self.value(parent), wanted.get(self.name, {})
+        differs = {key: value for key, value in after.items() if _number(before.get(key)) != _number(value)}
+        if differs:
+            node = place.ensure(parent, place.place(self.path)[0])
+            if "type" in differs:
+                node.attrib.clear()
+                differs = after
+            for key, value in differs.items():
+                node.set(key, value)
+            edit.changes.append(Change(path + self.name, before or None, dict(node.attrib), self))
+
+    def compare(self, before: Element, after: Element, path: str, changes: list[Change]) -> None:
+        return None
+
+    def unset(self, parent: Element, keys: list[str], path: str, edit: Edit) -> bool:
+        if keys != [self.name]:
+            return False
+        before = self.value(parent)
+        if before:
+            document.remove(place.find(parent, place.place(self.path)[0]))
+            edit.changes.append(Change(path + self.name, before, None, self))
+        return True
+
+
+def _number(text: t.Optional[str]) -> t.Any:
+    try:
+        return int(text or "", 0)
+    except ValueError:
+        return text
