@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import typing as t
 
@@ -61,24 +60,31 @@ def _opened(world: t.Any) -> t.Any:
     folder = STATE if os.geteuid() == 0 else os.path.expanduser("~/.cache/metal.kvm")
     if len(folder) > 60:
         return None
-    os.makedirs(folder, mode=0o755, exist_ok=True)
-    # One process at a time has the root. The descriptor is never closed: the lock goes when the process does, as the driver's.
-    fcntl.flock(os.open(os.path.join(folder, "embed.lock"), os.O_CREAT | os.O_RDWR, 0o600), fcntl.LOCK_EX)
-    root = os.path.join(folder, "embed")
-    _write_once(os.path.join(root, "etc", "qemu.conf"), 'user = "root"\ngroup = "root"\n')
     try:
-        return Embedded(root)
+        return Embedded(_root(folder))
     except KvmError:
         return None
 
 
-def _write_once(path: str, text: str) -> None:
-    """The private driver's own settings. It starts no guest; as another user it would ask QEMU anew at each look at a
-    /dev/kvm that this user can't open, for seconds each time."""
-    if not os.path.exists(path):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+def _root(folder: str) -> str:
+    """A root for this process alone, for a driver locks its own; what QEMU can do is kept beside it, for all of them.
+
+    The driver starts no guest. As another user than root it would ask QEMU anew, for seconds, at each look at a /dev/kvm
+    that this user can't open.
+    """
+    import atexit
+    import shutil
+    import tempfile
+
+    cache = os.path.join(folder, "capabilities")
+    os.makedirs(cache, mode=0o755, exist_ok=True)
+    root = tempfile.mkdtemp(prefix="driver-", dir=folder)
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    os.symlink(cache, os.path.join(root, "cache"))
+    os.mkdir(os.path.join(root, "etc"))
+    with open(os.path.join(root, "etc", "qemu.conf"), "w", encoding="utf-8") as file:
+        file.write('user = "root"\ngroup = "root"\n')
+    return root
 
 
 def _pass(driver: t.Any, root: Element) -> Element:
