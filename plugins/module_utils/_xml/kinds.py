@@ -81,7 +81,7 @@ class Limit(Field):
 
 
 class Multimap(Map):
-    """A map whose keys may have several values, an element each: a key with one value is a text, with more a list of them."""
+    """A map whose keys may have several values, an element each: one value is a text, more are a list of them."""
 
     __slots__ = ()
 

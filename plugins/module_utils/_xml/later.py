@@ -27,7 +27,7 @@ class Later:
         return iter(self._made)
 
 
-class Specs(dict):  # type: ignore[type-arg]
+class Specs(dict):
     """A dict of argument specs that ``make()`` returns, called once, when somebody first looks into it.
 
     A true dict, for Ansible asks for one; ansible-doc and the sanity tests look into all of them.
