@@ -37,7 +37,8 @@ options:
     description:
       - V(live) changes the definition and, where libvirt can, the running network.
       - V(stage) changes the definition only.
-      - V(restart) restarts a running network if something is left that only a restart brings.
+      - V(restart) restarts a running network if something is left that only a restart brings, and plugs running guests
+        back in.
     type: str
     choices: [live, stage, restart]
     default: live

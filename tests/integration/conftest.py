@@ -10,9 +10,11 @@ import fcntl
 import functools
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 
@@ -87,16 +89,18 @@ def tidy(connection: t.Any) -> t.Iterator[None]:
 
 def remove_ours(connection: t.Any) -> None:
     for domain in ours(connection.listAllDomains()):
+        persistent = domain.isPersistent()
         if domain.isActive():
             domain.destroy()
-        if domain.isPersistent():
+        if persistent:
             flags = ("MANAGED_SAVE", "SNAPSHOTS_METADATA", "CHECKPOINTS_METADATA", "NVRAM", "TPM")
             known = (getattr(libvirt, f"VIR_DOMAIN_UNDEFINE_{flag}", 0) for flag in flags)
             domain.undefineFlags(functools.reduce(int.__or__, known))
     for there in [*ours(connection.listAllNetworks()), *ours(connection.listAllStoragePools())]:
+        persistent = there.isPersistent()
         if there.isActive():
             there.destroy()
-        if there.isPersistent():
+        if persistent:
             there.undefine()
 
 
@@ -117,9 +121,9 @@ def cycle(player: cycles.Player) -> t.Callable[..., cycles.Cycle]:
 
 
 @pytest.fixture
-def place(tmp_path: pathlib.Path) -> pathlib.Path:
-    """A directory that QEMU's user can enter, for pools and images."""
-    for above in (tmp_path, *tmp_path.parents):
-        if above.owner() == "root" and above != pathlib.Path("/"):
-            above.chmod(above.stat().st_mode | 0o111)
-    return tmp_path
+def place() -> t.Iterator[pathlib.Path]:
+    """A directory that QEMU's user can enter (pytest's own ones are closed), for pools and images."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix=cycles.PREFIX, dir="/var/tmp"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)

@@ -72,6 +72,8 @@ class Player:
         self.place = place
         self.count = 0
         (place / "ansible.cfg").touch()  # an empty one, so that nobody's own is read
+        host = "localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n"
+        (place / "hosts").write_text(host, encoding="utf-8")
 
     def play(self, tasks: t.Sequence[Task], verbosity: int = 0) -> list[Result]:
         """The results in the order of the tasks. Every task runs, also after one that failed."""
@@ -87,8 +89,7 @@ class Player:
         run = subprocess.run(
             [
                 str(pathlib.Path(sys.executable).parent / "ansible-playbook"),
-                "--inventory=localhost,",
-                "--extra-vars=ansible_connection=local ansible_python_interpreter=/usr/bin/python3",
+                f"--inventory={self.place / 'hosts'}",
                 *(["-" + "v" * verbosity] if verbosity else []),
                 str(playbook),
             ],

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
+import libvirt
 import pytest
 
 NAME = "mkt-net"
@@ -58,16 +60,8 @@ def test_cycle_of_a_nat_network(cycle: t.Any) -> None:
     ("create", "change"),
     [
         pytest.param({"forward": "route", "ips": [{"address": "10.92.0.1/24"}]}, {"forward": "open"}, id="route"),
-        pytest.param({"forward": "open", "ips": [{"address": "10.92.0.1/24"}]}, {"forward": "nat"}, id="open"),
         pytest.param({}, {"ips": [{"address": "fd00:92::1/64"}]}, id="isolated"),
-        pytest.param({"ips": [{"address": "10.92.0.1/255.255.255.0"}]}, {"forward": "nat"}, id="netmask"),
         pytest.param({"forward": "bridge", "bridge": "br-mkt"}, {"bridge": "br-mkt2"}, id="bridge"),
-        pytest.param({"forward": "private", "forward_interfaces": ["eth0"]}, {"forward": "vepa"}, id="macvtap"),
-        pytest.param(
-            {"forward": "nat", "ips": [{"address": "10.92.0.1/24"}], "nat": {"ports": {"start": 1024, "end": 2048}}},
-            {"nat": {"ports": {"end": 4096}}},
-            id="nat-ports",
-        ),
         pytest.param(
             {"forward": "bridge", "bridge": "ovsbr0", "virtualport": {"type": "openvswitch"},
              "portgroups": [{"name": "a", "default": True, "vlan": {"tags": [{"id": 10}]}}]},
@@ -109,6 +103,40 @@ def test_stage_and_restart(player: t.Any) -> None:
     assert restarted["actions"][1:] == [f"stop network {NAME} to restart it", f"start network {NAME} again"]
     assert restarted["restart_required"] == []
     assert not player.run("network", name=NAME, mtu=1300, apply="restart")["changed"]
+
+
+@pytest.fixture
+def guest(player: t.Any, connection: t.Any) -> t.Any:
+    """A running guest that is plugged into the network; its processors stand still."""
+    player.run("network", **LAB)
+    xml = f"""<domain type='qemu'><name>mkt-guest</name><memory unit='MiB'>64</memory><os><type>hvm</type></os><devices>
+      <interface type='network'><mac address='{MAC}'/><source network='{NAME}'/><target dev='mkt-tap'/></interface>
+      </devices></domain>"""
+    return connection.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
+
+
+def bridge_of(device: str) -> str:
+    return (pathlib.Path("/sys/class/net") / device / "master").resolve().name
+
+
+def test_a_restart_plugs_running_guests_back_in(player: t.Any, connection: t.Any, guest: t.Any) -> None:
+    bridge = connection.networkLookupByName(NAME).bridgeName()
+    assert bridge_of("mkt-tap") == bridge
+    restarted = player.run("network", name=NAME, mtu=1300, apply="restart")
+    assert restarted["actions"][-1] == f"plug mkt-guest back into network {NAME}"
+    assert restarted["restart_required"] == []
+    assert bridge_of("mkt-tap") == connection.networkLookupByName(NAME).bridgeName()
+    assert restarted["network"]["connections"] == [{"domain": "mkt-guest", "mac": MAC}]
+    guest.destroy()
+    assert player.run("network_info", name=NAME)["networks"][0]["connections"] == []
+
+
+def test_a_network_is_not_stopped_under_a_guest(player: t.Any, guest: t.Any) -> None:
+    assert guest.isActive()
+    for state in ("inactive", "absent"):
+        player.refuse("network", "state", "mkt-guest", "force: true", name=NAME, state=state)
+    assert bridge_of("mkt-tap").startswith("virbr")
+    assert player.run("network", name=NAME, state="absent", force=True)["changed"]
 
 
 def test_lists_can_be_emptied_and_options_unset(player: t.Any) -> None:

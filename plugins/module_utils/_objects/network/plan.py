@@ -48,6 +48,18 @@ def _before_stop(draft: kind.Draft) -> None:
         )
 
 
+def _after_restart(draft: kind.Draft) -> None:
+    from .replug import plan_replug
+
+    plan_replug(draft)
+
+
+def _replug(world: t.Any, there: t.Any, ports: list[str]) -> None:
+    from .replug import replug
+
+    replug(world, there, ports)
+
+
 def connections(there: t.Any, running: t.Any) -> list[Values]:
     """The running guests' interfaces in an active network: domain and MAC address."""
     if not int(running.get("connections") or 0):
@@ -87,8 +99,9 @@ KIND = kind.Kind(
     check=_check,
     live=live,
     before_stop=_before_stop,
+    after_restart=_after_restart,
     measure=_measure,
-    operations={"network_update": network_update},
+    operations={"network_update": network_update, "replug": _replug},
 )
 
 ARGUMENT_SPEC: Values = {**kind.LIFE_SPEC, "force": {"type": "bool", "default": False}, **table.argument_spec(NETWORK)}

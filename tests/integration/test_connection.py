@@ -1,0 +1,72 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No daemon, no bindings, no rights: an error of one paragraph with its remedy; a check plans on the first two."""
+
+from __future__ import annotations
+
+import subprocess
+import typing as t
+
+import pytest
+from cycle import Task, assert_one_paragraph
+
+if t.TYPE_CHECKING:
+    import pathlib
+
+TASKS: dict[str, dict[str, t.Any]] = {
+    "network": {"name": "mkt-net"},
+    "network_info": {},
+    "pool": {"name": "mkt-pool", "type": "dir", "path": "/srv/mkt"},
+    "pool_info": {},
+    "volume": {"pool": "mkt-pool", "name": "x.qcow2", "capacity": "1 MiB"},
+    "volume_info": {},
+}
+
+
+def tasks(keywords: t.Optional[dict[str, t.Any]] = None, **more: t.Any) -> list[Task]:
+    return [
+        Task(module, {**args, **more}, check, keywords) for module, args in TASKS.items() for check in (False, True)
+    ]
+
+
+def assert_refused_and_planned_on(results: list[t.Any], *words: str) -> None:
+    for module, ran, checked in zip(TASKS, results[::2], results[1::2]):
+        assert_one_paragraph(ran)
+        assert all(word in ran.message for word in words), ran.message
+        assert not checked.failed, checked.message
+        assert checked["changed"] == (not module.endswith("_info"))
+        assert ran.message in checked["warnings"]
+
+
+def test_the_daemon_is_not_running(player: t.Any, place: pathlib.Path) -> None:
+    results = player.play(tasks(uri=f"qemu:///system?socket={place}/none"))
+    assert_refused_and_planned_on(results, "uri: can't connect", "Start it", "metal.kvm.host")
+
+
+@pytest.fixture
+def bare_python(place: pathlib.Path) -> str:
+    """An interpreter that sees nothing of the distribution's packages."""
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", str(place / "bare")], check=True)
+    return str(place / "bare" / "bin" / "python")
+
+
+def test_the_bindings_are_missing(player: t.Any, bare_python: str) -> None:
+    results = player.play(tasks({"vars": {"ansible_python_interpreter": bare_python}}))
+    assert_refused_and_planned_on(results, bare_python, "libvirt", "python3-libvirt")
+
+
+def test_a_user_without_rights(player: t.Any) -> None:
+    su = {"become_method": "ansible.builtin.su", "become_flags": "-s /bin/sh"}
+    keywords = {"become": True, "become_user": "nobody", **su}
+    (ran, checked) = player.play([Task("network", {"name": "mkt-net"}, check, keywords) for check in (False, True)])
+    for result in (ran, checked):
+        assert_one_paragraph(result)
+        assert "uri: can't connect" in result.message
+        assert "become: true" in result.message
+
+
+def test_an_unknown_uri(player: t.Any) -> None:
+    (result,) = player.play([Task("network", {"name": "mkt-net", "uri": "nonsense:///"})])
+    assert_one_paragraph(result)
+    assert "uri" in result.message
