@@ -218,7 +218,7 @@ def _open(uri: str, readonly: bool) -> t.Any:
         return libvirt.openReadOnly(uri) if readonly else libvirt.open(uri)
     except libvirt.libvirtError as error:
         words = str(error.get_error_message() or error)
-        denied = any(text in words for text in ("Permission denied", "authentication", "polkit"))
+        denied = any(text in words for text in ("Permission denied", "authentication", "polkit", "system bus"))
         raise KvmError(
             f"uri: can't connect to {uri}: {words}",
             _RIGHTS if denied else _DAEMON,
