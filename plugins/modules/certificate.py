@@ -11,9 +11,10 @@ short_description: Make the certificates that libvirt and QEMU use for TLS
 description:
   - Makes private keys, an authority of one's own, and certificates that it signs, and renews them before they expire.
     Uses the program C(openssl).
-  - "There are three shapes. With O(authority) the certificate signs itself. With O(issuer_key) it is signed here, for a
-    key that is here or for a O(request) that comes from elsewhere. With neither, only the key is made, and
-    RV(certificate.due) and RV(certificate.request) say what to take to the authority: so private keys never travel."
+  - "There are several shapes. With O(authority) the certificate signs itself. With O(issuer_key) it is signed here, for
+    a key that is here or for a O(request) from elsewhere. With neither, only the key is made, and
+    RV(certificate.due) and RV(certificate.request) say what to take to the authority, whose answer O(content) places;
+    so private keys never travel."
 extends_documentation_fragment:
   - metal.kvm._attributes
 options:
@@ -25,9 +26,8 @@ options:
     description: The private key's file, made if it isn't there, readable by its owner alone.
     type: path
   common_name:
-    description: Whose certificate it is.
+    description: Whose certificate it is. Only O(content) speaks for itself.
     type: str
-    required: true
   names:
     description: Host names and addresses that it is good for. Clients compare them with the one that they connect to.
     type: list
@@ -51,8 +51,11 @@ options:
     type: path
   request:
     description:
-      - A request to sign, as text. Its name has to be O(common_name). What counts is O(names) and O(usages), whatever it
-        asks for.
+      - A request to sign, as text. Its name has to be O(common_name). What counts is O(names) and O(usages), whatever
+        it asks for.
+    type: str
+  content:
+    description: A certificate that the authority has made, to place at O(path). With O(key) it has to be for that key.
     type: str
   days:
     description: How long it is good for.
@@ -103,6 +106,14 @@ EXAMPLES = r"""
     names: [hv1.example.org, 192.0.2.11]
   delegate_to: localhost
   when: wanted.certificate.request is not none
+  register: signed
+
+- name: Place it on the host
+  metal.kvm.certificate:
+    path: /etc/pki/libvirt/servercert.pem
+    key: /etc/pki/libvirt/private/serverkey.pem
+    content: "{{ signed.certificate.content }}"
+  when: signed is not skipped
 """
 
 RETURN = r"""

@@ -13,7 +13,7 @@ import time
 import typing as t
 
 from .._plan import KvmError, Operations, Plan
-from . import openssl
+from . import files, openssl
 
 DAY = 86400
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@:/-]*")
@@ -26,7 +26,7 @@ def argument_spec() -> dict[str, t.Any]:
     return {
         "path": {"type": "path", "required": True},
         "key": {"type": "path", "no_log": False},
-        "common_name": {"type": "str", "required": True},
+        "common_name": {"type": "str"},
         "names": {"type": "list", "elements": "str", "default": []},
         "usages": {
             "type": "list",
@@ -38,6 +38,7 @@ def argument_spec() -> dict[str, t.Any]:
         "issuer": {"type": "path"},
         "issuer_key": {"type": "path", "no_log": False},
         "request": {"type": "str"},
+        "content": {"type": "str"},
         "days": {"type": "int", "default": 365},
         "renew_before": {"type": "int", "default": 30},
         "key_type": {"type": "str", "choices": ["ec", "rsa"], "default": "ec"},
@@ -46,8 +47,9 @@ def argument_spec() -> dict[str, t.Any]:
 
 
 RULES: dict[str, t.Any] = {
-    "mutually_exclusive": [("authority", "request"), ("key", "request")],
-    "required_one_of": [("key", "request")],
+    "mutually_exclusive": [("authority", "request"), ("key", "request"), ("content", "request", "authority")],
+    "required_one_of": [("key", "request", "content")],
+    "required_if": [("authority", True, ["common_name"])],
     "required_by": {"issuer_key": ["issuer"], "request": ["issuer", "issuer_key"]},
 }
 
@@ -59,6 +61,7 @@ def operations() -> Operations:
         "key.settle": openssl.settle,
         "certificate.self": openssl.self_sign,
         "certificate.sign": openssl.sign,
+        "file.write": files.write,
     }
 
 
@@ -68,7 +71,8 @@ class Wanted:
     def __init__(self, params: Params) -> None:
         self.path: str = params["path"]
         self.key: t.Optional[str] = params.get("key")
-        self.common_name: str = params["common_name"]
+        self.content: t.Optional[str] = params.get("content")
+        self.common_name: str = params.get("common_name") or ("" if self.content else self._unnamed())
         wrong = next((name for name in params.get("names") or () if not HOST.fullmatch(name)), None)
         if wrong is not None:
             raise KvmError(f"names: {wrong!r} is neither a host's name nor an address", option="names")
@@ -85,8 +89,12 @@ class Wanted:
         self.mode = 0o600 if self.group is None else 0o640
         self._check()
 
+    @staticmethod
+    def _unnamed() -> t.NoReturn:
+        raise KvmError("common_name: whose certificate it is has to be said", option="common_name")
+
     def _check(self) -> None:
-        if not NAME.fullmatch(self.common_name):
+        if self.content is None and not NAME.fullmatch(self.common_name):
             raise KvmError(
                 f"common_name: {self.common_name!r} has letters that don't belong into a certificate's name",
                 option="common_name",
@@ -113,6 +121,9 @@ class Wanted:
 
     def due(self) -> t.Optional[str]:
         """Why a new certificate has to be made; None if the one that is there will do."""
+        if self.content is not None:
+            there = _text(self.path) if os.path.exists(self.path) else None
+            return None if there == self.content else "there is none" if there is None else "it is another one"
         if not os.path.exists(self.path):
             return "there is none"
         try:
@@ -167,7 +178,10 @@ def plan(params: Params) -> Plan:
     if due is None:
         return found
     text = f"make {wanted.path} ({due})"
-    if wanted.authority:
+    if wanted.content is not None:
+        fits(wanted.content, wanted.key)
+        found.add("file.write", f"place {wanted.path} ({due})", path=wanted.path, content=wanted.content, mode=0o644)
+    elif wanted.authority:
         found.add("certificate.self", text, **_common(wanted), key=wanted.key)
     elif wanted.issuer_key is not None:
         section = openssl.extensions(False, wanted.names, wanted.usages)
@@ -184,8 +198,19 @@ def plan(params: Params) -> Plan:
         )
     else:
         return found
-    found.differs("certificate", due, f"good for {wanted.days} days")
+    found.differs("certificate", due, "as given" if wanted.content else f"good for {wanted.days} days")
     return found
+
+
+def fits(content: str, key: t.Optional[str]) -> None:
+    """Refuse a text that is no certificate, or is one for another key than the one beside it."""
+    found = openssl.read("/dev/stdin", content, "content: it")
+    if key is not None and os.path.exists(key) and openssl.public_key(key) != found["public_key"]:
+        raise KvmError(
+            f"content: the certificate is not for the key in {key}",
+            "Take the certificate to this key.",
+            option="content",
+        )
 
 
 def _common(wanted: Wanted) -> dict[str, t.Any]:
@@ -224,7 +249,8 @@ def shown(wanted: Wanted) -> dict[str, t.Any]:
     there = os.path.exists(wanted.path)
     found = {} if not there or (due or "").endswith("is not a certificate") else _read(wanted.path)
     key = wanted.key if wanted.key is not None and os.path.exists(wanted.key) else None
-    asks = due is not None and key is not None and wanted.issuer_key is None and not wanted.authority
+    elsewhere = wanted.issuer_key is None and not wanted.authority and wanted.content is None
+    asks = due is not None and key is not None and elsewhere
     return {
         "path": wanted.path,
         "due": due,

@@ -76,10 +76,10 @@ def _common_name(text: str) -> str:
     return found[1] if found else ""
 
 
-def read(path: str) -> dict[str, t.Any]:
+def read(path: str, given: str = "", what: str = "") -> dict[str, t.Any]:
     """A certificate: ``common_name``, ``names``, ``usages``, ``ca``, ``not_after`` (since 1970), ``public_key``."""
     words = ["x509", "-in", path, "-noout", "-subject", "-nameopt", "RFC2253", "-enddate", "-pubkey", "-text"]
-    text = run(words, failing=f"{path} is not a certificate")
+    text = run(words, given, f"{what or path} is not a certificate")
     end = re.search(r"^notAfter=(.*?) GMT$", text, re.MULTILINE)
     names = re.search(r"X509v3 Subject Alternative Name:[^\n]*\n\s*([^\n]*)", text)
     return {
@@ -104,7 +104,8 @@ def signed_by(path: str, issuer: str) -> bool:
 def extensions(ca: bool, names: t.Sequence[str], usages: t.Sequence[str]) -> str:
     """The section of openssl's configuration that says what the certificate is for."""
     if ca:
-        return "[ext]\nbasicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n"
+        words = ["[ext]", "basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign"]
+        return "\n".join([*words, "subjectKeyIdentifier=hash", ""])
     words = ["[ext]", "basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature,keyEncipherment"]
     words += ["subjectKeyIdentifier=hash", "authorityKeyIdentifier=keyid"]
     words += [f"extendedKeyUsage={','.join(USAGES[usage][0] for usage in usages)}"] if usages else []

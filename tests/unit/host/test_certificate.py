@@ -82,7 +82,13 @@ def test_signed_elsewhere(authority: Params, host: Params, tmp_path: pathlib.Pat
     issued = {**host, "path": str(tmp_path / "issued/hv1.pem"), "request": shown["request"], **authority}
     del issued["key"]
     run(**issued)
-    (tmp_path / "host.pem").write_text((tmp_path / "issued/hv1.pem").read_text())
+    text = (tmp_path / "issued/hv1.pem").read_text()
+    run(path=str(tmp_path / "etc/pki/host.pem"), content=text)
+    with pytest.raises(KvmError, match="is not for the key in"):
+        certificate.plan({"path": host["path"], "key": authority["issuer_key"], "content": text})
+    with pytest.raises(KvmError, match="content: it is not a certificate"):
+        certificate.plan({"path": host["path"], "content": "nonsense"})
+    run(path=host["path"], key=host["key"], content=text)
     assert certificate.describe({**host, **trust})["due"] is None
     with pytest.raises(KvmError, match="it is for 'hv1', not for 'root'"):
         certificate.plan({**issued, "common_name": "root"})
