@@ -18,6 +18,7 @@ author:
 extends_documentation_fragment:
   - metal.kvm._attributes
   - metal.kvm._attributes.info_module
+  - metal.kvm._attributes.action_group
   - metal.kvm._connection
 options:
   name:

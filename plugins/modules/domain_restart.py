@@ -17,6 +17,7 @@ author:
   - metal.kvm contributors (@metal-kvm)
 extends_documentation_fragment:
   - metal.kvm._attributes
+  - metal.kvm._attributes.action_group
   - metal.kvm._connection
 options:
   name:
