@@ -51,6 +51,6 @@ options: {}
 attributes:
   action_group:
     description: Use C(group/metal.kvm.libvirt) in C(module_defaults) to set O(uri) for all modules that connect.
-    membership: metal.kvm.libvirt
+    membership: [metal.kvm.libvirt]
     support: full
 """

@@ -656,7 +656,7 @@ options:
     elements: str
   # end of generated options
 author:
-  - metal.kvm contributors
+  - metal.kvm contributors (@metal-kvm)
 seealso:
   - module: metal.kvm.network_info
 """

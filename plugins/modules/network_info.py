@@ -20,7 +20,7 @@ options:
     description: Only the network of this name. Where there is none, the list is empty.
     type: str
 author:
-  - metal.kvm contributors
+  - metal.kvm contributors (@metal-kvm)
 seealso:
   - module: metal.kvm.network
 """

@@ -230,7 +230,7 @@ options:
     type: dict
   # end of generated options
 author:
-  - metal.kvm contributors
+  - metal.kvm contributors (@metal-kvm)
 seealso:
   - module: metal.kvm.pool_info
   - module: metal.kvm.volume

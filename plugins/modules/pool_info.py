@@ -19,7 +19,7 @@ options:
     description: Only the pool of this name. Where there is none, the list is empty.
     type: str
 author:
-  - metal.kvm contributors
+  - metal.kvm contributors (@metal-kvm)
 seealso:
   - module: metal.kvm.pool
   - module: metal.kvm.volume_info

@@ -175,7 +175,7 @@ options:
 notes:
   - Where a volume came from is recorded on the hypervisor in C(/var/lib/metal.kvm/volumes).
 author:
-  - metal.kvm contributors
+  - metal.kvm contributors (@metal-kvm)
 seealso:
   - module: metal.kvm.volume_info
   - module: metal.kvm.pool

@@ -23,7 +23,7 @@ options:
     description: Only volumes of this name. Where there is none, the list is empty.
     type: str
 author:
-  - metal.kvm contributors
+  - metal.kvm contributors (@metal-kvm)
 seealso:
   - module: metal.kvm.volume
 """

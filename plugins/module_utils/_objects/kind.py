@@ -10,7 +10,7 @@ import typing as t
 
 from .._libvirt import found_or_none
 from .._plan import KvmError, Remark, Step
-from .._xml import document, patch, rows
+from .._xml import document, rows
 
 if t.TYPE_CHECKING:
     from .._plan import Plan
@@ -28,7 +28,16 @@ LIFE_SPEC: Values = {
     "apply": {"type": "str", "choices": ["live", "stage", "restart"], "default": "live"},
     "unset": {"type": "list", "elements": "str"},
     "xml": {"type": "str"},
-    **patch.SPEC,
+    "xml_patch": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "path": {"type": "str", "required": True},
+            "set": {"type": "str"},
+            "delete": {"type": "bool"},
+            "namespaces": {"type": "dict"},
+        },
+    },
 }
 
 INACTIVE = 1  # VIR_NETWORK_XML_INACTIVE, VIR_STORAGE_XML_INACTIVE

@@ -8,9 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from .._plan import KvmError, Plan
-from .._xml import document, patch, rows, table
+from .._xml import document, rows, table
 from .._xml.rows import REFUSED, Change, Edit
-from . import whole
 from .kind import Draft, clean
 
 if t.TYPE_CHECKING:
@@ -65,6 +64,8 @@ def _edit(draft: Draft) -> None:
 
 
 def _edit_whole(draft: Draft) -> None:
+    from . import whole
+
     kind, params = draft.kind, draft.params
     whole.refuse_beside(kind.rows, params)
     after = clean(kind, whole.definition(params["xml"], kind.noun, draft.name))
@@ -85,6 +86,9 @@ def _edit_whole(draft: Draft) -> None:
 
 def _edit_by_path(draft: Draft) -> None:
     """``xml_patch``: counted as a change where libvirt's rendering says that it is one."""
+    from .._xml import patch
+    from . import whole
+
     patched = document.clone(draft.after)
     done = patch.apply(patched, draft.params["xml_patch"])
     if not done:

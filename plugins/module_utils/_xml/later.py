@@ -35,9 +35,9 @@ class Specs(dict):
 
     __slots__ = ("_make",)
 
-    def __init__(self, make: t.Callable[[], dict[str, t.Any]]) -> None:
+    def __init__(self, make: t.Optional[t.Callable[[], dict[str, t.Any]]] = None) -> None:
         super().__init__()
-        self._make: t.Optional[t.Callable[[], dict[str, t.Any]]] = make
+        self._make = make  # None: an empty one, as who copies a dict by its class wants it
 
     def filled(self) -> Specs:
         """Itself, made."""

@@ -14,19 +14,6 @@ from . import document
 if t.TYPE_CHECKING:
     from .rows import Element, Values
 
-SPEC: Values = {
-    "xml_patch": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "path": {"type": "str", "required": True},
-            "set": {"type": "str"},
-            "delete": {"type": "bool"},
-            "namespaces": {"type": "dict"},
-        },
-    }
-}
-
 # devices/disk[2]/driver/@cache has a position: not plain. Names, prefixes, tests and an attribute at the end are.
 _PLAIN = re.compile(r"^(?:[\w:.-]+(?:\[@[\w:.-]+='[^']*'\])*/)*(?:@[\w:.-]+|[\w:.-]+(?:\[@[\w:.-]+='[^']*'\])*)$")
 _STEP = re.compile(r"([\w:.-]+)((?:\[@[\w:.-]+='[^']*'\])*)")

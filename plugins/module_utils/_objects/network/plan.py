@@ -10,7 +10,6 @@ import typing as t
 from ..._plan import KvmError, Plan
 from ..._xml import document, rows, table
 from .. import kind, life
-from .live import live, network_update
 from .table import BRIDGED, NETWORK
 
 if t.TYPE_CHECKING:
@@ -46,6 +45,18 @@ def _before_stop(draft: kind.Draft) -> None:
             "Stop them or unplug them first, or say force: true.",
             option="state",
         )
+
+
+def _live(draft: kind.Draft) -> Element:
+    from .live import live
+
+    return live(draft)
+
+
+def _network_update(world: t.Any, there: t.Any, **arguments: t.Any) -> None:
+    from .live import network_update
+
+    network_update(world, there, **arguments)
 
 
 def _after_restart(draft: kind.Draft) -> None:
@@ -97,11 +108,11 @@ KIND = kind.Kind(
     identity=_identity,
     stored=("labels", "title", "description"),
     check=_check,
-    live=live,
+    live=_live,
     before_stop=_before_stop,
     after_restart=_after_restart,
     measure=_measure,
-    operations={"network_update": network_update, "replug": _replug},
+    operations={"network_update": _network_update, "replug": _replug},
 )
 
 ARGUMENT_SPEC: Values = {**kind.LIFE_SPEC, "force": {"type": "bool", "default": False}, **table.argument_spec(NETWORK)}
