@@ -34,8 +34,12 @@ BLOCK = re.compile(
     r"^ *# end of generated options\n",
     re.MULTILINE | re.DOTALL,
 )
-WIDTH = 105  # yaml breaks a line at the first space past it
+WIDTH = 100  # yaml breaks a line at the first space past it
 Option = dict[str, t.Any]
+
+
+class Line(list[t.Any]):
+    """A list that is written in one line: [a, b]."""
 
 
 class Dumper(yaml.SafeDumper):
@@ -46,19 +50,22 @@ class Dumper(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
 
+Dumper.add_representer(Line, lambda dumper, line: dumper.represent_sequence("tag:yaml.org,2002:seq", line, True))
+
+
 def documentation(options: t.Mapping[str, Option], where: str = "") -> dict[str, Option]:
     """Argument specs with their docs, as the options of Ansible's DOCUMENTATION."""
     return {name: _option(spec, f"{where}{name}") for name, spec in options.items()}
 
 
 def _option(spec: Option, path: str) -> Option:
-    docs = spec.get("doc") or []
-    option: Option = {"description": [docs] if isinstance(docs, str) else list(docs)}
+    docs = spec.get("doc")
+    option: Option = {"description": docs if isinstance(docs, str) else list(docs or ())}
     if not option["description"]:
         sys.exit(f"docs: the option {path} has no description: give its row a doc")
     for key in ("type", "elements", "required", "choices", "default", "aliases"):
         if key in spec:
-            option[key] = spec[key]
+            option[key] = Line(spec[key]) if isinstance(spec[key], (list, tuple)) else spec[key]
     if "options" in spec:
         option["suboptions"] = documentation(spec["options"], f"{path}.")
     return option

@@ -48,610 +48,459 @@ options:
     default: false
   # generated from the table by nox -s docs: do not edit below
   uuid:
-    description:
-      - The network's UUID. It can't be changed.
+    description: The network's UUID. It can't be changed.
     type: str
   title:
-    description:
-      - A short title. Needs libvirt 9.7.
+    description: A short title. Needs libvirt 9.7.
     type: str
   description:
-    description:
-      - A description, any text. Needs libvirt 9.7.
+    description: A description, any text. Needs libvirt 9.7.
     type: str
   labels:
-    description:
-      - 'Labels of your own, kept in the network''s metadata: name to value. Full when given.'
+    description: 'Labels of your own, kept in the network''s metadata: name to value. Full when given.'
     type: dict
   forward:
     description:
-      - 'Where the guests'' traffic goes. V(nat), V(route) and V(open) lead out of the host: behind its address,
-        as it is, and as it is without any firewall rule of libvirt. V(isolated) stays on the host.'
-      - V(bridge) is a bridge that the host has already, named by O(bridge), or with O(forward_dev) a macvtap
-        bridge. V(private), V(vepa), V(passthrough) are the other macvtap modes, V(hostdev) gives whole devices
-        away.
+      - 'Where the guests'' traffic goes. V(nat), V(route) and V(open) lead out of the host: behind its
+        address, as it is, and as it is without any firewall rule of libvirt. V(isolated) stays on the
+        host.'
+      - V(bridge) is a bridge that the host has already, named by O(bridge), or with O(forward_dev) a
+        macvtap bridge. V(private), V(vepa), V(passthrough) are the other macvtap modes, V(hostdev) gives
+        whole devices away.
       - A new network is isolated where this is left out.
     type: str
-    choices:
-      - isolated
-      - nat
-      - route
-      - open
-      - bridge
-      - private
-      - vepa
-      - passthrough
-      - hostdev
+    choices: [isolated, nat, route, open, bridge, private, vepa, passthrough, hostdev]
   forward_dev:
-    description:
-      - The host's device that the traffic goes out by.
+    description: The host's device that the traffic goes out by.
     type: str
   forward_interfaces:
-    description:
-      - A pool of the host's devices, for the macvtap modes.
+    description: A pool of the host's devices, for the macvtap modes.
     type: list
     elements: str
   forward_addresses:
-    description:
-      - A pool of the host's devices by PCI address, for V(hostdev).
+    description: A pool of the host's devices by PCI address, for V(hostdev).
     type: list
     elements: str
   forward_pf:
-    description:
-      - The SR-IOV device whose virtual functions are the pool.
+    description: The SR-IOV device whose virtual functions are the pool.
     type: str
   forward_managed:
-    description:
-      - Whether libvirt takes devices from their drivers and gives them back.
+    description: Whether libvirt takes devices from their drivers and gives them back.
     type: bool
   forward_driver:
-    description:
-      - The driver that gives devices away.
+    description: The driver that gives devices away.
     type: str
-    choices:
-      - vfio
+    choices: [vfio]
   nat:
-    description:
-      - Details of V(forward=nat).
+    description: Details of V(forward=nat).
     type: dict
     suboptions:
       ipv6:
-        description:
-          - Whether IPv6 goes behind the host's address too.
+        description: Whether IPv6 goes behind the host's address too.
         type: bool
       addresses:
-        description:
-          - The addresses that the traffic shows outside.
+        description: The addresses that the traffic shows outside.
         type: dict
         suboptions:
           start:
-            description:
-              - The first.
+            description: The first.
             type: str
           end:
-            description:
-              - The last.
+            description: The last.
             type: str
       ports:
-        description:
-          - The ports that the traffic shows outside.
+        description: The ports that the traffic shows outside.
         type: dict
         suboptions:
           start:
-            description:
-              - The first.
+            description: The first.
             type: int
           end:
-            description:
-              - The last.
+            description: The last.
             type: int
   bridge:
-    description:
-      - 'The bridge''s name: with V(forward=bridge) one that the host has, else the one that libvirt makes;
-        it finds a free name where this is left out.'
+    description: 'The bridge''s name: with V(forward=bridge) one that the host has, else the one that
+      libvirt makes; it finds a free name where this is left out.'
     type: str
   stp:
-    description:
-      - Whether the bridge takes part in the spanning tree protocol.
+    description: Whether the bridge takes part in the spanning tree protocol.
     type: bool
   delay:
-    description:
-      - The bridge's forward delay, in seconds.
+    description: The bridge's forward delay, in seconds.
     type: int
   zone:
-    description:
-      - The firewalld zone of the bridge.
+    description: The firewalld zone of the bridge.
     type: str
   mac_table_manager:
-    description:
-      - Who keeps the bridge's table of addresses.
+    description: Who keeps the bridge's table of addresses.
     type: str
-    choices:
-      - kernel
-      - libvirt
+    choices: [kernel, libvirt]
   mac:
-    description:
-      - The bridge's MAC address.
+    description: The bridge's MAC address.
     type: str
   mtu:
-    description:
-      - The MTU of the bridge and of the guests' devices.
+    description: The MTU of the bridge and of the guests' devices.
     type: int
   domain:
-    description:
-      - The DNS domain of the guests.
+    description: The DNS domain of the guests.
     type: str
   domain_local_only:
-    description:
-      - Whether names in the domain are never asked for outside.
+    description: Whether names in the domain are never asked for outside.
     type: bool
   ipv6:
-    description:
-      - Whether guests may speak IPv6 with each other where the network has no IPv6 address.
+    description: Whether guests may speak IPv6 with each other where the network has no IPv6 address.
     type: bool
   trust_guest_rx_filters:
-    description:
-      - Whether a guest may change its filters and MAC address.
+    description: Whether a guest may change its filters and MAC address.
     type: bool
   port_isolated:
-    description:
-      - Whether guests can reach the host and the outside only, not each other.
+    description: Whether guests can reach the host and the outside only, not each other.
     type: bool
   dns:
-    description:
-      - The DNS server of the network.
+    description: The DNS server of the network.
     type: dict
     suboptions:
       enable:
-        description:
-          - Whether there is a DNS server.
+        description: Whether there is a DNS server.
         type: bool
       forward_plain_names:
-        description:
-          - Whether names without a dot are asked for outside.
+        description: Whether names without a dot are asked for outside.
         type: bool
       forwarders:
-        description:
-          - Servers that are asked for names of the outside, instead of the host's.
+        description: Servers that are asked for names of the outside, instead of the host's.
         type: list
         elements: dict
         suboptions:
           domain:
-            description:
-              - Only for names in this domain.
+            description: Only for names in this domain.
             type: str
           address:
-            description:
-              - The server that is asked.
+            description: The server that is asked.
             type: str
       hosts:
-        description:
-          - Names that the DNS server knows. Matched by address.
+        description: Names that the DNS server knows. Matched by address.
         type: list
         elements: dict
         suboptions:
           ip:
-            description:
-              - The address.
+            description: The address.
             type: str
             required: true
           hostnames:
-            description:
-              - The names that stand for it.
+            description: The names that stand for it.
             type: list
             elements: str
       txt:
-        description:
-          - TXT records.
+        description: TXT records.
         type: list
         elements: dict
         suboptions:
           name:
-            description:
-              - The name.
+            description: The name.
             type: str
             required: true
           value:
-            description:
-              - The text.
+            description: The text.
             type: str
             required: true
       srv:
-        description:
-          - SRV records.
+        description: SRV records.
         type: list
         elements: dict
         suboptions:
           service:
-            description:
-              - The service, V(ldap).
+            description: The service, V(ldap).
             type: str
             required: true
           protocol:
-            description:
-              - The protocol, V(tcp).
+            description: The protocol, V(tcp).
             type: str
             required: true
           domain:
-            description:
-              - The domain; the network's own where it's left out.
+            description: The domain; the network's own where it's left out.
             type: str
           target:
-            description:
-              - The host that offers the service.
+            description: The host that offers the service.
             type: str
           port:
-            description:
-              - Its port.
+            description: Its port.
             type: int
           priority:
-            description:
-              - The priority.
+            description: The priority.
             type: int
           weight:
-            description:
-              - The weight.
+            description: The weight.
             type: int
   ips:
-    description:
-      - The host's addresses in the network, one per subnet, with the DHCP server of each. Matched by subnet.
+    description: The host's addresses in the network, one per subnet, with the DHCP server of each. Matched
+      by subnet.
     type: list
     elements: dict
     suboptions:
       address:
-        description:
-          - 'The host''s own address in the subnet, with the prefix length: V(10.20.0.1/24) or V(fd00:20::1/64).'
+        description: 'The host''s own address in the subnet, with the prefix length: V(10.20.0.1/24) or
+          V(fd00:20::1/64).'
         type: str
         required: true
       local_ptr:
-        description:
-          - Whether reverse look-ups in this subnet stay in it.
+        description: Whether reverse look-ups in this subnet stay in it.
         type: bool
       tftp_root:
-        description:
-          - A directory on the hypervisor that is offered by TFTP.
+        description: A directory on the hypervisor that is offered by TFTP.
         type: str
       dhcp:
-        description:
-          - The DHCP server of this subnet.
+        description: The DHCP server of this subnet.
         type: dict
         suboptions:
           ranges:
-            description:
-              - The ranges from which addresses are given out.
+            description: The ranges from which addresses are given out.
             type: list
             elements: dict
             suboptions:
               start:
-                description:
-                  - The first address of the range.
+                description: The first address of the range.
                 type: str
                 required: true
               end:
-                description:
-                  - The last address of the range.
+                description: The last address of the range.
                 type: str
                 required: true
               lease:
-                description:
-                  - How long an address is leased.
+                description: How long an address is leased.
                 type: dict
                 suboptions:
                   expiry:
-                    description:
-                      - How long, in O(ips[].dhcp.ranges[].lease.unit); V(0) is for ever.
+                    description: How long, in O(ips[].dhcp.ranges[].lease.unit); V(0) is for ever.
                     type: int
                   unit:
-                    description:
-                      - The unit of the expiry; libvirt takes minutes where it's left out.
+                    description: The unit of the expiry; libvirt takes minutes where it's left out.
                     type: str
-                    choices:
-                      - seconds
-                      - minutes
-                      - hours
+                    choices: [seconds, minutes, hours]
           hosts:
-            description:
-              - Addresses reserved for certain guests. Matched by MAC address, else by DUID, else by address.
+            description: Addresses reserved for certain guests. Matched by MAC address, else by DUID,
+              else by address.
             type: list
             elements: dict
             suboptions:
               mac:
-                description:
-                  - The guest's MAC address (IPv4).
+                description: The guest's MAC address (IPv4).
                 type: str
               id:
-                description:
-                  - The guest's DUID (IPv6).
+                description: The guest's DUID (IPv6).
                 type: str
               ip:
-                description:
-                  - The address that it always gets.
+                description: The address that it always gets.
                 type: str
                 required: true
               name:
-                description:
-                  - The name that it gets, and under which DNS knows it.
+                description: The name that it gets, and under which DNS knows it.
                 type: str
               lease:
-                description:
-                  - How long an address is leased.
+                description: How long an address is leased.
                 type: dict
                 suboptions:
                   expiry:
-                    description:
-                      - How long, in O(ips[].dhcp.ranges[].lease.unit); V(0) is for ever.
+                    description: How long, in O(ips[].dhcp.ranges[].lease.unit); V(0) is for ever.
                     type: int
                   unit:
-                    description:
-                      - The unit of the expiry; libvirt takes minutes where it's left out.
+                    description: The unit of the expiry; libvirt takes minutes where it's left out.
                     type: str
-                    choices:
-                      - seconds
-                      - minutes
-                      - hours
+                    choices: [seconds, minutes, hours]
           bootp:
-            description:
-              - What a guest is told that boots from the network.
+            description: What a guest is told that boots from the network.
             type: dict
             suboptions:
               file:
-                description:
-                  - The file that a guest boots.
+                description: The file that a guest boots.
                 type: str
               server:
-                description:
-                  - The TFTP server it comes from; this network's own where it's left out.
+                description: The TFTP server it comes from; this network's own where it's left out.
                 type: str
   routes:
-    description:
-      - Routes that the host gets while the network is active. Matched by subnet.
+    description: Routes that the host gets while the network is active. Matched by subnet.
     type: list
     elements: dict
     suboptions:
       address:
-        description:
-          - The subnet that is reached.
+        description: The subnet that is reached.
         type: str
         required: true
       gateway:
-        description:
-          - The address in this network that leads there.
+        description: The address in this network that leads there.
         type: str
         required: true
       metric:
-        description:
-          - The metric.
+        description: The metric.
         type: int
   bandwidth:
-    description:
-      - Limits of the traffic.
+    description: Limits of the traffic.
     type: dict
     suboptions:
       inbound:
-        description:
-          - To the guests.
+        description: To the guests.
         type: dict
         suboptions:
           average:
-            description:
-              - The average, in KiB/s.
+            description: The average, in KiB/s.
             type: int
           peak:
-            description:
-              - The most for a moment, in KiB/s.
+            description: The most for a moment, in KiB/s.
             type: int
           burst:
-            description:
-              - How much can be sent at the peak, in KiB.
+            description: How much can be sent at the peak, in KiB.
             type: int
       outbound:
-        description:
-          - From the guests.
+        description: From the guests.
         type: dict
         suboptions:
           average:
-            description:
-              - The average, in KiB/s.
+            description: The average, in KiB/s.
             type: int
           peak:
-            description:
-              - The most for a moment, in KiB/s.
+            description: The most for a moment, in KiB/s.
             type: int
           burst:
-            description:
-              - How much can be sent at the peak, in KiB.
+            description: How much can be sent at the peak, in KiB.
             type: int
   vlan:
-    description:
-      - VLANs, on Open vSwitch and SR-IOV networks.
+    description: VLANs, on Open vSwitch and SR-IOV networks.
     type: dict
     suboptions:
       trunk:
-        description:
-          - Whether the port is a trunk; libvirt sets it where there are several tags.
+        description: Whether the port is a trunk; libvirt sets it where there are several tags.
         type: bool
       tags:
-        description:
-          - The VLANs.
+        description: The VLANs.
         type: list
         elements: dict
         suboptions:
           id:
-            description:
-              - The VLAN's number.
+            description: The VLAN's number.
             type: int
             required: true
           native_mode:
-            description:
-              - The VLAN of frames without a tag (Open vSwitch).
+            description: The VLAN of frames without a tag (Open vSwitch).
             type: str
-            choices:
-              - tagged
-              - untagged
+            choices: [tagged, untagged]
   virtualport:
-    description:
-      - How guests' ports are made on a switch that isn't libvirt's own bridge.
+    description: How guests' ports are made on a switch that isn't libvirt's own bridge.
     type: dict
     suboptions:
       type:
-        description:
-          - What the ports are connected to.
+        description: What the ports are connected to.
         type: str
-        choices:
-          - openvswitch
-          - midonet
-          - 802.1Qbg
-          - 802.1Qbh
+        choices: [openvswitch, midonet, 802.1Qbg, 802.1Qbh]
       interfaceid:
-        description:
-          - The interface's UUID.
+        description: The interface's UUID.
         type: str
       profileid:
-        description:
-          - The port profile.
+        description: The port profile.
         type: str
       managerid:
-        description:
-          - The VSI manager (802.1Qbg).
+        description: The VSI manager (802.1Qbg).
         type: str
       typeid:
-        description:
-          - The VSI type (802.1Qbg).
+        description: The VSI type (802.1Qbg).
         type: str
       typeidversion:
-        description:
-          - The version of the VSI type (802.1Qbg).
+        description: The version of the VSI type (802.1Qbg).
         type: str
       instanceid:
-        description:
-          - The VSI instance (802.1Qbg).
+        description: The VSI instance (802.1Qbg).
         type: str
   portgroups:
-    description:
-      - Classes of ports that a guest's interface can choose. Matched by name.
+    description: Classes of ports that a guest's interface can choose. Matched by name.
     type: list
     elements: dict
     suboptions:
       name:
-        description:
-          - The portgroup's name.
+        description: The portgroup's name.
         type: str
         required: true
       default:
-        description:
-          - Whether a guest that names none is in this one.
+        description: Whether a guest that names none is in this one.
         type: bool
       trust_guest_rx_filters:
-        description:
-          - Whether a guest may change its filters and MAC address.
+        description: Whether a guest may change its filters and MAC address.
         type: bool
       vlan:
-        description:
-          - VLANs, on Open vSwitch and SR-IOV networks.
+        description: VLANs, on Open vSwitch and SR-IOV networks.
         type: dict
         suboptions:
           trunk:
-            description:
-              - Whether the port is a trunk; libvirt sets it where there are several tags.
+            description: Whether the port is a trunk; libvirt sets it where there are several tags.
             type: bool
           tags:
-            description:
-              - The VLANs.
+            description: The VLANs.
             type: list
             elements: dict
             suboptions:
               id:
-                description:
-                  - The VLAN's number.
+                description: The VLAN's number.
                 type: int
                 required: true
               native_mode:
-                description:
-                  - The VLAN of frames without a tag (Open vSwitch).
+                description: The VLAN of frames without a tag (Open vSwitch).
                 type: str
-                choices:
-                  - tagged
-                  - untagged
+                choices: [tagged, untagged]
       virtualport:
-        description:
-          - How guests' ports are made on a switch that isn't libvirt's own bridge.
+        description: How guests' ports are made on a switch that isn't libvirt's own bridge.
         type: dict
         suboptions:
           type:
-            description:
-              - What the ports are connected to.
+            description: What the ports are connected to.
             type: str
-            choices:
-              - openvswitch
-              - midonet
-              - 802.1Qbg
-              - 802.1Qbh
+            choices: [openvswitch, midonet, 802.1Qbg, 802.1Qbh]
           interfaceid:
-            description:
-              - The interface's UUID.
+            description: The interface's UUID.
             type: str
           profileid:
-            description:
-              - The port profile.
+            description: The port profile.
             type: str
           managerid:
-            description:
-              - The VSI manager (802.1Qbg).
+            description: The VSI manager (802.1Qbg).
             type: str
           typeid:
-            description:
-              - The VSI type (802.1Qbg).
+            description: The VSI type (802.1Qbg).
             type: str
           typeidversion:
-            description:
-              - The version of the VSI type (802.1Qbg).
+            description: The version of the VSI type (802.1Qbg).
             type: str
           instanceid:
-            description:
-              - The VSI instance (802.1Qbg).
+            description: The VSI instance (802.1Qbg).
             type: str
       bandwidth:
-        description:
-          - Limits of the traffic.
+        description: Limits of the traffic.
         type: dict
         suboptions:
           inbound:
-            description:
-              - To the guests.
+            description: To the guests.
             type: dict
             suboptions:
               average:
-                description:
-                  - The average, in KiB/s.
+                description: The average, in KiB/s.
                 type: int
               peak:
-                description:
-                  - The most for a moment, in KiB/s.
+                description: The most for a moment, in KiB/s.
                 type: int
               burst:
-                description:
-                  - How much can be sent at the peak, in KiB.
+                description: How much can be sent at the peak, in KiB.
                 type: int
           outbound:
-            description:
-              - From the guests.
+            description: From the guests.
             type: dict
             suboptions:
               average:
-                description:
-                  - The average, in KiB/s.
+                description: The average, in KiB/s.
                 type: int
               peak:
-                description:
-                  - The most for a moment, in KiB/s.
+                description: The most for a moment, in KiB/s.
                 type: int
               burst:
-                description:
-                  - How much can be sent at the peak, in KiB.
+                description: How much can be sent at the peak, in KiB.
                 type: int
   dnsmasq_options:
-    description:
-      - Lines for dnsmasq's own configuration.
+    description: Lines for dnsmasq's own configuration.
     type: list
     elements: str
   # end of generated options

@@ -62,8 +62,7 @@ options:
     default: keep
   # generated from the table by nox -s docs: do not edit below
   uuid:
-    description:
-      - The pool's UUID. It can't be changed.
+    description: The pool's UUID. It can't be changed.
     type: str
   type:
     description:
@@ -72,161 +71,113 @@ options:
         group of LVM.
       - Which of the others there are depends on the libvirt at hand.
     type: str
-    choices:
-      - dir
-      - fs
-      - netfs
-      - logical
-      - disk
-      - iscsi
-      - iscsi-direct
-      - scsi
-      - mpath
-      - rbd
-      - gluster
-      - zfs
-      - sheepdog
-      - vstorage
+    choices: [dir, fs, netfs, logical, disk, iscsi, iscsi-direct, scsi, mpath, rbd, gluster, zfs, sheepdog,
+      vstorage]
   path:
-    description:
-      - The directory of V(dir), the mount point of V(fs) and V(netfs), the directory of the devices of the
-        others.
+    description: The directory of V(dir), the mount point of V(fs) and V(netfs), the directory of the
+      devices of the others.
     type: str
   source:
-    description:
-      - Where the pool's storage comes from.
+    description: Where the pool's storage comes from.
     type: dict
     suboptions:
       hosts:
-        description:
-          - The servers (V(netfs), V(iscsi), V(rbd), V(gluster) ...).
+        description: The servers (V(netfs), V(iscsi), V(rbd), V(gluster) ...).
         type: list
         elements: dict
         suboptions:
           name:
-            description:
-              - The server's name or address.
+            description: The server's name or address.
             type: str
             required: true
           port:
-            description:
-              - Its port, where it isn't the usual one.
+            description: Its port, where it isn't the usual one.
             type: int
       dir:
-        description:
-          - The directory that the server exports (V(netfs), V(gluster)).
+        description: The directory that the server exports (V(netfs), V(gluster)).
         type: str
       devices:
-        description:
-          - Block devices (V(fs), V(logical), V(disk)), or the target's name (V(iscsi)).
+        description: Block devices (V(fs), V(logical), V(disk)), or the target's name (V(iscsi)).
         type: list
         elements: str
       name:
-        description:
-          - The volume group (V(logical)), the pool (V(rbd), V(zfs)) or the volume (V(gluster)).
+        description: The volume group (V(logical)), the pool (V(rbd), V(zfs)) or the volume (V(gluster)).
         type: str
       format:
-        description:
-          - What is on the source, V(ext4), V(xfs), V(nfs) ... Where it's left out libvirt finds out what is
-            there.
+        description: What is on the source, V(ext4), V(xfs), V(nfs) ... Where it's left out libvirt finds
+          out what is there.
         type: str
       initiator:
-        description:
-          - The initiator's name (V(iscsi)).
+        description: The initiator's name (V(iscsi)).
         type: str
       protocol_version:
-        description:
-          - The version of NFS to use (V(netfs)).
+        description: The version of NFS to use (V(netfs)).
         type: str
       adapter:
-        description:
-          - The adapter (V(scsi)).
+        description: The adapter (V(scsi)).
         type: dict
         suboptions:
           type:
-            description:
-              - How the adapter is named.
+            description: How the adapter is named.
             type: str
-            choices:
-              - scsi_host
-              - fc_host
+            choices: [scsi_host, fc_host]
           name:
-            description:
-              - The SCSI host, V(host1).
+            description: The SCSI host, V(host1).
             type: str
           parent:
-            description:
-              - The HBA that a virtual one is made on.
+            description: The HBA that a virtual one is made on.
             type: str
           wwnn:
-            description:
-              - The virtual HBA's world wide node name.
+            description: The virtual HBA's world wide node name.
             type: str
           wwpn:
-            description:
-              - The virtual HBA's world wide port name.
+            description: The virtual HBA's world wide port name.
             type: str
           managed:
-            description:
-              - Whether the virtual HBA goes away with the pool.
+            description: Whether the virtual HBA goes away with the pool.
             type: bool
       auth:
-        description:
-          - How to log in at the source. The password itself is a secret of libvirt's.
+        description: How to log in at the source. The password itself is a secret of libvirt's.
         type: dict
         suboptions:
           type:
-            description:
-              - 'How to log in: V(chap) (V(iscsi)) or V(ceph) (V(rbd)).'
+            description: 'How to log in: V(chap) (V(iscsi)) or V(ceph) (V(rbd)).'
             type: str
-            choices:
-              - chap
-              - ceph
+            choices: [chap, ceph]
           username:
-            description:
-              - The user.
+            description: The user.
             type: str
           secret_usage:
-            description:
-              - The usage of the secret that has the password.
+            description: The usage of the secret that has the password.
             type: str
           secret_uuid:
-            description:
-              - The UUID of the secret that has the password.
+            description: The UUID of the secret that has the password.
             type: str
   permissions:
-    description:
-      - Who may do what with the pool's directory.
+    description: Who may do what with the pool's directory.
     type: dict
     suboptions:
       mode:
-        description:
-          - 'The octal mode, in quotes: V(''0711'').'
+        description: 'The octal mode, in quotes: V(''0711'').'
         type: raw
       owner:
-        description:
-          - The user who owns it, by number or name.
+        description: The user who owns it, by number or name.
         type: str
       group:
-        description:
-          - The group it belongs to, by number or name.
+        description: The group it belongs to, by number or name.
         type: str
       label:
-        description:
-          - The security label.
+        description: The security label.
         type: str
   cow:
-    description:
-      - Whether files are copied on write (btrfs).
+    description: Whether files are copied on write (btrfs).
     type: bool
   mount_options:
-    description:
-      - Options for mount (V(fs), V(netfs)).
+    description: Options for mount (V(fs), V(netfs)).
     type: list
     elements: str
   rbd_options:
-    description:
-      - 'Options for librados (V(rbd)): name to value. Full when given.'
+    description: 'Options for librados (V(rbd)): name to value. Full when given.'
     type: dict
   # end of generated options
 author:

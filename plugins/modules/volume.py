@@ -82,94 +82,63 @@ options:
   # generated from the table by nox -s docs: do not edit below
   capacity:
     description:
-      - Its size as a guest sees it, V(20 GiB). A new volume needs it where it has no O(backing) and no O(source),
-        whose size it takes otherwise.
+      - Its size as a guest sees it, V(20 GiB). A new volume needs it where it has no O(backing) and no
+        O(source), whose size it takes otherwise.
       - A larger value than it has makes the volume grow, in a guest that is running too. It never shrinks.
     type: str
   allocation:
-    description:
-      - How much of it is allocated when it's made. Never looked at again. libvirt allocates the whole capacity
-        of a raw volume where this is left out.
+    description: How much of it is allocated when it's made. Never looked at again. libvirt allocates
+      the whole capacity of a raw volume where this is left out.
     type: str
   format:
     description:
       - The format of a new volume; it can't be changed.
-      - Left out, it is that of O(source), else what the name's ending says, else V(qcow2) in pools of files
-        and V(raw) in others. It's never left to libvirt to choose.
+      - Left out, it is that of O(source), else what the name's ending says, else V(qcow2) in pools of
+        files and V(raw) in others. It's never left to libvirt to choose.
     type: str
-    choices:
-      - raw
-      - qcow2
-      - qcow
-      - qed
-      - vmdk
-      - vpc
-      - vdi
-      - bochs
-      - cloop
-      - dmg
-      - iso
-      - dir
-      - luks
-      - ploop
+    choices: [raw, qcow2, qcow, qed, vmdk, vpc, vdi, bochs, cloop, dmg, iso, dir, luks, ploop]
   permissions:
-    description:
-      - Who may do what with the volume.
+    description: Who may do what with the volume.
     type: dict
     suboptions:
       mode:
-        description:
-          - 'The octal mode, in quotes: V(''0711'').'
+        description: 'The octal mode, in quotes: V(''0711'').'
         type: raw
       owner:
-        description:
-          - The user who owns it, by number or name.
+        description: The user who owns it, by number or name.
         type: str
       group:
-        description:
-          - The group it belongs to, by number or name.
+        description: The group it belongs to, by number or name.
         type: str
       label:
-        description:
-          - The security label.
+        description: The security label.
         type: str
   compat:
-    description:
-      - The version of a qcow2 volume; V(1.1) where it's left out.
+    description: The version of a qcow2 volume; V(1.1) where it's left out.
     type: str
-    choices:
-      - '0.10'
-      - '1.1'
+    choices: ['0.10', '1.1']
   cluster_size:
-    description:
-      - The cluster size of a qcow2 volume, V(64 KiB).
+    description: The cluster size of a qcow2 volume, V(64 KiB).
     type: str
   lazy_refcounts:
-    description:
-      - Whether a qcow2 volume writes its reference counts late.
+    description: Whether a qcow2 volume writes its reference counts late.
     type: bool
   nocow:
-    description:
-      - Whether the file system's copy on write is off for the volume (btrfs).
+    description: Whether the file system's copy on write is off for the volume (btrfs).
     type: bool
   encryption:
-    description:
-      - Encryption of a new volume. The passphrase itself is a secret of libvirt's.
+    description: Encryption of a new volume. The passphrase itself is a secret of libvirt's.
     type: dict
     suboptions:
       format:
-        description:
-          - How it is encrypted.
+        description: How it is encrypted.
         type: str
-        choices:
-          - luks
+        choices: [luks]
       secret_uuid:
-        description:
-          - The UUID of libvirt's secret that has the passphrase.
+        description: The UUID of libvirt's secret that has the passphrase.
         type: str
       secret_usage:
-        description:
-          - The usage of libvirt's secret that has the passphrase.
+        description: The usage of libvirt's secret that has the passphrase.
         type: str
   # end of generated options
 notes:

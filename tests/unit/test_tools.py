@@ -61,7 +61,7 @@ def test_docs_of_a_spec() -> None:
             "description": ["One.", "Two."],
             "type": "list",
             "elements": "dict",
-            "suboptions": {"ip": {"description": ["The address."], "type": "str", "required": True}},
+            "suboptions": {"ip": {"description": "The address.", "type": "str", "required": True}},
         }
     }
 
