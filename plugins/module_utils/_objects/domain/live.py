@@ -11,9 +11,8 @@ from __future__ import annotations
 import typing as t
 
 from ..._plan import Plan, Step
-from ..._xml import document
+from ..._xml import document, units
 from ..._xml.rows import Change, Values, compare
-from ..._xml.table import managed
 from ..._xml.types import KIB
 from .devices import AGENT
 from .table import DOMAIN
@@ -22,16 +21,23 @@ Element = document.Element
 
 
 def plan_live(
-    plan: Plan, name: str, wanted: t.Optional[Values], running: Element, persistent: Element, live: bool
+    plan: Plan,
+    name: str,
+    spoken: t.Callable[[Change], bool],
+    before: Element,
+    running: Element,
+    persistent: Element,
+    live: bool,
 ) -> list[str]:
     """Add the steps that bring ``running`` to ``persistent`` as far as this task speaks of it and QEMU can.
 
-    ``wanted`` are the task's options; None where it speaks of the whole definition. Returns the option paths that wait for a restart. With ``live`` false (``apply: stage``) all of them do.
+    ``spoken(change)`` says whether it does; ``before`` is the definition as it was. Returns the option paths that wait for
+    a restart: with ``live`` false (``apply: stage``) all of them.
     """
     waiting: list[str] = []
     done: set[str] = set()
-    for change in compare(DOMAIN, running, persistent):
-        planner = PLANNERS.get(change.row.live) if live and (wanted is None or managed(wanted, change)) else None
+    for change in [*compare(DOMAIN, running, persistent), *(_balloon(before, running, persistent) if live else ())]:
+        planner = PLANNERS.get(change.row.live) if live and spoken(change) else None
         step = planner(name, change, running, persistent) if planner else None
         if step is None:
             waiting.append(change.path)
@@ -39,6 +45,13 @@ def plan_live(
             done.add(_key(step))
             plan.steps.append(step)
     return waiting
+
+
+def _balloon(before: Element, running: Element, persistent: Element) -> list[Change]:
+    """Less memory for the guest: its row can't be compared, as what the running instance shows is what it gave so far."""
+    row = next(row for row in DOMAIN if getattr(row, "name", "") == "memory")
+    old, new = row.value(before), row.value(persistent)
+    return [Change("memory", old, units.shown(new), row)] if old != new and row.volatile(persistent, running) else []
 
 
 def waiting_for_restart(running: Element, persistent: Element) -> list[str]:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ..._plan import KvmError, Plan, Step
 from ..._xml import document
 from ..._xml.rows import REFUSED, Change, Edit, Values, apply, parse
-from ..._xml.table import unset_paths
+from ..._xml.table import managed, unset_paths
 from .describe import describe, described
 from .documents import persistent_document, running_document
 from .live import plan_live
@@ -54,9 +55,8 @@ def _converge(world: t.Any, plan: Plan, domain: t.Any, params: Values, wanted: V
         after = define(world, plan, name, after, old, "" if persistent else " (made persistent)")
     waiting: list[str] = []
     if active:
-        waiting = plan_live(
-            plan, name, None if params["xml"] else wanted, running_document(domain), after, params["apply"] != "stage"
-        )
+        spoken = functools.partial(_spoken, params, wanted)
+        waiting = plan_live(plan, name, spoken, before, running_document(domain), after, params["apply"] != "stage")
     autostart = bool(domain.autostart()) if persistent else False
     if params["autostart"] is not None and params["autostart"] != autostart:
         set_autostart(plan, name, params["autostart"])
@@ -70,6 +70,13 @@ def _converge(world: t.Any, plan: Plan, domain: t.Any, params: Values, wanted: V
     plan.predicted = described(
         after, name=name, state=state, autostart=autostart, persistent=True, restart_required=waiting
     )
+
+
+def _spoken(params: Values, wanted: Values, change: Change) -> bool:
+    """Whether the task says something about the option of ``change``."""
+    if params["xml"] is not None or managed(wanted, change):
+        return True
+    return any(change.path == path or change.path.startswith(path + ".") for path in params["unset"] or ())
 
 
 def _rename(plan: Plan, definition: Element, state: str, name: str) -> None:

@@ -21,6 +21,7 @@ from .state import observed
 
 Element = document.Element
 
+BALLOON_TIMEOUT = 10  # seconds that a guest gets to follow a change of its memory
 DETACH_TIMEOUT = 30  # seconds that a guest gets to let go of a device
 
 UNDEFINE = (
@@ -159,9 +160,20 @@ def set_autostart(world: t.Any, name: str, value: bool) -> None:
     world.get("domain", name).setAutostart(value)
 
 
-def set_memory(world: t.Any, name: str, size: int) -> None:
-    """``size`` in bytes; libvirt counts KiB."""
-    world.get("domain", name).setMemoryFlags(size // 1024, flags("VIR_DOMAIN_AFFECT_LIVE"))
+def set_memory(world: t.Any, name: str, size: int) -> t.Optional[Remark]:
+    """``size`` in bytes; libvirt counts KiB. Waits until the guest has given or taken it."""
+    domain = world.get("domain", name)
+    wanted = size // 1024
+    domain.setMemoryFlags(wanted, flags("VIR_DOMAIN_AFFECT_LIVE"))
+    deadline = time.monotonic() + BALLOON_TIMEOUT
+    while domain.info()[2] != wanted:
+        if time.monotonic() > deadline:
+            return Remark(
+                f"The guest of domain {name} was asked to have {wanted // 1024} MiB and has {domain.info()[2] // 1024} MiB"
+                f" after {BALLOON_TIMEOUT} seconds; it follows when its balloon driver does."
+            )
+        time.sleep(0.1)
+    return None
 
 
 def set_vcpus(world: t.Any, name: str, count: int) -> None:

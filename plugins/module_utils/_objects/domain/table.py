@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._xml import document
+from ..._xml import document, place
 from ..._xml.items import Items
-from ..._xml.kinds import Switches
+from ..._xml.kinds import Limit, Switches
 from ..._xml.rows import REFUSED, Field, Group, Map, ValueList
 from ..._xml.types import CPUSET, INT, KIB, MIB, ON_OFF, POSITIVE, PRESENT, STR, UUID, WHOLE, YES_NO
 from .devices import AGENT, DEVICES
@@ -103,7 +103,17 @@ def _put_agent(domain: Element, value: bool) -> None:
 
 def _iothreads(domain: Element) -> t.Optional[int]:
     node = domain.find("iothreads")
-    return int(node.text) if node is not None else None
+    return None if node is None else int(node.text)
+
+
+def _put_iothreads(domain: Element, value: int) -> None:
+    """The count; of those that are numbered the last ones go."""
+    for node in domain.findall("iothreadids/iothread")[value:]:
+        place.drop(domain, node)
+    count = _child(domain, "iothreads")
+    count.text = str(value)
+    if not value:
+        document.remove(count)
 
 
 def _aligned(persistent: Element, running: Element) -> bool:
@@ -111,6 +121,17 @@ def _aligned(persistent: Element, running: Element) -> bool:
     step = 256 if (persistent.find("os/type").get("arch") or "").startswith("ppc64") else 1
     one, other = _child_size(persistent), _child_size(running)
     return one is not None and other is not None and 0 < other - one < step * 1024 * 1024
+
+
+def _unsettled(persistent: Element, running: Element) -> bool:
+    """A guest gives memory back when it comes to it: until then the running instance shows more than it's to have."""
+    if any(node.get("model") == "virtio-mem" for node in running.iterfind("devices/memory")):
+        return True  # the balloon's size follows what the guest takes of it
+    wanted, there = _boot_memory(persistent), _boot_memory(running)
+    balloon = running.find("devices/memballoon")
+    if balloon is None or balloon.get("model") == "none" or wanted is None or there is None:
+        return _aligned(persistent, running)
+    return wanted < there
 
 
 def _child_size(domain: Element) -> t.Optional[int]:
@@ -272,7 +293,7 @@ DOMAIN: tuple[t.Any, ...] = (
           ordered=False),
     Field("memory_maximum", "memory", KIB, "The memory up to which the guest can be given more while it runs.", volatile=_aligned),
     Field("memory", "currentMemory", KIB, "The memory that the guest has, V(2 GiB). Raises the maximum where that is lower.",
-          get=_boot_memory, put=_put_memory, live="memory", volatile=_aligned),
+          get=_boot_memory, put=_put_memory, live="memory", volatile=_unsettled),
     Field("memory_dump_core", "memory@dumpCore", ON_OFF, "Whether a core dump of QEMU has the guest's memory in it."),
     Group("memory_hotplug", "maxMemory", (
         Field("maximum", "", KIB, "The memory that the guest can have with all O(memory_devices)."),
@@ -283,7 +304,8 @@ DOMAIN: tuple[t.Any, ...] = (
     Group("numatune", "numatune", later("tuning", "NUMATUNE"), "The host's NUMA nodes that memory comes from."),
     Group("cputune", "cputune", later("tuning", "CPUTUNE"), "Where vCPUs and other threads run, and how much."),
     Group("blkiotune", "blkiotune", later("tuning", "BLKIOTUNE"), "How much the guest may use the host's block devices."),
-    Field("iothreads", "iothreads", WHOLE, "How many threads there are for disks that ask for one.", live="iothreads", get=_iothreads),
+    Limit("iothreads", "iothreads", WHOLE, "How many threads there are for disks that ask for one.", live="iothreads",
+          get=_iothreads, put=_put_iothreads),
     Items("iothread_ids", "iothreadids/iothread", later("tuning", "IOTHREAD"), ("id",), "The iothreads by number, where they"
           " aren't simply counted.", ordered=False),
     Group("default_iothread", "defaultiothread", later("tuning", "THREAD_POOL"), "Worker threads of QEMU's main loop."),
