@@ -19,6 +19,18 @@ options:
   name:
     description: Only the network of this name. Where there is none, the list is empty.
     type: str
+  as:
+    description:
+      - V(options) returns the fewest options of M(metal.kvm.network) that make the network again, for a playbook. Fed
+        back they change nothing.
+    type: str
+    choices: [info, options]
+    default: info
+  identity:
+    description: With O(as=options), whether the UUID and MAC address are among them, or V(new) ones are made elsewhere.
+    type: str
+    choices: [keep, new]
+    default: keep
 author:
   - metal.kvm contributors (@metal-kvm)
 seealso:
@@ -26,6 +38,12 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: The options that make a network again
+  metal.kvm.network_info:
+    name: lab
+    as: options
+  register: adopted
+
 - name: Read all networks
   metal.kvm.network_info:
   register: read
@@ -36,9 +54,23 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+options:
+  description: With O(as=options), the options that make the network again; without O(name) a list of them.
+  returned: with O(as=options)
+  type: raw
+not_exported:
+  description: What the network has that no option says, as paths in its document.
+  returned: with O(as=options)
+  type: list
+  elements: raw
+secrets_needed:
+  description: Secrets of libvirt's that the options refer to.
+  returned: with O(as=options)
+  type: list
+  elements: raw
 networks:
   description: The networks, sorted by name.
-  returned: success
+  returned: unless O(as=options)
   type: list
   elements: dict
   contains:
@@ -118,12 +150,13 @@ networks:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_info
+from ansible_collections.metal.kvm.plugins.module_utils._objects.export import ADOPT_SPEC
 from ansible_collections.metal.kvm.plugins.module_utils._objects.network.plan import read_networks
 
 
 def main() -> None:
     """Read networks."""
-    run_info(read_networks, {"name": {"type": "str"}})
+    run_info(read_networks, {"name": {"type": "str"}, **ADOPT_SPEC})
 
 
 if __name__ == "__main__":

@@ -48,7 +48,8 @@ options:
         description: An address that the hypervisor fetches. A download that broke off is resumed by the next run.
         type: str
       file:
-        description: A file on the hypervisor.
+        description: A file on the machine that runs the module. Over a remote O(uri), and into pools that have no path
+          there, it is sent through libvirt.
         type: path
       volume:
         description: A volume to copy.
@@ -64,6 +65,13 @@ options:
       format:
         description: The format of the source, where it shall not be read from it.
         type: str
+      keyring:
+        description: A keyring on the hypervisor; with it the list that O(source.checksum) names must be signed by one
+          of its keys.
+        type: path
+      signature:
+        description: Where the list's signature is. Left out, it's in the list itself.
+        type: str
       reflink:
         description: Share the blocks with O(source.volume), where the file system can.
         type: bool
@@ -74,6 +82,11 @@ options:
       - Where the checksum doesn't tell, the server is asked for what identifies the file.
     type: bool
     default: false
+  wipe:
+    description: How to overwrite the content before the volume is deleted with O(state=absent). All but V(zero) and
+      V(trim) need the program C(scrub).
+    type: str
+    choices: [zero, nnsa, dod, bsi, gutmann, schneier, pfitzner7, pfitzner33, random, trim]
   preallocation:
     description: Whether a new qcow2 volume gets all its metadata at once.
     type: str

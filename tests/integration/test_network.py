@@ -310,3 +310,14 @@ def test_info_reads_one_all_and_none(player: t.Any) -> None:
     everything = player.run("network_info")["networks"]
     assert NAME in [one["name"] for one in everything]
     assert [one["name"] for one in everything] == sorted(one["name"] for one in everything)
+
+
+def test_a_network_by_others_is_adopted(player: t.Any, connection: t.Any) -> None:
+    connection.networkDefineXML(
+        f"""<network><name>{NAME}</name><forward mode='nat'/><ip address='10.91.0.1' netmask='255.255.255.0'><dhcp>
+        <range start='10.91.0.2' end='10.91.0.99'/></dhcp></ip></network>"""
+    )
+    adopted = player.run("network_info", name=NAME, **{"as": "options"})
+    assert adopted["not_exported"] == []
+    assert "stp" not in adopted["options"], "what libvirt fills in is left out"
+    assert not player.run("network", **adopted["options"])["changed"]

@@ -256,3 +256,12 @@ def test_info_reads_one_all_and_none(player: t.Any, place: pathlib.Path) -> None
     assert one["status"] == "running"
     assert player.run("pool_info", name="mkt-none")["pools"] == []
     assert NAME in [pool["name"] for pool in player.run("pool_info")["pools"]]
+
+
+def test_a_pool_by_others_is_adopted(player: t.Any, connection: t.Any, place: pathlib.Path) -> None:
+    connection.storagePoolDefineXML(f"<pool type='dir'><name>{NAME}</name><target><path>{place}</path></target></pool>")
+    adopted = player.run("pool_info", name=NAME, identity="new", **{"as": "options"})
+    assert adopted["options"] == {
+        "name": NAME, "type": "dir", "path": str(place), "state": "inactive", "autostart": False,
+    }  # fmt: skip
+    assert not player.run("pool", **adopted["options"])["changed"]

@@ -175,6 +175,15 @@ class TestSource:
         assert info(images / "x.qcow2")["virtual-size"] == 16 * MIB
         assert not player.run("volume", **wish, refresh=True)["changed"]
 
+    def test_a_source_that_is_gone_changes_nothing(self, player: t.Any, images: pathlib.Path) -> None:
+        source = image(images.parent / "x.qcow2")
+        wish = volume("x.qcow2", source={"file": str(source)})
+        player.run("volume", **wish)
+        source.unlink()
+        seen = player.run("volume", **wish)
+        assert not seen["changed"]
+        assert not seen.get("warnings")
+
     def test_refresh_is_refused_while_a_domain_uses_it(
         self, player: t.Any, connection: t.Any, images: pathlib.Path
     ) -> None:
@@ -320,6 +329,22 @@ class TestDownload:
         assert player.run("volume", **wish, refresh=True)["changed"]
         assert info(images / "x.qcow2")["virtual-size"] == 16 * MIB
 
+    def test_a_list_of_checksums_must_be_signed(self, player: t.Any, images: pathlib.Path, server: Server) -> None:
+        source = image(server.root / "x.qcow2")
+        (server.root / "SUMS").write_text(f"{hashlib.sha256(source.read_bytes()).hexdigest()}  x.qcow2\n")
+        keyring = sign(server.root / "SUMS", images.parent)
+        given = {"url": server.url("x.qcow2"), "checksum": server.url("SUMS"), "keyring": str(keyring)}
+        player.run("volume", **volume("detached.qcow2", source={**given, "signature": server.url("SUMS.sig")}))
+        player.run("volume", **volume("inline.qcow2", source={**given, "checksum": server.url("SUMS.asc")}))
+        assert same_content(images / "detached.qcow2", images / "inline.qcow2")
+        (server.root / "SUMS").write_text(f"{'0' * 64}  x.qcow2\n")
+        (failed,) = player.play(
+            [Task("volume", volume("bad.qcow2", source={**given, "signature": server.url("SUMS.sig")}))]
+        )
+        assert_one_paragraph(failed)
+        assert "source.signature" in failed.message
+        assert not (images / "bad.qcow2").exists()
+
     def test_what_cannot_be_fetched(self, player: t.Any, images: pathlib.Path, server: Server) -> None:
         (server.root / "SHA256SUMS").write_text("nothing here\n")
         image(server.root / "x.qcow2")
@@ -335,6 +360,103 @@ class TestDownload:
             assert_one_paragraph(result)
             assert word in result.message
         assert not list(images.iterdir())
+
+
+def sign(file: pathlib.Path, place: pathlib.Path) -> pathlib.Path:
+    """Sign a file with a key made for it, apart (.sig) and in one (.asc); returns the keyring."""
+    home = place / "gpg"
+    home.mkdir(mode=0o700)
+    gpg = [
+        "gpg",
+        "--homedir",
+        str(home),
+        "--batch",
+        "--quiet",
+        "--yes",
+        "--passphrase",
+        "",
+        "--pinentry-mode",
+        "loopback",
+    ]
+    for command in (
+        ["--quick-generate-key", "mkt@example.org", "ed25519", "sign", "never"],
+        ["--output", f"{file}.sig", "--detach-sign", str(file)],
+        ["--output", f"{file}.asc", "--clearsign", str(file)],
+        ["--output", str(place / "keyring.gpg"), "--export", "mkt@example.org"],
+    ):
+        subprocess.run([*gpg, *command], check=True, capture_output=True)
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
+    return place / "keyring.gpg"
+
+
+@pytest.fixture
+def remote(place: pathlib.Path) -> str:
+    """A uri that libvirt takes for another machine's; it leads here through libvirt's own helper for ssh."""
+    command = place / "connect"
+    command.write_text("#!/bin/sh\nexec virt-ssh-helper qemu:///system\n")
+    command.chmod(0o755)
+    return f"qemu+ext://elsewhere/system?command={command}"
+
+
+class TestRemote:
+    def test_a_file_is_sent_through_libvirt(self, player: t.Any, images: pathlib.Path, remote: str) -> None:
+        source = image(images.parent / "x.qcow2")
+        wish = volume("sent.qcow2", source={"file": str(source)}, uri=remote)
+        sent = player.run("volume", **wish)
+        assert sent["volume"]["format"] == "qcow2"
+        assert sent["volume"]["capacity"] == 8 * MIB
+        assert same_content(source, images / "sent.qcow2")
+        assert not player.run("volume", **wish)["changed"]
+        raw = volume("sent.raw", source={"file": str(source)}, format="raw", capacity="20 MiB", uri=remote)
+        assert player.run("volume", **raw)["volume"]["capacity"] == 20 * MIB
+        assert info(images / "sent.raw")["actual-size"] < MIB, "holes stay holes"
+
+    def test_what_touches_a_file_here_is_refused(self, player: t.Any, images: pathlib.Path, remote: str) -> None:
+        made = volume("x.qcow2", capacity="4 MiB", uri=remote)
+        player.run("volume", **made)
+        refused = {
+            "url": ({"name": "y.qcow2", "source": {"url": "http://127.0.0.1:9/x"}}, ["source.url", "hypervisor"]),
+            "backing": ({"name": "y.qcow2", "backing": {"path": "/none"}}, ["backing.format", "hypervisor"]),
+            "mode": ({"permissions": {"mode": "0644"}}, ["permissions", "hypervisor"]),
+            "refresh": ({"source": {"file": "/etc/hostname"}, "refresh": True}, ["refresh", "hypervisor"]),
+        }
+        player.refuse_all("volume", {case: ({**made, **args}, words) for case, (args, words) in refused.items()})
+
+    def test_cycle(self, cycle: t.Any, images: pathlib.Path, remote: str) -> None:
+        cycle(
+            "volume",
+            create=volume("x.qcow2", capacity="4 MiB", uri=remote),
+            change=volume("x.qcow2", capacity="8 MiB", uri=remote),
+            remove=volume("x.qcow2", state="absent", uri=remote),
+            info=volume("x.qcow2", uri=remote),
+            predicted=("allocation", "physical"),
+        )
+
+
+class TestEncryption:
+    SECRET = "2ec115d7-3a88-3ceb-bc12-0ac909a6fd99"
+
+    @pytest.fixture
+    def secret(self, connection: t.Any) -> t.Iterator[str]:
+        made = connection.secretDefineXML(f"<secret ephemeral='yes' private='yes'><uuid>{self.SECRET}</uuid></secret>")
+        made.setValue(b"marker-of-a-passphrase")
+        yield self.SECRET
+        made.undefine()
+
+    @pytest.mark.parametrize("form", ["raw", "qcow2"])
+    def test_cycle(self, cycle: t.Any, images: pathlib.Path, secret: str, form: str) -> None:
+        locked = {"format": "luks", "secret_uuid": secret}
+        seen = cycle(
+            "volume",
+            create=volume("x", format=form, capacity="4 MiB", encryption=locked),
+            change=volume("x", encryption=locked, permissions={"mode": "0640"}),
+            remove=volume("x", state="absent", wipe="zero"),
+            info=volume("x"),
+            predicted=("allocation", "physical", "permissions", "format"),
+        )
+        assert seen.create.run["volume"]["encryption"]["format"] == "luks"
+        assert seen.remove.run["actions"][0] == f"wipe volume x of pool {POOL} (zero)"
+        assert "marker-of-a-passphrase" not in repr(seen)
 
 
 def domain(connection: t.Any, disk: str, name: str = "mkt-guest", start: bool = False) -> t.Any:
@@ -461,3 +583,34 @@ def test_info(player: t.Any, images: pathlib.Path) -> None:
         "base.qcow2", "top.qcow2", "topmost.qcow2",
     ]  # fmt: skip
     assert len([one for one in player.run("volume_info")["volumes"] if one["pool"] == POOL]) == 3
+
+
+class TestDownloadOfAVolume:
+    def test_again_only_when_something_changed(self, player: t.Any, images: pathlib.Path, remote: str) -> None:
+        source = image(images.parent / "x.qcow2")
+        player.run("volume", **volume("x.qcow2", source={"file": str(source)}))
+        dest = images.parent / "out.raw"
+        wish = volume("x.qcow2", dest=str(dest), format="raw", mode="0640")
+        assert player.run("volume_download", check=True, **wish)["changed"]
+        assert not dest.exists()
+        assert player.run("volume_download", **wish)["file"] == {"path": str(dest), "format": "raw", "mode": "0640"}
+        assert same_content(source, dest)
+        assert info(dest)["actual-size"] < MIB, "holes stay holes"
+        assert not player.run("volume_download", **wish)["changed"]
+        dest.write_bytes(b"spoilt")
+        assert player.run("volume_download", **wish)["changed"]
+        assert same_content(source, dest)
+        far = images.parent / "far.qcow2"
+        assert player.run("volume_download", **volume("x.qcow2", dest=str(far), uri=remote))["changed"]
+        assert far.read_bytes() == (images / "x.qcow2").read_bytes()
+        assert sorted(path.name for path in images.parent.glob("*.part*")) == []
+
+    def test_an_overlay_becomes_whole(self, player: t.Any, images: pathlib.Path) -> None:
+        image(images.parent / "x.qcow2")
+        player.run("volume", **volume("base.qcow2", source={"file": str(images.parent / "x.qcow2")}))
+        player.run("volume", **volume("top.qcow2", backing="base.qcow2"))
+        dest = images.parent / "whole.qcow2"
+        player.run("volume_download", **volume("top.qcow2", dest=str(dest)))
+        assert "backing-filename" not in info(dest)
+        assert same_content(dest, images / "base.qcow2")
+        player.refuse("volume_download", "none", "pool", **volume("none", dest=str(dest)))

@@ -209,6 +209,25 @@ def _as_it_runs(draft: Draft) -> Element:
     return draft.running
 
 
+def read_all(world: t.Any, kind: Kind, params: Params, plural: str, listing: t.Callable[[], list[t.Any]]) -> Values:
+    """The result of an ``_info`` module: the objects under ``plural``, or with ``as: options`` what makes them."""
+    name = params.get("name")
+    if params.get("as", "info") == "info":
+        return {plural: listed(world, kind, listing, name)}
+    from .export import exported
+
+    found = [] if name is None else [there for there in [world.find(kind.noun, name)] if there is not None]
+    results = []
+    for there in sorted(listing() if name is None else found, key=lambda one: str(one.name())):
+        active, persistent = bool(there.isActive()), bool(there.isPersistent())
+        autostart = persistent and bool(there.autostart())
+        stored = stored_document(kind, there, active)
+        results.append(exported(kind, there.name(), stored, active, autostart, params["identity"]))
+    if name is not None and results:
+        return results[0]
+    return {key: [one[key] for one in results] for key in ("options", "not_exported", "secrets_needed")}
+
+
 def listed(world: t.Any, kind: Kind, listing: t.Callable[[], list[t.Any]], name: t.Optional[str]) -> list[Values]:
     """All objects of a kind, or the one of that name if it is there; sorted by name."""
     if name is not None:

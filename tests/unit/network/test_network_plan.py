@@ -205,6 +205,53 @@ def test_a_definition_read_and_declared_is_the_same(lab: t.Any, case: str) -> No
     assert document.canonical(normal(other)) == document.canonical(normal(with_prefixes(before)))
 
 
+EXPORTED = {name: xml for name, xml in XMLS.items() if name != "unknown to us"}
+
+
+@pytest.mark.parametrize("case", EXPORTED, ids=lambda case: case.replace(" ", "-"))
+def test_what_is_exported_makes_the_same_network(lab: t.Any, test_uri: str, case: str) -> None:
+    """define(export(x)) in a fresh place equals x but for identity; fed back it changes nothing."""
+    lab.world.connection.networkDefineXML(EXPORTED[case])
+    read = read_networks(lab.world, {"name": "n", "as": "options", "identity": "keep"})
+    assert read["not_exported"] == []
+    assert not lab.plan(**read["options"]).changed
+    elsewhere = type(lab)(test_uri)
+    new = read_networks(lab.world, {"name": "n", "as": "options", "identity": "new"})["options"]
+    assert "uuid" not in new
+    assert "mac" not in new
+    elsewhere.run(**new)
+    one, other = (document.parse(place.xml("n")) for place in (lab, elsewhere))
+    for root in (one, other):
+        for tag in ("uuid", "mac"):
+            for node in root.findall(tag):
+                document.remove(node)
+        root.attrib.pop("connections", None)
+    assert rows.compare(NETWORK, one, other) == []
+    assert document.canonical(with_prefixes(one)) == document.canonical(with_prefixes(other))
+
+
+def test_what_is_exported_is_the_fewest(lab: t.Any) -> None:
+    lab.run(name="n", ips=[{"address": "10.20.0.1/24"}], domain="d")
+    assert read_networks(lab.world, {"name": "n", "as": "options", "identity": "new"}) == {
+        "options": {
+            "name": "n",
+            "domain": "d",
+            "ips": [{"address": "10.20.0.1/24"}],
+            "state": "inactive",
+            "autostart": False,
+        },
+        "not_exported": [],
+        "secrets_needed": [],
+    }
+
+
+def test_what_no_option_says_is_named(lab: t.Any) -> None:
+    lab.world.connection.networkDefineXML(XMLS["unknown to us"])
+    read = read_networks(lab.world, {"as": "options", "identity": "keep"})
+    assert read["not_exported"] == [["metadata"]]
+    assert [one["name"] for one in read["options"]] == ["n"]
+
+
 def with_prefixes(root: document.Element) -> document.Element:
     """The same network, its addresses written as we write them."""
     values = rows.read(NETWORK, root)

@@ -107,7 +107,6 @@ def test_files_are_not_touched_over_a_remote_uri(pooled: t.Any, monkeypatch: pyt
     monkeypatch.setattr(pooled.world, "uri", "qemu+tcp://host/system")
     for args, option in (
         ({"source": {"url": "http://a/b"}}, "source.url"),
-        ({"source": {"file": "/a"}}, "source.file"),
         ({"backing": {"path": "/a"}}, "backing.format"),
     ):
         with pytest.raises(KvmError, match="un this task on the hypervisor") as caught:
@@ -183,9 +182,13 @@ def test_the_format_of_a_file_is_what_it_is(tmp_path: pathlib.Path) -> None:
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "1M"], check=True)
     plan = Plan("volume")
     world = type("World", (), {"local": True, "uri": "qemu:///system"})()
-    found = source.origin(world, plan, {"file": str(image)}, "p")
+    found = source.origin({"file": str(image)}, "p")
+    source.look_at(world, plan, found)
     assert (found.format, found.capacity) == ("qcow2", MIB)
-    by_url = source.origin(world, plan, {"url": f"file://{image}"}, "p")
+    by_url = source.origin({"url": f"file://{image}"}, "p")
+    source.look_at(world, plan, by_url)
     assert (by_url.format, by_url.capacity, by_url.file) == ("qcow2", MIB, str(image))
-    assert source.origin(world, plan, {"url": "https://h/x.vmdk"}, "p").format == "vmdk"
-    assert source.origin(world, plan, {"url": "https://h/x.img"}, "p").format is None, "an .img may be anything"
+    for url, form in (("https://h/x.vmdk", "vmdk"), ("https://h/x.img", None)):
+        named = source.origin({"url": url}, "p")
+        source.look_at(world, plan, named)
+        assert named.format == form, "an .img may be anything"

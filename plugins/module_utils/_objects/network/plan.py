@@ -135,4 +135,4 @@ def describe(world: t.Any, params: kind.Params) -> t.Optional[Values]:
 
 def read_networks(world: t.Any, params: kind.Params) -> Values:
     """The result of network_info."""
-    return {"networks": kind.listed(world, KIND, world.connection.listAllNetworks, params.get("name"))}
+    return kind.read_all(world, KIND, params, "networks", world.connection.listAllNetworks)

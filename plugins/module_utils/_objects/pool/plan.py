@@ -252,4 +252,4 @@ def describe(world: t.Any, params: kind.Params) -> t.Optional[Values]:
 
 def read_pools(world: t.Any, params: kind.Params) -> Values:
     """The result of pool_info."""
-    return {"pools": kind.listed(world, KIND, world.connection.listAllStoragePools, params.get("name"))}
+    return kind.read_all(world, KIND, params, "pools", world.connection.listAllStoragePools)

@@ -159,11 +159,17 @@ def expected_digest(found: Origin) -> t.Optional[tuple[str, str]]:
         return None
     if checksum.digest:
         return checksum.algorithm, checksum.digest
-    return _listed(checksum, os.path.basename((found.url or found.file).partition("?")[0]))
-
-
-def _listed(checksum: Checksum, name: str) -> tuple[str, str]:
     text = _text(checksum.place)
+    if found.given.get("keyring"):
+        from .signature import verified
+
+        text = verified(text, found.given, checksum.place, _text)
+    return _listed(
+        checksum, os.path.basename((found.url or found.file).partition("?")[0]), text.decode("utf-8", "replace")
+    )
+
+
+def _listed(checksum: Checksum, name: str, text: str) -> tuple[str, str]:
     sizes = {64: "sha256", 128: "sha512"}
     pattern = (
         r"(?:^([0-9a-fA-F]{64,128})(?:\s+\*?(?:\./)?(\S+))?\s*$)|(?:^\w+ ?\((\S+)\) ?= ?([0-9a-fA-F]{64,128})\s*$)"
@@ -181,14 +187,14 @@ def _listed(checksum: Checksum, name: str) -> tuple[str, str]:
     )
 
 
-def _text(place: str) -> str:
+def _text(place: str, option: str = "source.checksum") -> bytes:
     try:
         if place.startswith(("http://", "https://", "ftp://")):
-            return str(_open(place).read(_BLOCK).decode("utf-8", "replace"))
-        with open(place[len("file://") :] if place.startswith("file://") else place, encoding="utf-8") as file:
+            return t.cast("bytes", _open(place).read(_BLOCK))
+        with open(place[len("file://") :] if place.startswith("file://") else place, "rb") as file:
             return file.read(_BLOCK)
     except (OSError, ValueError) as error:
-        raise _unreachable(place, error, "source.checksum") from error
+        raise _unreachable(place, error, option) from error
 
 
 def is_same(found: Origin, record: Values) -> bool:

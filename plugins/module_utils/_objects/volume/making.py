@@ -36,9 +36,9 @@ def plan_making(order: Order) -> None:
             option="source",
         )
     backing = backing_of(order)
-    origin = (
-        None if params["source"] is None else source.origin(order.world, order.plan, params["source"], order.pool_name)
-    )
+    origin = None if params["source"] is None else source.origin(params["source"], order.pool_name)
+    if origin is not None:
+        source.look_at(order.world, order.plan, origin)
     wanted.setdefault("format", _format(order, origin))
     if backing and wanted["format"] == "raw":
         raise KvmError(

@@ -34,6 +34,10 @@ def _delete(world: t.Any, pool: str, name: str) -> None:
     records.forget(path)
 
 
+def _wipe(world: t.Any, pool: str, name: str, algorithm: str) -> None:
+    looked_up(world, pool, name).wipePattern(constant(f"VIR_STORAGE_VOL_WIPE_ALG_{algorithm.upper()}"), 0)
+
+
 def _grow(world: t.Any, pool: str, name: str, capacity: int) -> None:
     looked_up(world, pool, name).resize(capacity, 0)
 
@@ -113,11 +117,7 @@ def _copy(
             target = _write_device(world, there, name, xml, image, form, replace)
         records.write(target, record)
     finally:
-        for path in made:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-        with contextlib.suppress(OSError):
-            os.rmdir(place)
+        _clear(made, place)
 
 
 def _shaped(
@@ -192,6 +192,52 @@ def _qemu_copy(image: str, near: str) -> None:
         raise KvmError(f"source: {near} can't be written: {error.stderr.strip()}", "", option="source") from error
 
 
+def _upload(
+    world: t.Any,
+    pool: str,
+    name: str,
+    xml: str,
+    source: Values,
+    form: str,
+    capacity: t.Optional[int],
+    files: bool,
+) -> None:
+    """Prepare the file here, then send it through libvirt; what libvirt can't rename is taken away on failure."""
+    from .fetch import fetched, staging
+    from .stream import upload
+
+    there = world.get("pool", pool, "pool")
+    place, made = staging(""), []
+    try:
+        content, _record = fetched(Origin(source), place)
+        made.append(content)
+        image = _shaped(content, place, source.get("format"), form if files else "raw", capacity, made)
+        root = document.document(xml)
+        for node in root.findall("target/compat") + root.findall("target/features"):
+            document.remove(node)
+        format_node = root.find("target/format")
+        if format_node is not None:
+            format_node.set("type", "raw")  # an empty vessel: the format is in the bytes that come
+        root.find("capacity").text = str(os.path.getsize(image))
+        volume = there.createXML(document.text_of(root), 0)
+        try:
+            upload(world, volume, image)
+            there.refresh(0)
+        except Exception:
+            volume.delete(0)
+            raise
+    finally:
+        _clear(made, place)
+
+
+def _clear(made: list[str], place: str) -> None:
+    for path in made:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+    with contextlib.suppress(OSError):
+        os.rmdir(place)
+
+
 def _write_device(world: t.Any, pool: t.Any, name: str, xml: str, image: str, form: str, replace: bool) -> str:
     """A volume that is no file is made first, then written; libvirt can't rename one, so on failure it goes away."""
     size = int(image_info(image, "source")["virtual-size"])
@@ -222,4 +268,6 @@ def operations() -> t.Mapping[str, t.Callable[..., t.Any]]:
         "permit": _permit,
         "clone": _clone,
         "copy": _copy,
+        "upload": _upload,
+        "wipe": _wipe,
     }

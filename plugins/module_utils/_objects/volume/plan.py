@@ -20,6 +20,8 @@ if t.TYPE_CHECKING:
     from ..._xml.rows import Values
     from .order import Params
 
+WIPES = ("zero", "nnsa", "dod", "bsi", "gutmann", "schneier", "pfitzner7", "pfitzner33", "random", "trim")
+
 ARGUMENT_SPEC: Values = {
     "pool": {"type": "str", "required": True},
     "name": {"type": "str", "required": True},
@@ -35,10 +37,13 @@ ARGUMENT_SPEC: Values = {
             "checksum": {"type": "str"},
             "format": {"type": "str"},
             "reflink": {"type": "bool"},
+            "keyring": {"type": "path"},
+            "signature": {"type": "str"},
         },
     },
     "refresh": {"type": "bool", "default": False},
     "preallocation": {"type": "str", "choices": ["none", "metadata"], "default": "none"},
+    "wipe": {"type": "str", "choices": list(WIPES)},
     **table.argument_spec(VOLUME),
 }
 
@@ -64,6 +69,8 @@ def _plan_absence(order: Order) -> None:
     if order.before is None:
         return
     refuse_in_use(order, "state", "be deleted")
+    if order.params["wipe"] is not None:
+        order.add("wipe", f"wipe {order.title} ({order.params['wipe']})", algorithm=order.params["wipe"])
     order.add("delete", f"delete {order.title}")
     order.plan.differs("state", "present", "absent")
 

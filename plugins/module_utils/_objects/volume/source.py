@@ -10,14 +10,15 @@ import re
 import typing as t
 
 from ..._libvirt import found_or_none
-from ..._plan import KvmError, Plan
+from ..._plan import KvmError
 from ..._xml import units
 from .. import storage
 from ..formats import by_ending, image_info
-from ..pool.table import FILES
+from ..pool.table import FILES, NETWORKED
 from . import records
 
 if t.TYPE_CHECKING:
+    from ..._plan import Plan
     from ..._xml.rows import Values
     from .order import Order
 
@@ -83,33 +84,37 @@ class Origin:
         return {key: self.given[key] for key in ("url", "file", "volume", "pool") if self.given.get(key)}
 
 
-def origin(world: t.Any, plan: Plan, given: Values, pool: str) -> Origin:
-    """The source that the option says, looked at as far as that goes without fetching it."""
+def origin(given: Values, pool: str) -> Origin:
+    """The source that the option says, not looked at yet."""
     kinds = [key for key in ("url", "file", "volume") if given.get(key)]
     if len(kinds) != 1:
         raise KvmError(
             f"source: {' and '.join(kinds) or 'nothing'} is given", "Say one of url, file and volume.", option="source"
         )
-    if kinds != ["volume"] and not world.local:
-        raise KvmError(
-            f"source.{kinds[0]}: files can't be fetched over {world.uri}",
-            "Run this task on the hypervisor.",
-            option=f"source.{kinds[0]}",
-        )
     found = Origin({**given, "pool": given.get("pool") or pool})
-    if kinds == ["volume"]:
-        _look_at_volume(world, plan, found)
-    elif found.file:
-        _look_at_file(plan, found, kinds[0])
-    elif not found.url.startswith(_REMOTE):
+    if found.url and not found.url.startswith(_REMOTE):
         raise KvmError(
             f"source.url: '{found.url}' is not a URL that can be fetched",
             "Use http://, https://, ftp:// or file://.",
             option="source.url",
         )
+    return found
+
+
+def look_at(world: t.Any, plan: Plan, found: Origin) -> None:
+    """Format and size of the source, as far as they're known without fetching it; what is missing is assumed."""
+    if found.given.get("volume"):
+        _look_at_volume(world, plan, found)
+    elif found.file:
+        _look_at_file(plan, found, "url" if found.given.get("url") else "file")
+    elif not world.local:
+        raise KvmError(
+            f"source.url: {found.url} can't be fetched over {world.uri}",
+            "Run this task on the hypervisor; or fetch the file, and say source.file, which goes through libvirt.",
+            option="source.url",
+        )
     elif found.format is None and by_ending(found.url, "") not in ("", "raw"):
         found.format = by_ending(found.url)
-    return found
 
 
 def _look_at_volume(world: t.Any, plan: Plan, found: Origin) -> None:
@@ -126,7 +131,7 @@ def _look_at_volume(world: t.Any, plan: Plan, found: Origin) -> None:
 
 def _look_at_file(plan: Plan, found: Origin, option: str) -> None:
     if not os.path.exists(found.file):
-        message = f"source.{option}: there is no file {found.file} on the hypervisor"
+        message = f"source.{option}: there is no file {found.file}"
         plan.assume(KvmError(message, "Copy it there first, or correct the path.", option=f"source.{option}"))
         return
     if not os.access(found.file, os.R_OK):
@@ -148,6 +153,9 @@ def plan_copy(order: Order, found: Origin, xml: str, replace: bool = False) -> N
     if found.given.get("volume") and not replace:
         order.add("clone", text, xml=xml, source=found.given, capacity=size, reflink=bool(found.given.get("reflink")))
         return
+    if not order.world.local or order.kind in NETWORKED:
+        _plan_upload(order, found, text, xml, replace)
+        return
     order.add(
         "copy",
         text,
@@ -161,25 +169,47 @@ def plan_copy(order: Order, found: Origin, xml: str, replace: bool = False) -> N
     )
 
 
+def _plan_upload(order: Order, found: Origin, text: str, xml: str, replace: bool) -> None:
+    """The step that sends a file of this machine through libvirt to a pool that has no path here."""
+    if not found.file or replace:
+        option = "refresh" if replace else "source"
+        raise KvmError(
+            f"{option}: {order.title} has no path on this machine, so only a new volume can be made, from source.file",
+            "Make a new volume from a file; or run this task on the hypervisor, on a pool of files or devices.",
+            option=option,
+        )
+    order.add(
+        "upload",
+        text,
+        xml=xml,
+        source=found.given,
+        form=order.wanted["format"],
+        capacity=order.wanted.get("capacity"),
+        files=order.kind in FILES,
+    )
+
+
 def plan_refresh(order: Order) -> bool:
     """Whether the source moved on since the volume was made: then it's replaced if told, and else it's only said."""
     before = t.cast("storage.Volume", order.before)
-    found = origin(order.world, Plan("volume"), order.params["source"], order.pool_name)
-    record = records.read(before.path)
+    found = origin(order.params["source"], order.pool_name)
+    record = records.read(before.path) if order.world.local else {}
+    if not record and not order.params["refresh"]:
+        return False
     moved = _moved(record, found, order.params["refresh"])
     if not moved:
         return False
     if not order.params["refresh"]:
-        if record:
-            order.plan.warnings.append(
-                f"source: {order.title} was made from {records.words(record)}, not from {found.words} as that is now;"
-                " it stays as it is until refresh: true"
-            )
+        order.plan.warnings.append(
+            f"source: {order.title} was made from {records.words(record)}, not from {found.words} as that is now;"
+            " it stays as it is until refresh: true"
+        )
         return False
     from .making import document_of
     from .order import refuse_in_use
 
     refuse_in_use(order, "refresh", "be replaced")
+    look_at(order.world, order.plan, found)
     order.wanted.setdefault("format", before.format)
     plan_copy(order, found, document_of(order, None), replace=True)
     order.plan.differs("source", records.words(record) if record else "unknown", found.words)
@@ -196,7 +226,7 @@ def _moved(record: Values, found: Origin, ask: bool) -> bool:
     if any(was.get(key) != value for key, value in found.shown.items()):
         return True
     if found.file:
-        return bool(record.get("stat") != records.stat_of(found.file))
+        return os.path.exists(found.file) and bool(record.get("stat") != records.stat_of(found.file))
     if found.url and ask:
         from .fetch import is_same
 

@@ -1,0 +1,90 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An object as the fewest options that make it again: what libvirt fills in by itself is left out."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._xml import document, rows
+from .whole import Normal
+
+if t.TYPE_CHECKING:
+    from .._xml.rows import Element, Values
+    from .kind import Kind
+
+IDENTITY = ("uuid", "mac")
+SPELLED = {"netmask": "prefix"}  # attributes that say the same
+
+ADOPT_SPEC: Values = {
+    "as": {"type": "str", "choices": ["info", "options"], "default": "info"},
+    "identity": {"type": "str", "choices": ["keep", "new"], "default": "keep"},
+}
+
+
+def exported(kind: Kind, name: str, stored: Element, active: bool, autostart: bool, identity: str) -> Values:
+    """``{options, not_exported, secrets_needed}`` of one object."""
+    normal = Normal(kind.define, kind.measured)
+    values = rows.read(kind.rows, stored)
+    for option in IDENTITY if identity == "new" else ():
+        values.pop(option, None)
+    fewest = _without_defaults(kind, name, values, normal)
+    rebuilt = normal(_built(kind, name, {**fewest, **{key: value for key, value in values.items() if key in IDENTITY}}))
+    options = {
+        "name": name,
+        **_shown(kind, fewest),
+        "state": "active" if active else "inactive",
+        "autostart": autostart,
+    }
+    secrets = [value for path, value in _leaves(fewest) if path.endswith(("secret_usage", "secret_uuid"))]
+    return {"options": options, "not_exported": lost(normal(stored), rebuilt), "secrets_needed": secrets}
+
+
+def _without_defaults(kind: Kind, name: str, values: Values, normal: Normal) -> Values:
+    """The options without which libvirt would make another object."""
+    kept = dict(values)
+    for option in values:
+        if option in IDENTITY:
+            continue
+        tried = {key: value for key, value in kept.items() if key != option}
+        if rows.read(kind.rows, normal(_built(kind, name, tried))).get(option) == values[option]:
+            kept = tried
+    return kept
+
+
+def _built(kind: Kind, name: str, values: Values) -> Element:
+    root = document.element(kind.noun)
+    document.child(root, "name").text = name
+    rows.apply(kind.rows, root, rows.parse(kind.rows, values), "", rows.Edit(creating=True))
+    return root
+
+
+def _shown(kind: Kind, values: Values) -> Values:
+    """Sizes with units and the like, as a user writes them."""
+    types = {row.name: row.type for row in kind.rows if hasattr(row, "type")}
+    return {key: types[key].show(value) if key in types else value for key, value in values.items()}
+
+
+def _leaves(values: t.Any, above: str = "") -> t.Iterator[tuple[str, t.Any]]:
+    if isinstance(values, dict):
+        for key, value in values.items():
+            yield from _leaves(value, f"{above}.{key}")
+    else:
+        yield above, values
+
+
+def lost(before: Element, after: Element, above: str = "") -> list[str]:
+    """The paths of elements and attributes that are in the one document and not in the other."""
+    gone = [name for name in before.attrib if not {name, SPELLED.get(name)} & set(after.attrib)]
+    paths = [above + "@" + name for name in gone]
+    free = list(after)
+    for node in before.iterchildren("{*}*"):
+        other = next((one for one in free if document.canonical(one) == document.canonical(node)), None)
+        other = other if other is not None else next((one for one in free if one.tag == node.tag), None)
+        if other is None:
+            paths.append(above + node.tag)
+        else:
+            free.remove(other)
+            paths += lost(node, other, f"{above}{node.tag}/")
+    return paths
