@@ -12,8 +12,7 @@ description:
   - Keeps words of its own for the kernel's command line, in the boot loader that is there, and leaves those of others.
     Under GRUB they are a fragment in C(/etc/default/grub.d); grubby and kernel-install are asked to add them.
   - What is declared is the whole of this module's words; those that it has put there before and that aren't declared
-    any
-    more are taken away.
+    any more are taken away.
   - Nothing is rebooted. RV(pending) says what waits for that.
 extends_documentation_fragment:
   - metal.kvm._attributes

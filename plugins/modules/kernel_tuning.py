@@ -22,8 +22,7 @@ options:
   unset:
     description:
       - Names to take out of this module's files, such as V(vm.swappiness) or V(ksm.run). The running kernel's value
-        stays
-        until the next boot.
+        stays until the next boot.
     type: list
     elements: str
     default: []

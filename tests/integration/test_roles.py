@@ -145,3 +145,96 @@ def test_remote_renews_what_expires_and_refuses_what_has(pair: tuple[tool.Host, 
 
 def test_remote_refuses_plain_tcp(host: tool.Host) -> None:
     assert "let in anyone, as root" in host.refused("remote", remote_tcp=True)
+
+
+# The rest: what they do here, on a machine without systemd, boot loader and loadable modules
+
+
+def test_tuning_sets_and_keeps(host: tool.Host) -> None:
+    """In values that belong to this host's network alone; the others are those of the machine and stay as they are."""
+    pages = host.read("/sys/kernel/mm/ksm/pages_to_scan").strip()
+    wanted = {
+        "tuning_sysctl": {"net.ipv4.conf.all.rp_filter": 2, "net.bridge.bridge-nf-call-iptables": 0},
+        "tuning_ksm": {"pages_to_scan": pages},
+        "tuning_transparent_hugepages": {"enabled": "madvise"},
+    }
+    (ran,) = host.roles("tuning", wanted)
+    assert host.read("/proc/sys/net/ipv4/conf/all/rp_filter") == "2\n"
+    assert "-net.ipv4.conf.all.rp_filter=2\n" in host.read("/etc/sysctl.d/zz-metal-kvm.conf")
+    assert f"w- /sys/kernel/mm/ksm/pages_to_scan - - - - {pages}\n" in host.read("/etc/tmpfiles.d/zz-metal-kvm.conf")
+    missing = not pathlib.Path("/sys/kernel/mm/transparent_hugepage").exists()
+    assert ("this kernel has no /sys/kernel/mm/transparent_hugepage" in ran.said) == missing
+
+
+def test_kernel_says_what_does_not_apply(host: tool.Host) -> None:
+    if pathlib.Path("/boot/grub/grub.cfg").exists():
+        pytest.skip("this machine has GRUB: its kernel's command line is not for a test to set")
+    (ran,) = host.roles("kernel", {"kernel_iommu": "pt", "kernel_hugepages": [{"size": "1G", "count": 2}]})
+    assert "There is no boot loader here that this module knows" in ran.said
+    assert "hugepagesz=1G hugepages=2" in ran.said
+
+
+def test_shutdown_is_one_or_the_other(host: tool.Host) -> None:
+    host.roles("shutdown", {"shutdown_by": "service", "shutdown_timeout": 60})
+    assert "\nSHUTDOWN_TIMEOUT=60\n" in host.read("/etc/default/libvirt-guests")
+    assert "\nON_SHUTDOWN=shutdown\n" in host.read("/etc/default/libvirt-guests")
+    if host.run("libvirtd", "--version").stdout.split()[-1] < "9.9":
+        assert "needs libvirt 11.2" in host.refused("shutdown", shutdown_by="daemon")
+
+
+def test_security_hardens_and_reports(host: tool.Host) -> None:
+    (ran,) = host.roles("security", {"security_harden": True})
+    conf = host.read("/etc/libvirt/qemu.conf")
+    assert "\nmax_core = 0\n" in conf
+    assert '\nvnc_listen = "127.0.0.1"\n' in conf
+    confined = "\nsecurity_require_confined = 1\n" in conf
+    assert confined != ("Neither AppArmor nor SELinux is active" in ran.said)
+    host.run("sh", "-c", "sed -i 's/^max_core.*/&\\nuser = \"root\"/' /etc/libvirt/qemu.conf")
+    assert "sec.qemu_root" in host.refused("security", security_strict=True)
+
+
+def test_pending_reports_fails_and_never_reboots_the_controller(host: tool.Host) -> None:
+    more = [{"kind": "reboot", "reason": "A test asks for it.", "source": None, "wanted": "x", "current": None}]
+    (ran,) = host.roles("pending", {"pending_more": more})
+    assert "A test asks for it." in ran.said
+    assert "hv1 waits: " in host.refused("pending", pending_more=more, pending_policy="fail")
+    assert "is the machine that Ansible runs on" in host.refused("pending", pending_more=more, pending_policy="reboot")
+
+
+ROLES = {
+    "libvirt": {"libvirt_conf": {"qemu": {"max_files": 9}}},
+    "remote": {"remote_pki": "made", "remote_tls": True},
+    "tuning": {"tuning_sysctl": {"vm.swappiness": 1}},
+    "kernel": {"kernel_words": ["a=b"]},
+    "shutdown": {"shutdown_by": "service"},
+    "security": {"security_harden": True, "security_strict": False},
+    "pending": {},
+}
+
+
+def test_a_check_on_a_bare_machine_neither_fails_nor_changes(
+    host: tool.Host, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A machine without libvirt and its files: all roles in one check."""
+    place = tmp_path_factory.mktemp("bare")
+    with tool.hosts(place, "bare") as (bare,):
+        hide = (
+            "for f in libvirtd virtlogd virtlockd; do mount --bind /dev/null /usr/sbin/$f; done; umount /etc/libvirt;"
+        )
+        bare.run("sh", "-c", hide + "mount -t tmpfs none /usr/share/augeas; mount -t tmpfs none /etc/libvirt")
+        before = bare.run("sh", "-c", "find /etc /var/lib/libvirt /run | sort").stdout
+        plays = [
+            tool.Play(
+                [{"name": name, "ansible.builtin.include_role": {"name": f"metal.kvm.{name}"}}],
+                {**variables, "remote_ca_directory": str(place / "pki")},
+            )
+            for name, variables in ROLES.items()
+        ]
+        recaps = bare.play(*plays, check=True)
+        for recap in recaps:
+            assert recap.failed == 0, recap.text
+        assert len(recaps) == len(plays)
+        assert "libvirt isn't installed" in recaps[0].said
+        after = bare.run("sh", "-c", "find /etc /var/lib/libvirt /run | sort").stdout
+        assert after == before
+        assert not (place / "pki").exists()
