@@ -25,12 +25,14 @@ class Items:
     - ``live``: the prefix of the operations that attach, detach and update one on a running object, where it can.
     - ``template``: attributes that a new element starts with.
     - ``add_only``: what isn't on the list stays.
-    - ``refused(parent)``: why the list can't be empty in this document, ``""`` where it can.
+    - ``volatile(persistent, running)``: true where a running object's list can't be compared.
+    - ``settle(parent)``: takes out of the document what must go with those that went; raises KvmError where the list can't
+      be as it is.
     """
 
     __slots__ = (
-        "add_only", "doc", "implied", "keys", "live", "name", "new", "ordered", "path", "refused", "rows", "takes",
-        "template",
+        "add_only", "doc", "implied", "keys", "live", "name", "new", "ordered", "path", "rows", "settle", "takes",
+        "template", "volatile",
     )  # fmt: skip
 
     def __init__(
@@ -47,7 +49,8 @@ class Items:
         template: t.Optional[dict[str, str]] = None,
         ordered: bool = True,
         add_only: bool = False,
-        refused: t.Optional[t.Callable[[Element], str]] = None,
+        settle: t.Optional[t.Callable[[Element], None]] = None,
+        volatile: t.Optional[t.Callable[[Element, Element], bool]] = None,
     ) -> None:
         self.name = name
         self.path = path
@@ -61,7 +64,8 @@ class Items:
         self.template = template or {}
         self.ordered = ordered
         self.add_only = add_only
-        self.refused = refused
+        self.settle = settle
+        self.volatile = volatile
 
     def spec(self) -> dict[str, Values]:
         return {
@@ -141,19 +145,13 @@ class Items:
         if self.name not in wanted:
             return
         steps = place.place(self.path)[0]
-        if self.refused is not None and not wanted[self.name]:
-            remedy = self.refused(parent)
-            if remedy:
-                raise KvmError(
-                    f"{path}{self.name}: [] can't be, libvirt would put one back", remedy, option=path + self.name
-                )
         pairs, unwanted = self.match(wanted[self.name], parent)
         for index, node in enumerate([] if self.add_only else unwanted):
             item = read(self.rows, node)
             self._note(edit, f"{path}{self.name}[{self.label(item, index)}]", item, None, item)
             place.drop(parent, node)
-        for index, (item, node) in enumerate(pairs):
-            item = item or {}
+        for index, (given, node) in enumerate(pairs):
+            item = given or {}
             if node is None:
                 self._insert(parent, steps, item, index, path, edit)
             else:
@@ -162,6 +160,8 @@ class Items:
                 apply(self.rows, node, item, item_path, edit)
                 for change in edit.changes[first:]:
                     change.items, change.key = self, read(self.rows, node)
+        if self.settle is not None:
+            self.settle(parent)
 
     def _insert(self, parent: Element, steps: place.Steps, item: Values, index: int, path: str, edit: Edit) -> None:
         full = item if self.new is None else self.new(item, edit)
@@ -177,6 +177,8 @@ class Items:
         edit.changes.append(change)
 
     def compare(self, before: Element, after: Element, path: str, changes: list[Change]) -> None:
+        if self.volatile is not None and self.volatile(after, before):
+            return
         wanted = self.elements(after) if self.add_only else self.listed(after)
         pairs, unwanted = self.match([read(self.rows, node) for node in wanted], before)
         edit = Edit()
@@ -184,10 +186,11 @@ class Items:
         for index, node in enumerate([] if self.add_only else unwanted):
             item = read(self.rows, node)
             self._note(edit, f"{path}{self.name}[{self.label(item, index)}]", item, None, item)
-        for index, ((item, node), there) in enumerate(zip(pairs, wanted)):
-            label = f"{path}{self.name}[{self.label(item or {}, index)}]"
+        for index, ((given, node), there) in enumerate(zip(pairs, wanted)):
+            item = given or {}
+            label = f"{path}{self.name}[{self.label(item, index)}]"
             if node is None:
-                self._note(edit, label, None, item, item or {})
+                self._note(edit, label, None, item, item)
                 continue
             first = len(changes)
             compare(self.rows, node, there, label + ".", changes)

@@ -62,7 +62,7 @@ def managed(wanted: Values, change: Change) -> bool:
         if not isinstance(there, dict) or name not in there:
             return False
         there = there[name]
-        if isinstance(there, list):
+        if isinstance(there, list) or (name == getattr(change.row, "name", "") and isinstance(change.row, rows.Map)):
             return True
     return True
 

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._plan import KvmError
 from ..._xml import document
 from ..._xml.items import Items
-from ..._xml.rows import Edit, Group, Values
+from ..._xml.rows import Edit, Group, Values, read
 from .rows import later
 
 Element = document.Element
 
 AGENT = "org.qemu.guest_agent.0"
 SEED_SERIAL = "metal-kvm-seed"
+METADATA = {"labels": "metal", "osinfo": "libosinfo"}  # option: the prefix of its element below metadata
 
 BUS_LETTERS = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd", "fdc": "fd", "sd": "sd"}
 
@@ -38,6 +40,8 @@ def new_disk(item: Values, edit: Edit) -> Values:
     edit.context.targets.add(full["target"])
     if "bus" not in full:
         full["bus"] = edit.context.bus_of(full["target"], removable)
+    if full["bus"] == "scsi":
+        edit.context.need_scsi()
     if "format" not in full and disk_source(full):
         full["format"] = edit.context.disk_format(full)
     return full
@@ -98,6 +102,30 @@ def _twin(console: Element) -> bool:
     return target is not None and target.get("type") == "serial" and target.get("port") == "0"
 
 
+def _without_twin(domain: Element) -> None:
+    """From a twin that is left libvirt would make the serial port again."""
+    if domain.find("devices/serial") is None:
+        for console in filter(_twin, domain.findall("devices/console")):
+            document.remove(console)
+
+
+def _without_sound(domain: Element) -> None:
+    """The sound that libvirt sends over SPICE can't be without it."""
+    if domain.find("devices/graphics[@type='spice']") is None:
+        for audio in filter(_default_audio, domain.findall("devices/audio[@type='spice']")):
+            document.remove(audio)
+
+
+def _new_graphics(item: Values, edit: Edit) -> Values:
+    """Ports are chosen at each start where none are said."""
+    said = {"autoport", "port", "tls_port", "listen_socket"} & set(item)
+    return item if said or item["type"] not in ("vnc", "spice") else {"autoport": True, **item}
+
+
+def _forwarded(channel: Values) -> t.Optional[str]:
+    return f"{channel['target_address']}:{channel.get('target_port')}" if "target_address" in channel else None
+
+
 def _default_audio(audio: Element) -> bool:
     """The one that libvirt makes where a screen or a sound device needs one."""
     return audio.get("id") == "1" and audio.get("type") in ("none", "spice") and not len(audio)
@@ -117,9 +145,14 @@ def _bus(controller: Element) -> bool:
     )  # fmt: skip
 
 
-def _screenless(domain: Element) -> str:
+def _with_screen(domain: Element) -> None:
     """libvirt gives a guest with a screen an adapter."""
-    return "Say model: none, or take the graphics away too." if domain.find("devices/graphics") is not None else ""
+    if domain.find("devices/graphics") is not None and domain.find("devices/video") is None:
+        raise KvmError(
+            "video: [] can't be, for libvirt gives a guest with graphics an adapter",
+            "Say video: [{model: none}], or graphics: [] too.",
+            option="video",
+        )
 
 
 def _machine_nvram(nvram: Element) -> bool:
@@ -146,20 +179,20 @@ DEVICES: tuple[t.Any, ...] = (
     Items("filesystems", "devices/filesystem", later("passthrough", "FILESYSTEM"), ("target",), "Directories that the guest sees.",
           live="device", template={"type": "mount"}, ordered=False),
     Items("graphics", "devices/graphics", later("display", "GRAPHICS"), ("type",), "All graphical consoles.",
-          template={"autoport": "yes"}, ordered=False),
+          new=_new_graphics, ordered=False, settle=_without_sound),
     Items("video", "devices/video", later("display", "VIDEO"), (), "All display adapters; V(none) as the only model for none.",
-          refused=_screenless),
+          settle=_with_screen),
     Items("inputs", "devices/input", later("display", "INPUT"), (_both("type", "bus", "path"),),
           "Keyboards, mice and tablets beyond the implied PS/2 ones.", live="device", implied=_ps2, ordered=False, new=_new_input),
     Items("sound", "devices/sound", later("sound", "SOUND"), (), "Sound devices."),
     Items("audio", "devices/audio", later("sound", "AUDIO"), ("id",), "Where the host plays and records. libvirt makes one where it's"
           " needed.", implied=_default_audio, ordered=False),
     Items("serials", "devices/serial", later("character", "SERIAL"), ("port",), "All serial ports. Port 0 is the serial console.",
-          live="device", new=_fixed(type="pty")),
+          live="device", new=_fixed(type="pty"), settle=_without_twin),
     Items("parallels", "devices/parallel", later("character", "PARALLEL"), ("port",), "All parallel ports.", new=_fixed(type="pty")),
-    Items("consoles", "devices/console", later("character", "CONSOLE"), ("port",), "Consoles beyond serial port 0.",
+    Items("consoles", "devices/console", later("character", "CONSOLE"), (), "Consoles beyond serial port 0, in order.",
           implied=_twin, new=_fixed(type="pty", target_type="virtio")),
-    Items("channels", "devices/channel", later("character", "CHANNEL"), ("name",),
+    Items("channels", "devices/channel", later("character", "CHANNEL"), ("name", _forwarded),
           "Channels between host and guest, without the agent's (see O(agent)).", implied=_agents, live="device", ordered=False,
           new=_fixed(type="unix", target_type="virtio"), template={"type": "unix"}),
     Items("rng", "devices/rng", later("hardware", "RNG"), (), "Sources of random numbers.", live="device",
@@ -193,3 +226,20 @@ DEVICES: tuple[t.Any, ...] = (
           ordered=False),
     Group("memballoon", "devices/memballoon", later("hardware", "MEMBALLOON"), "The memory balloon."),
 )  # fmt: skip
+
+
+def items_of(noun: str) -> Items:
+    """The row of a device list."""
+    return next(row for row in DEVICES if row.name == noun)
+
+
+def device(root: Element, noun: str, label: str) -> t.Optional[Element]:
+    """The element of a domain's document that the option path ``noun[label]`` means."""
+    if noun == "agent":
+        target = next((one for one in root.iterfind("devices/channel/target") if one.get("name") == AGENT), None)
+        return None if target is None else target.getparent()
+    items = items_of(noun)
+    for index, node in enumerate(items.elements(root)):
+        if items.label(read(items.rows, node), index) == label:
+            return node
+    return None

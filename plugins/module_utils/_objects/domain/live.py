@@ -14,7 +14,7 @@ from ..._plan import Plan, Step
 from ..._xml import document, units
 from ..._xml.rows import Change, Values, compare
 from ..._xml.types import KIB
-from .devices import AGENT
+from .devices import AGENT, METADATA, device
 from .table import DOMAIN
 
 Element = document.Element
@@ -34,17 +34,68 @@ def plan_live(
     ``spoken(change)`` says whether it does; ``before`` is the definition as it was. Returns the option paths that wait for
     a restart: with ``live`` false (``apply: stage``) all of them.
     """
+    changes = [*compare(DOMAIN, running, persistent), *(_balloon(before, running, persistent) if live else ())]
+    needed = {path for change in changes if spoken(change) for path in _controllers(change, persistent)}
     waiting: list[str] = []
     done: set[str] = set()
-    for change in [*compare(DOMAIN, running, persistent), *(_balloon(before, running, persistent) if live else ())]:
-        planner = PLANNERS.get(change.row.live) if live and spoken(change) else None
-        step = planner(name, change, running, persistent) if planner else None
+    slots = _free_slots(running)
+    for change in sorted(changes, key=lambda change: change.path not in needed):
+        planner = _attach_or_detach if change.path in needed else PLANNERS.get(change.row.live) if spoken(change) else None
+        step = planner(name, change, running, persistent) if planner and live else None
+        if step is not None and change.row is change.items and _takes_slot(change):
+            slots += 1 if change.after is None else -1
+            if slots < 0:
+                plan.warnings.append(no_slot(name, change.path))
+                step = None
         if step is None:
             waiting.append(change.path)
         elif _key(step) not in done:
             done.add(_key(step))
             plan.steps.append(step)
     return waiting
+
+
+def _controllers(change: Change, persistent: Element) -> list[str]:
+    """The controllers that a device to come sits on, where they come by a step of their own, before it."""
+    noun, label = _split(change)
+    if noun != "disks" or change.row is not change.items or (change.after or {}).get("bus") != "scsi":
+        return []
+    address = t.cast(Element, device(persistent, noun, label)).find("address")
+    return [] if address is None else [f"controllers[scsi/{address.get('controller')}]"]
+
+
+def _split(change: Change) -> tuple[str, str]:
+    """The list and the label in the path of a device."""
+    noun, dummy, rest = change.path.partition("[")
+    return noun, rest.partition("]")[0]
+
+
+def _free_slots(running: Element) -> float:
+    """How many devices can be plugged into the machine: its PCIe ports with nothing in them; endless where none are."""
+    ports = {
+        f"0x{int(port.get('index')):02x}"
+        for port in running.iterfind("devices/controller[@type='pci']")
+        if port.get("model") in ("pcie-root-port", "pcie-switch-downstream-port")
+    }
+    used = {address.get("bus") for address in running.iterfind("devices/*/address[@type='pci']")}
+    return len(ports - used) if ports else float("inf")
+
+
+def _takes_slot(change: Change) -> bool:
+    noun, item = _split(change)[0], change.after or change.before
+    if noun == "disks":
+        return item.get("bus") == "virtio"
+    if noun == "interfaces":
+        return not str(item.get("model")).startswith("usb")
+    return noun in ("controllers", "rng", "filesystems", "vsock", "shmem") or (noun == "hostdevs" and "pci" in item)
+
+
+def no_slot(name: str, path: str) -> str:
+    """The warning for a device that finds no slot in the running machine."""
+    return (
+        f"{path} waits for a restart of domain {name}: it has no free slot."
+        " A restart makes room; more spare ones come from hotplug_ports at creation, or pcie-root-port controllers."
+    )
 
 
 def _balloon(before: Element, running: Element, persistent: Element) -> list[Change]:
@@ -65,8 +116,8 @@ def _key(step: Step) -> str:
 
 def _memory(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
     node = persistent.find("currentMemory")
-    size = KIB.get(persistent.find("memory") if node is None else node, "")
-    if size > KIB.get(running.find("memory"), ""):
+    size = t.cast(int, KIB.get(persistent.find("memory") if node is None else node, ""))
+    if size > t.cast(int, KIB.get(running.find("memory"), "")):
         return None
     before = KIB.get(running.find("currentMemory"), "")
     return Step(
@@ -79,22 +130,25 @@ def _memory(name: str, change: Change, running: Element, persistent: Element) ->
 
 
 def _vcpus(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
-    maximum = int(running.find("vcpu").text)
-    if change.after > maximum or change.after < change.before:
+    """More up to the maximum. Fewer wait: not every guest lets go of one, and emulation (QEMU 7.2) dies of it."""
+    if not change.before <= change.after <= int(running.find("vcpu").text):
         return None
-    return Step(
-        "domain.set_vcpus", f"give domain {name} {change.after} vCPUs live", name=name, count=change.after
-    )
+    return Step("domain.set_vcpus", f"give domain {name} {change.after} vCPUs live", name=name, count=change.after)
 
 
 def _metadata(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
     part = change.path.split(".")[0]
-    if part == "labels":
-        node = persistent.find("metadata/" + document.qualified("metal:kvm"))
-        value = None if node is None else document.bare(node)
-    else:
-        value = persistent.findtext(part)
-    return Step("domain.metadata", f"set the {part} of domain {name} live", name=name, part=part, value=value)
+    text, old, new = f"set the {part} of domain {name}", _part(running, part), _part(persistent, part)
+    undo = Step("domain.metadata", f"{text} back", name=name, part=part, value=old)
+    return Step("domain.metadata", f"{text} live", name=name, part=part, value=new, undo=undo)
+
+
+def _part(root: Element, part: str) -> t.Optional[str]:
+    if part not in METADATA:
+        return t.cast("t.Optional[str]", root.findtext(part))
+    uri = document.NAMESPACES[METADATA[part]]
+    node = next((one for one in root.iterfind("metadata/*") if one.tag.startswith(f"{{{uri}}}")), None)
+    return None if node is None else document.bare(node)
 
 
 def _agent(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
@@ -107,7 +161,7 @@ def _attach_or_detach(name: str, change: Change, running: Element, persistent: E
     """A whole device that comes or goes; a change within one has a planner of its own."""
     if change.row is not change.items:
         return None
-    noun, label = change.path.partition("[")[0], change.path.partition("[")[2].rstrip("]")
+    noun, label = _split(change)
     text = f"{noun.rstrip('s')} {label}"
     if change.before is None:
         if not _pluggable(change.after, noun):
@@ -122,7 +176,14 @@ def _attach_or_detach(name: str, change: Change, running: Element, persistent: E
         )
     if not _pluggable(change.before, noun):
         return None
-    return Step("domain.detach", f"detach {text} from domain {name} live", name=name, items=noun, label=label)
+    undo = _put_back("domain.attach_back", f"attach {text} again", name, running, noun, label)
+    return Step("domain.detach", f"detach {text} from domain {name} live", name=name, items=noun, label=label, undo=undo)
+
+
+def _put_back(operation: str, text: str, name: str, running: Element, noun: str, label: str) -> t.Optional[Step]:
+    """The step that gives the running instance a device as it had it."""
+    node = device(running, noun, label)
+    return None if node is None else Step(operation, text, name=name, xml=document.text_of(node))
 
 
 def _pluggable(item: Values, noun: str) -> bool:
@@ -134,25 +195,23 @@ def _media(name: str, change: Change, running: Element, persistent: Element) -> 
     """Another source: the medium of a removable drive changes at once, a fixed disk is never swapped under the guest."""
     if change.key.get("device") not in ("cdrom", "floppy"):
         return None
-    return _update("change the medium of", name, change)
+    return _update("change the medium of", name, change, running)
 
 
 def _interface(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
-    return _update("update", name, change)
+    return _update("update", name, change, running)
 
 
 def _graphics(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
-    return _update("update", name, change)
+    return _update("update", name, change, running)
 
 
-def _update(verb: str, name: str, change: Change) -> Step:
-    noun, label = change.path.partition("[")[0], change.path.partition("[")[2].partition("]")[0]
+def _update(verb: str, name: str, change: Change, running: Element) -> Step:
+    noun, label = _split(change)
+    text = f"{noun.rstrip('s') if noun != 'graphics' else noun} {label}"
+    undo = _put_back("domain.update_back", f"put {text} back", name, running, noun, label)
     return Step(
-        "domain.update",
-        f"{verb} {noun.rstrip('s') if noun != 'graphics' else noun} {label} of domain {name} live",
-        name=name,
-        items=noun,
-        label=label,
+        "domain.update", f"{verb} {text} of domain {name} live", name=name, items=noun, label=label, undo=undo
     )
 
 

@@ -88,8 +88,8 @@ def _add_drive(root: Element, pool: str, volume: str, context: t.Any) -> None:
     document.child(drive, "target", dev=target, bus=bus)
     document.child(drive, "readonly")
     document.child(drive, "serial").text = SEED_SERIAL
-    if bus == "scsi" and devices.find("controller[@type='scsi']") is None:
-        document.child(devices, "controller", type="scsi", model="virtio-scsi")
+    if bus == "scsi":
+        context.need_scsi()
 
 
 def _pool_of_first_disk(world: t.Any, root: Element) -> str:

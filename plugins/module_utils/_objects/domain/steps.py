@@ -12,10 +12,10 @@ import typing as t
 from ..._libvirt import code_is, flags, found_or_none
 from ..._plan import KvmError, Remark
 from ..._xml import document
-from ..._xml.items import Items
 from ..._xml.rows import Edit, apply, read
 from . import clone, ready, seed
-from .devices import AGENT, DEVICES
+from .devices import METADATA, device, items_of
+from .live import no_slot
 from .documents import persistent_document, running_document
 from .state import observed
 
@@ -181,25 +181,11 @@ def set_vcpus(world: t.Any, name: str, count: int) -> None:
 
 
 def metadata(world: t.Any, name: str, part: str, value: t.Optional[str]) -> None:
-    """Title, description or our own element, on the running instance."""
-    kind = {"description": 0, "title": 1, "labels": 2}[part]
-    key, uri = ("metal", document.NAMESPACES["metal"]) if part == "labels" else (None, None)
-    world.get("domain", name).setMetadata(kind, value, key, uri, flags("VIR_DOMAIN_AFFECT_LIVE"))
-
-
-def _items(noun: str) -> Items:
-    return next(row for row in DEVICES if row.name == noun)
-
-
-def device(root: Element, noun: str, label: str) -> t.Optional[Element]:
-    """The element of a domain's document that the option path ``noun[label]`` means."""
-    if noun == "agent":
-        return next((c for c in root.iterfind("devices/channel") if c.find("target") is not None and c.find("target").get("name") == AGENT), None)
-    items = _items(noun)
-    for index, node in enumerate(items.elements(root)):
-        if items.label(read(items.rows, node), index) == label:
-            return node
-    return None
+    """Title, description or one element of the metadata, on the running instance."""
+    prefix = METADATA.get(part)
+    kind = {"description": 0, "title": 1}.get(part, 2)
+    uri = document.NAMESPACES[prefix] if prefix else None
+    world.get("domain", name).setMetadata(kind, value, prefix, uri, flags("VIR_DOMAIN_AFFECT_LIVE"))
 
 
 def attach(world: t.Any, name: str, items: str, label: str) -> t.Optional[Remark]:
@@ -216,16 +202,27 @@ def attach(world: t.Any, name: str, items: str, label: str) -> t.Optional[Remark
     except Exception as error:
         if "No more available PCI slots" not in str(error):
             raise
-        return Remark(
-            f"{items}[{label}] waits for a restart of domain {name}: it has no free slot."
-            " A restart makes room; more spare ones come from hotplug_ports at creation, or pcie-root-port controllers."
-        )
+        return Remark(no_slot(name, f"{items}[{label}]"))
     return None
 
 
 def _taken(running: Element, address: Element) -> bool:
+    """Whether another device has the address, or the running machine hasn't got its bus."""
     wanted = dict(address.attrib)
+    buses = {f"0x{int(one.get('index')):02x}" for one in running.iterfind("devices/controller[@type='pci']")}
+    if wanted.get("type") == "pci" and wanted.get("bus") not in buses:
+        return True
     return any(dict(there.attrib) == wanted for there in running.iterfind("devices/*/address"))
+
+
+def attach_back(world: t.Any, name: str, xml: str) -> None:
+    """Attach a device that this run detached, as it was."""
+    world.get("domain", name).attachDeviceFlags(xml, flags("VIR_DOMAIN_AFFECT_LIVE"))
+
+
+def update_back(world: t.Any, name: str, xml: str) -> None:
+    """Bring a device that this run changed to what it was."""
+    world.get("domain", name).updateDeviceFlags(xml, flags("VIR_DOMAIN_AFFECT_LIVE"))
 
 
 def detach(world: t.Any, name: str, items: str, label: str) -> t.Optional[Remark]:
@@ -253,7 +250,7 @@ def update(world: t.Any, name: str, items: str, label: str) -> None:
     wanted = device(persistent_document(domain), items, label)
     if node is None or wanted is None:
         raise KvmError(f"{items}: domain {name} has no {label} to update")
-    rows = _items(items).rows
+    rows = items_of(items).rows
     if node.tag == "disk" and wanted.find("source") is None and node.find("source") is not None:
         document.remove(node.find("source"))
     apply(rows, node, read(rows, wanted), "", Edit())
@@ -279,7 +276,7 @@ def state_is(world: t.Any, name: str) -> str:
 
 _HERE = (
     define, undefine, rename, reset, start, start_paused, shutdown, await_off, destroy, suspend, resume, wakeup, save, discard_saved,
-    restart, set_autostart, set_memory, set_vcpus, metadata, attach, detach, update, delete_storage,
+    restart, set_autostart, set_memory, set_vcpus, metadata, attach, attach_back, detach, update, update_back, delete_storage,
 )  # fmt: skip
 OPERATIONS: dict[str, t.Callable[..., t.Any]] = {
     **{f"domain.{function.__name__}": function for function in _HERE},

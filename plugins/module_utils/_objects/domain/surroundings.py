@@ -31,6 +31,15 @@ class Surroundings:
         self.macs = {node.get("address") for node in root.iterfind("devices/interface/mac")}
         self.macs |= {item["mac"] for item in wanted.get("interfaces", ()) if "mac" in item}
 
+    def refuse_older(self, since: int, option: str) -> None:
+        """Refuse an option that this libvirt doesn't know: it would drop it without a word."""
+        version = self.world.version
+        if version < since:
+            needs, has = (f"{one // 1_000_000}.{one // 1000 % 1000}.{one % 1000}" for one in (since, version))
+            raise KvmError(
+                f"{option}: needs libvirt {needs}, this is {has}", "Leave the option out, or update libvirt.", option=option
+            )
+
     def arch(self) -> str:
         """The guest's architecture."""
         node = self.root.find("os/type")
@@ -51,6 +60,12 @@ class Surroundings:
     def removable_bus(self) -> str:
         """Where CD-ROM drives are: SATA on x86, SCSI elsewhere."""
         return "sata" if self.arch() in ("x86_64", "i686", "") else "scsi"
+
+    def need_scsi(self) -> None:
+        """A SCSI controller that guests of today know, where there is none; libvirt's own default is one of 1995."""
+        devices = self.root.find("devices")
+        if devices.find("controller[@type='scsi']") is None:
+            document.child(devices, "controller", type="scsi", index="0", model="virtio-scsi")
 
     def new_mac(self) -> str:
         """A MAC address in QEMU's range, made from the domain's UUID: what a check foresees is what the run makes."""

@@ -9,7 +9,7 @@ import typing as t
 
 from ..._xml import document, place
 from ..._xml.items import Items
-from ..._xml.kinds import Limit, Switches
+from ..._xml.kinds import Switches
 from ..._xml.rows import REFUSED, Field, Group, Map, ValueList
 from ..._xml.types import CPUSET, INT, KIB, MIB, ON_OFF, POSITIVE, PRESENT, STR, UUID, WHOLE, YES_NO
 from .devices import AGENT, DEVICES
@@ -290,7 +290,7 @@ DOMAIN: tuple[t.Any, ...] = (
           choices=("static", "auto")),
     Field("vcpus_cpuset", "vcpu@cpuset", CPUSET, "The host's CPUs that vCPUs run on which O(cputune.vcpupin) doesn't name."),
     Items("vcpu_states", "vcpus/vcpu", later("tuning", "VCPU"), ("id",), "Single vCPUs, where some are to be there and others not.",
-          ordered=False),
+          ordered=False, volatile=unsaid("vcpus/vcpu")),
     Field("memory_maximum", "memory", KIB, "The memory up to which the guest can be given more while it runs.", volatile=_aligned),
     Field("memory", "currentMemory", KIB, "The memory that the guest has, V(2 GiB). Raises the maximum where that is lower.",
           get=_boot_memory, put=_put_memory, live="memory", volatile=_unsettled),
@@ -304,8 +304,8 @@ DOMAIN: tuple[t.Any, ...] = (
     Group("numatune", "numatune", later("tuning", "NUMATUNE"), "The host's NUMA nodes that memory comes from."),
     Group("cputune", "cputune", later("tuning", "CPUTUNE"), "Where vCPUs and other threads run, and how much."),
     Group("blkiotune", "blkiotune", later("tuning", "BLKIOTUNE"), "How much the guest may use the host's block devices."),
-    Limit("iothreads", "iothreads", WHOLE, "How many threads there are for disks that ask for one.", live="iothreads",
-          get=_iothreads, put=_put_iothreads),
+    Field("iothreads", "iothreads", WHOLE, "How many threads there are for disks that ask for one.", live="iothreads",
+          get=_iothreads, put=_put_iothreads, silent=0),
     Items("iothread_ids", "iothreadids/iothread", later("tuning", "IOTHREAD"), ("id",), "The iothreads by number, where they"
           " aren't simply counted.", ordered=False),
     Group("default_iothread", "defaultiothread", later("tuning", "THREAD_POOL"), "Worker threads of QEMU's main loop."),
