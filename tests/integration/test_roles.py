@@ -201,6 +201,11 @@ def test_pending_reports_fails_and_never_reboots_the_controller(host: tool.Host)
     assert "is the machine that Ansible runs on" in host.refused("pending", pending_more=more, pending_policy="reboot")
 
 
+def test_passthrough_says_what_does_not_apply(host: tool.Host) -> None:
+    host.roles("passthrough", {"passthrough_devices": []})
+    assert "0000:7f:1f.7 is not there" in host.refused("passthrough", passthrough_devices=["0000:7f:1f.7"])
+
+
 ROLES = {
     "libvirt": {"libvirt_conf": {"qemu": {"max_files": 9}}},
     "remote": {"remote_pki": "made", "remote_tls": True},
@@ -208,6 +213,7 @@ ROLES = {
     "kernel": {"kernel_words": ["a=b"]},
     "shutdown": {"shutdown_by": "service"},
     "security": {"security_harden": True, "security_strict": False},
+    "passthrough": {"passthrough_devices": []},
     "pending": {},
 }
 
