@@ -21,6 +21,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAME = "metal-demo"
+pytestmark = pytest.mark.timeout(1500)  # the image is built and a whole distribution boots by emulation
 FILES = pathlib.Path("/var/lib/metal.kvm/demo")
 RECAP = re.compile(r"localhost\s*: ok=(\d+)\s+changed=(\d+)\s+unreachable=0\s+failed=(\d+)")
 
