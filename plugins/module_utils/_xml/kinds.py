@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from . import document, place
-from .rows import Change, Edit, Element, Field, Map, Row, Values
+from . import document, place, units
+from .rows import Change, Edit, Element, Map, Row, Values, bad_value
 
 _DETAIL = {"spinlocks": "retries", "vendor_id": "value", "dirty-ring": "size"}
 
@@ -53,7 +53,7 @@ def _read_switch(node: Element) -> t.Any:
     if node.get("state") == "off":
         return False
     within = ",".join(below.tag for below in node.iterchildren("*") if below.get("state") == "on")
-    return node.get(_DETAIL.get(node.tag, "")) or within or True
+    return (node.tag in _DETAIL and node.get(_DETAIL[node.tag])) or within or True
 
 
 def _write_switch(node: Element, value: t.Any) -> None:
@@ -65,19 +65,47 @@ def _write_switch(node: Element, value: t.Any) -> None:
             document.child(node, within.strip(), state="on")
 
 
-class Limit(Field):
-    """A number that libvirt leaves out where it's 0: nothing there and 0 are the same."""
+class Schedulers(Map):
+    """Number of a thread to its scheduler, ``fifo 1`` or ``idle``; a key may be a set of them. libvirt groups them as it likes."""
 
     __slots__ = ()
 
-    def equal(self, one: t.Any, other: t.Any) -> bool:
-        return bool((one or 0) == (other or 0))
+    def parse(self, given: Values, where: str) -> Values:
+        values = given.get(self.name)
+        if values is None:
+            return {}
+        try:
+            return {self.name: {str(one): _scheduler(text) for key, text in values.items() for one in units.numbers(key)}}
+        except ValueError as error:
+            raise bad_value(where + self.name, values, str(error)) from error
 
-    def write(self, parent: Element, value: t.Any) -> None:
-        if value:
-            super().write(parent, value)
-        else:
-            self.delete(parent)
+    def value(self, parent: Element) -> Values:
+        return {
+            str(one): " ".join(filter(None, (node.get("scheduler"), node.get("priority"))))
+            for node in place.find_all(parent, place.place(self.path)[0])
+            for one in units.numbers(node.get(self.key))
+        }
+
+    def write(self, parent: Element, before: Values, after: Values) -> None:
+        steps = place.place(self.path)[0]
+        for node in place.find_all(parent, steps):
+            document.remove(node)
+        for text in dict.fromkeys(after.values()):
+            scheduler, dummy, priority = text.partition(" ")
+            node = document.child(place.ensure(parent, steps[:-1]), steps[-1][0])
+            node.set(self.key, units.cpuset(",".join(key for key, value in after.items() if value == text)))
+            node.set("scheduler", scheduler)
+            if priority:
+                node.set("priority", priority)
+
+
+def _scheduler(value: t.Any) -> str:
+    name, dummy, priority = " ".join(str(value).split()).partition(" ")
+    if name in ("batch", "idle") and not priority:
+        return name
+    if name in ("fifo", "rr") and priority.isdigit():
+        return f"{name} {priority}"
+    raise ValueError("batch, idle, or fifo and rr with a priority: fifo 1")
 
 
 class Multimap(Map):

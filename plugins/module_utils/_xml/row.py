@@ -104,10 +104,11 @@ class Field(Row):
     """One value at one place.
 
     - ``same(a, b)``: whether two spellings mean the same to libvirt.
+    - ``silent``: the value that libvirt leaves out: nothing there means the same.
     - ``get``, ``put``: in place of the plain reading and writing at ``path``, for a value that has several places.
     """
 
-    __slots__ = ("get", "no_log", "put", "required", "same")
+    __slots__ = ("get", "no_log", "put", "required", "same", "silent")
 
     def __init__(
         self,
@@ -125,6 +126,7 @@ class Field(Row):
         put: t.Optional[t.Callable[[Element, t.Any], None]] = None,
         required: bool = False,
         no_log: bool = False,
+        silent: t.Any = None,
     ) -> None:
         self.name = name
         self.path = path
@@ -136,6 +138,7 @@ class Field(Row):
         self.since = since
         self.volatile = volatile
         self.same = same
+        self.silent = silent
         self.get = get
         self.put = put
         self.required = required
@@ -178,7 +181,7 @@ class Field(Row):
         """Put the canonical value in its place."""
         if self.put is not None:
             self.put(parent, value)
-        elif self.type is PRESENT and not value:
+        elif (self.type is PRESENT and not value) or (self.silent is not None and value == self.silent):
             self.delete(parent)
         else:
             steps, attribute = place.place(self.path)
@@ -198,6 +201,8 @@ class Field(Row):
         """Whether both values mean the same."""
         if one == other:
             return True
+        if self.silent is not None and (one is None or other is None):
+            return self.silent in (one, other)
         return self.same is not None and one is not None and other is not None and self.same(one, other)
 
     def note(self, changes: list[Change], path: str, before: t.Any, after: t.Any) -> None:

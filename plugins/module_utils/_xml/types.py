@@ -77,7 +77,7 @@ class Size(Type):
 
     def get(self, node: Element, attribute: str) -> t.Optional[int]:
         number = super().get(node, attribute)
-        return None if number is None else number * units.factor(node.get(self.beside) or self.unit)
+        return None if number is None else number * units.factor((self.beside and node.get(self.beside)) or self.unit)
 
     def put(self, node: Element, attribute: str, value: int) -> None:
         step = units.factor(self.unit)
@@ -126,6 +126,8 @@ ON_OFF = Type("bool", _boolean, lambda value: "on" if value else "off")
 PRESENT = Presence("bool", _boolean, lambda value: "")
 CPUSET = Type("str", units.cpuset, parse=units.cpuset)
 HEX = Type("str", lambda text: int(text, 0), hex, units.number, hex)
+USB_ID = Type("str", str, parse=lambda value: f"0x{units.number(value):04X}")
+USB_CLASS = Type("str", str, parse=lambda value: f"0x{units.number(value):02X}")
 HEX4 = Type("str", str, parse=lambda value: f"0x{units.number(value):04x}")
 PCI = PciAddress("str", str, parse=units.pci)
 MAC = Type("str", units.mac, parse=units.mac)

@@ -62,17 +62,22 @@ def uuid(value: t.Any) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def cpuset(value: t.Any) -> str:
-    """A set of CPUs or NUMA nodes in libvirt's spelling: ``0-3,^2`` as ``0-1,3``."""
+def numbers(value: t.Any) -> list[int]:
+    """The numbers in a set: ``0-3,^2`` as 0, 1 and 3."""
     chosen: set[int] = set()
     for part in str(value).replace(" ", "").split(","):
         match = re.fullmatch(r"(\^?)(\d+)(?:-(\d+))?", part)
         if match is None or int(match[3] or match[2]) < int(match[2]):
             raise ValueError("a set is written like 0-3,8 or 0-7,^4")
-        numbers = range(int(match[2]), int(match[3] or match[2]) + 1)
-        chosen = chosen.difference(numbers) if match[1] else chosen.union(numbers)
+        span = range(int(match[2]), int(match[3] or match[2]) + 1)
+        chosen = chosen.difference(span) if match[1] else chosen.union(span)
+    return sorted(chosen)
+
+
+def cpuset(value: t.Any) -> str:
+    """A set of CPUs or NUMA nodes in libvirt's spelling: ``0-3,^2`` as ``0-1,3``."""
     ranges: list[list[int]] = []
-    for one in sorted(chosen):
+    for one in numbers(value):
         if ranges and ranges[-1][1] == one - 1:
             ranges[-1][1] = one
         else:

@@ -120,6 +120,7 @@ def skeleton(name: str, uuid: str) -> Element:
     document.child(root, "uuid").text = uuid
     kind = document.child(document.child(root, "os"), "type")
     kind.text = "hvm"
+    document.child(root, "clock", offset="utc")
     document.child(root, "devices")
     return root
 
@@ -129,11 +130,13 @@ def add_hotplug_ports(root: Element, machine: str, spare: int) -> None:
     if not any(machine.startswith(known) for known in PCIE_MACHINES):
         return
     devices = root.find("devices")
+    taken = {node.get("index") for node in devices.iterfind("controller[@type='pci']")}
     used = len(devices.findall("interface")) + len(devices.findall("rng")) + 4
     used += sum(1 for target in devices.iterfind("disk/target") if target.get("bus") == "virtio")
-    document.child(devices, "controller", type="pci", index="0", model="pcie-root")
-    for index in range(1, used + spare + 1):
-        document.child(devices, "controller", type="pci", index=str(index), model="pcie-root-port")
+    for index in range(used + spare + 1):
+        if str(index) not in taken:
+            model = "pcie-root-port" if index else "pcie-root"
+            document.child(devices, "controller", type="pci", index=str(index), model=model)
 
 
 def _serial(world: t.Any, name: str) -> Values:

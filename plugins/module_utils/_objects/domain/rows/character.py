@@ -16,7 +16,7 @@ Element = document.Element
 
 # where the other end is: udp has two ends
 _END = {"udp": (("source", {"mode": "connect"}),)}
-_SOURCE = (("source", {}),)
+_SOURCE: place.Steps = (("source", {}),)
 
 
 def _pty(persistent: Element, running: Element) -> bool:
@@ -65,7 +65,7 @@ SOURCE = (
     _bound("host", "Address of this side (V(udp))."),
     _bound("service", "Port of this side (V(udp))."),
     Field("protocol", "protocol@type", STR, "What is spoken (V(tcp)).", choices=("raw", "telnet", "telnets", "tls")),
-    Field("tls", "source@tls", YES_NO, "Whether it's encrypted (V(tcp))."),
+    Field("tls", "source@tls", YES_NO, "Whether it's encrypted (V(tcp)).", volatile=unsaid("source@tls")),
     Field("reconnect", "source/reconnect@enabled", YES_NO, "Whether to connect again (V(unix), V(tcp) with V(mode=connect))."),
     Field("reconnect_timeout", "source/reconnect@timeout", POSITIVE, "How long between two tries, in seconds."),
     Field("spice_channel", "source@channel", STR, "The name of the channel (V(spiceport), V(dbus))."),
@@ -85,7 +85,6 @@ SERIAL = (
 )  # fmt: skip
 PARALLEL = (Field("port", "target@port", WHOLE, "Number of the port: its identity."), *SOURCE, *LOG, ALIAS, ADDRESS)
 CONSOLE = (
-    Field("port", "target@port", WHOLE, "Number of the console: its identity."),
     Field("target_type", "target@type", STR, "What the guest sees.", choices=("virtio", "serial", "sclp", "sclplm")),
     *SOURCE, *LOG, ALIAS, ADDRESS,
 )  # fmt: skip

@@ -23,6 +23,11 @@ def _format_put(disk: Element, value: str) -> None:
     driver.set("type", value)
 
 
+def _empty(persistent: Element, running: Element) -> bool:
+    """A drive without a medium has no format."""
+    return running.find("source") is None
+
+
 DISK = (
     Field("target", "target@dev", STR, "The device name in the guest, V(vda), V(sdb): the disk's identity."),
     Field("device", "@device", STR, "What the guest sees.", choices=("disk", "cdrom", "floppy", "lun")),
@@ -43,7 +48,7 @@ DISK = (
     Field("bus", "target@bus", STR, "How it's attached; from the target's name where it's left out.",
           choices=("virtio", "scsi", "sata", "usb", "ide", "fdc", "sd")),
     Field("model", "@model", STR, "The virtio device.", choices=VIRTIO_MODELS),
-    Field("format", "driver@type", STR, put=_format_put, doc=
+    Field("format", "driver@type", STR, put=_format_put, volatile=_empty, doc=
           "The format of the image. A new disk takes the volume's, or reads the file's once; never probed again."),
     Field("cache", "driver@cache", STR, "The host's cache mode.",
           choices=("default", "none", "writethrough", "writeback", "directsync", "unsafe")),
@@ -75,7 +80,7 @@ DISK = (
     Field("snapshot", "@snapshot", STR, "What a snapshot of the guest does with it.",
           choices=("internal", "external", "no", "manual")),
     Field("tray", "target@tray", STR, "Whether the drive's tray is open at the start.", choices=("open", "closed"),
-          volatile=always),
+          volatile=always, silent="closed"),
     Field("removable", "target@removable", ON_OFF, "Whether the guest sees a removable disk (USB, SCSI)."),
     Field("rotation_rate", "target@rotation_rate", POSITIVE, "Revolutions per minute that the guest sees; V(1) for none."),
     Field("rawio", "@rawio", YES_NO, "Whether the guest may send any SCSI command (V(device=lun))."),

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from ...._xml.items import Items
-from ...._xml.kinds import Limit
 from ...._xml.rows import Field, Map
 from ...._xml.types import BYTES_ALONE, INT, PCI, POSITIVE, STR, UUID, WHOLE, YES_NO
 from .common import instead, put_pci
@@ -56,7 +55,7 @@ NETWORK = (
     Map("cookies", "cookies/cookie", STR, "Cookies by name (http, https). Full when given.", value_at=""),
     Field("readahead", "readahead@size", BYTES_ALONE, "How much is read ahead (http, https, ftp, ftps)."),
     Field("timeout", "timeout@seconds", POSITIVE, "How long to wait for an answer, in seconds (http, https, ftp, ftps)."),
-    Field("reconnect_delay", "reconnect@delay", POSITIVE, "How long to try to connect again, in seconds (nbd).", since=9_002_000),
+    Field("reconnect_delay", "reconnect@delay", POSITIVE, "How long to try to connect again, in seconds (nbd).", since=9_001_000),
 )  # fmt: skip
 NVME = (
     Field("address", "address", PCI, "The device's PCI address, V(0000:01:00.0).", put=put_pci("address", type="pci")),
@@ -73,10 +72,10 @@ _LIMITS = (("bytes_sec", "Bytes per second"), ("iops_sec", "Operations per secon
            ("bytes_sec_max_length", "Length of a burst of bytes, in seconds"),
            ("iops_sec_max_length", "Length of a burst of operations, in seconds"))  # fmt: skip
 IOTUNE = (
-    *(Limit(f"{way}_{limit}", f"{way}_{limit}", WHOLE, f"{text}, {direction}. V(0) for no limit.", live="iotune")
+    *(Field(f"{way}_{limit}", f"{way}_{limit}", WHOLE, f"{text}, {direction}. V(0) for no limit.", live="iotune", silent=0)
       for limit, text in _LIMITS
       for way, direction in (("total", "read and written together"), ("read", "read"), ("write", "written"))),
-    Limit("size_iops_sec", "size_iops_sec", WHOLE, "How many bytes count as one operation.", live="iotune"),
+    Field("size_iops_sec", "size_iops_sec", WHOLE, "How many bytes count as one operation.", live="iotune", silent=0),
     Field("group_name", "group_name", STR, "A name that disks share that share the limits.", live="iotune"),
 )  # fmt: skip
 GEOMETRY = (
@@ -88,7 +87,7 @@ GEOMETRY = (
 BLOCK_IO = (
     Field("logical_block_size", "@logical_block_size", POSITIVE, "Logical sector, in bytes."),
     Field("physical_block_size", "@physical_block_size", POSITIVE, "Physical sector, in bytes."),
-    Field("discard_granularity", "@discard_granularity", POSITIVE, "The least that can be discarded, in bytes.", since=9_005_000),
+    Field("discard_granularity", "@discard_granularity", POSITIVE, "The least that can be discarded, in bytes.", since=9_001_000),
 )
 RESERVATIONS = (
     Field("managed", "@managed", YES_NO, "Whether libvirt runs the process that does them."),

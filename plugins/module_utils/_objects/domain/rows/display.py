@@ -121,16 +121,15 @@ VIDEO = (
     Field("vram", "model@vram", KIB_ALONE, "Video memory, where the model has a choice."),
     Field("ram", "model@ram", KIB_ALONE, "The primary memory (V(model=qxl))."),
     Field("vgamem", "model@vgamem", KIB_ALONE, "The memory of its VGA side (V(model=qxl))."),
-    Field("vram64", "model@vram64", KIB_ALONE, "The memory that 64-bit guests map (V(model=qxl))."),
+    Field("vram64", "model@vram64", KIB_ALONE, "The memory that 64-bit guests map (V(model=qxl)).", silent=0),
     Field("blob", "model@blob", ON_OFF, "Whether resources are shared without a copy (V(model=virtio)).", since=9_002_000),
-    Field("edid", "model@edid", ON_OFF, "Whether the guest is told of the monitor.", since=12_000_000),
     Field("accel3d", "model/acceleration@accel3d", YES_NO, "Whether 3D is drawn by the host (V(model=virtio))."),
     Field("accel2d", "model/acceleration@accel2d", YES_NO, "Whether 2D is drawn by the host."),
     Field("rendernode", "model/acceleration@rendernode", STR, "The host's device that draws (O(video[].driver=vhostuser))."),
     Field("width", "model/resolution@x", POSITIVE, "Preferred width, in pixels."),
     Field("height", "model/resolution@y", POSITIVE, "Preferred height, in pixels."),
     Field("driver", "driver@name", STR, "Who drives it.", choices=("qemu", "vhostuser")),
-    Field("vgaconf", "driver@vgaconf", STR, "VGA configuration cycles.", choices=("io", "on", "off")),
+    Field("vgaconf", "driver@vgaconf", STR, "VGA configuration cycles.", choices=("io", "on", "off"), silent="io"),
     VIRTIO, ALIAS, ACPI_INDEX, ADDRESS,
 )  # fmt: skip
 

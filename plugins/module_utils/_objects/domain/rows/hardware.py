@@ -9,7 +9,7 @@ import typing as t
 
 from ...._xml import document
 from ...._xml.rows import Field, Group
-from ...._xml.types import HEX, KIB, ON_OFF, POSITIVE, PRESENT, STR, UUID, WHOLE, YES_NO
+from ...._xml.types import HEX, KIB, ON_OFF, POSITIVE, PRESENT, STR, USB_CLASS, USB_ID, UUID, WHOLE, YES_NO
 from . import later
 from .common import ACPI_INDEX, ADDRESS, ALIAS, PLACED, VIRTIO, VIRTIO_MODELS, Put, instead
 
@@ -126,7 +126,7 @@ MEMBALLOON = (
 HUB = (Field("type", "@type", STR, "The bus.", choices=("usb",)), ALIAS, ADDRESS)
 NVRAM = (ADDRESS,)
 CRYPTO = (
-    Field("model", "@model", STR, "The device.", choices=("virtio",)),
+    Field("model", "@model", STR, "The device.", choices=("virtio",), since=9_001_000),
     Field("type", "@type", STR, "Who does the work.", choices=("qemu",)),
     Field("backend", "backend@model", STR, "How.", choices=("builtin", "lkcf")),
     Field("queues", "backend@queues", POSITIVE, "Number of queues."),
@@ -134,8 +134,8 @@ CRYPTO = (
 )  # fmt: skip
 REDIRFILTER = (
     Field("allow", "@allow", YES_NO, "Whether devices that fit may be redirected.", required=True),
-    Field("class", "@class", STR, "Device class, V(0x08); any where it's left out."),
-    Field("vendor", "@vendor", STR, "Vendor, V(0x0781); any where it's left out."),
-    Field("product", "@product", STR, "Product, V(0x5583); any where it's left out."),
+    Field("class", "@class", USB_CLASS, "Device class, V(0x08); any where it's left out."),
+    Field("vendor", "@vendor", USB_ID, "Vendor, V(0x0781); any where it's left out."),
+    Field("product", "@product", USB_ID, "Product, V(0x5583); any where it's left out."),
     Field("version", "@version", STR, "Version, V(1.10); any where it's left out."),
 )

@@ -124,8 +124,10 @@ INTERFACE = (
     Field("mac_check", "mac@check", YES_NO, "Whether a MAC address in VMware's range is checked."),
     Group("rom", "rom", later("interface_source", "ROM"), "The card's boot ROM."),
     Group("teaming", "teaming", later("interface_source", "TEAMING"), "A virtio card that stands in for a device given to the guest."),
-    Items("ips", "ip", later("interface_source", "IP"), ("address",), "Addresses of the host's side, or with V(user) of the guest."),
-    Items("routes", "route", later("interface_source", "ROUTE"), ("address",), "Routes by the host's side.", ordered=False),
+    Items("ips", "ip", later("interface_source", "IP"), ("address",), "Addresses that the guest is given (V(user))."),
+    Items("host_ips", "source/ip", later("interface_source", "IP"), ("address",), "Addresses of the host's side (V(ethernet))."),
+    Items("host_routes", "source/route", later("interface_source", "ROUTE"), ("address",), "Routes by the host's side (V(ethernet)).",
+          ordered=False),
     Items("port_forwards", "portForward", later("interface_source", "PORT_FORWARD"), doc="Ports of the host that lead to the guest,"
           " with V(user) and O(interfaces[].backend.type=passt)."),
     VIRTIO, ACPI_INDEX, ADDRESS,

@@ -14,7 +14,7 @@ SOUND = (
     ValueList("codecs", "codec@type", STR, "Codecs of an HDA device.", choices=("duplex", "micro", "output")),
     Field("audio", "audio@id", WHOLE, "The O(audio[].id) that it plays on; the first where it's left out."),
     Field("multichannel", "@multichannel", YES_NO, "Whether it has more than two channels (V(model=usb)).", since=9_004_000),
-    Field("streams", "@streams", POSITIVE, "Number of streams (V(model=virtio)).", since=10_005_000),
+    Field("streams", "@streams", POSITIVE, "Number of streams (V(model=virtio)).", since=10_004_000),
     ALIAS, ACPI_INDEX, ADDRESS,
 )  # fmt: skip
 

@@ -6,29 +6,19 @@
 from __future__ import annotations
 
 from ...._xml.items import Items
-from ...._xml.kinds import Limit
-from ...._xml.rows import Field, Group, Map
+from ...._xml.kinds import Schedulers
+from ...._xml.rows import Field, Map
 from ...._xml.types import CPUSET, INT, KIB, POSITIVE, PRESENT, STR, WHOLE, YES_NO
 from .common import unsaid
 
 _PERIOD = "The period in microseconds over which {0} counted."
 _QUOTA = "How many microseconds of each period {0} may run; V(-1) for no limit."
-_SCHEDULER = (
-    Field("scheduler", "@scheduler", STR, "The scheduler.", choices=("batch", "idle", "fifo", "rr")),
-    Field("priority", "@priority", WHOLE, "Priority (V(fifo), V(rr))."),
-)
 _CACHE = (
     Field("id", "@id", WHOLE, "The host's cache by number.", required=True),
     Field("level", "@level", POSITIVE, "Its level.", required=True),
     Field("type", "@type", STR, "What it keeps.", choices=("both", "code", "data"), required=True),
     Field("size", "@size", KIB, "How much of it."),
 )
-
-
-def _sched(key: str) -> tuple[Field, ...]:
-    return (Field(key, "@" + key, CPUSET, f"Which {key}, V(0-3): their identity.", required=True), *_SCHEDULER)
-
-
 CPUTUNE = (
     Field("shares", "shares", POSITIVE, "Weight among all guests when the host is busy.", live="scheduler"),
     *(Field(name, name, type, text.format(who), live="scheduler")
@@ -40,10 +30,12 @@ CPUTUNE = (
     Field("emulatorpin", "emulatorpin@cpuset", CPUSET, "The host's CPUs that QEMU's own threads may run on.", live="pin"),
     Map("iothreadpin", "iothreadpin", CPUSET, "The host's CPUs that each iothread may run on: number to set. Full when given.",
         key="iothread", value_at="cpuset", live="pin"),
-    Items("vcpusched", "vcpusched", _sched("vcpus"), ("vcpus",), "Schedulers of vCPUs.", ordered=False),
-    Items("iothreadsched", "iothreadsched", _sched("iothreads"), ("iothreads",), "Schedulers of iothreads.",
-          ordered=False),
-    Group("emulatorsched", "emulatorsched", _SCHEDULER, "The scheduler of QEMU's own threads."),
+    Schedulers("vcpusched", "vcpusched", STR, "The scheduler of each vCPU by number or set: V(batch), V(idle), V(fifo 1), V(rr 1)."
+               " Full when given.", key="vcpus"),
+    Schedulers("iothreadsched", "iothreadsched", STR, "The same of each iothread. Full when given.", key="iothreads"),
+    Field("emulatorsched", "emulatorsched@scheduler", STR, "The scheduler of QEMU's own threads.",
+          choices=("batch", "idle", "fifo", "rr")),
+    Field("emulatorsched_priority", "emulatorsched@priority", WHOLE, "Its priority (V(fifo), V(rr))."),
     Items("cachetune", "cachetune", (
         Field("vcpus", "@vcpus", CPUSET, "The vCPUs: their identity.", required=True),
         Items("caches", "cache", _CACHE, (lambda item: (item.get("id"), item.get("level"), item.get("type")),), "Their parts of caches."),
@@ -95,8 +87,8 @@ BLKIOTUNE = (
     Field("weight", "weight", POSITIVE, "Weight among all guests, from 1 to 1000.", live="blkiotune"),
     Items("devices", "device", (
         Field("path", "path", STR, "A block device of the host: its identity.", required=True),
-        Limit("weight", "weight", WHOLE, "Weight on it.", live="blkiotune"),
-        *(Limit(f"{way}_{limit}", f"{way}_{limit}", WHOLE, f"{text} {done}, each second. V(0) for no limit.", live="blkiotune")
+        Field("weight", "weight", WHOLE, "Weight on it.", live="blkiotune", silent=0),
+        *(Field(f"{way}_{limit}", f"{way}_{limit}", WHOLE, f"{text} {done}, each second. V(0) for no limit.", live="blkiotune", silent=0)
           for way, done in (("read", "read"), ("write", "written"))
           for limit, text in (("bytes_sec", "Bytes"), ("iops_sec", "Operations"))),
     ), ("path",), "Limits on the host's block devices.", ordered=False, live="blkiotune"),
