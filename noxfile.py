@@ -42,7 +42,7 @@ def run(session: nox.Session, tool: str, *arguments: str, **environment: str) ->
 
 
 @nox.session
-def format(session: nox.Session) -> None:  # noqa: A001  # what everybody calls it
+def format(session: nox.Session) -> None:
     """Write: Python in the one style, and what ruff can mend."""
     run(session, "ruff", "check", "--fix-only", "--quiet", ".")
     run(session, "ruff", "format", ".")

@@ -15,6 +15,7 @@ CONNECTION_SPEC: dict[str, t.Any] = {"uri": {"type": "str", "default": "qemu:///
 
 Params = dict[str, t.Any]
 
+
 def run_module(
     make_plan: t.Callable[[t.Any, Params], Plan],
     argument_spec: dict[str, t.Any],
@@ -151,6 +152,7 @@ class _Answer:
         for warning in self.warnings:
             self.module.warn(warning)
         self.module.exit_json(**{**self._masked(), **keys})
+        raise SystemExit  # never reached: exit_json has left
 
     def _masked(self) -> dict[str, t.Any]:
         """What Ansible shows of the parameters with -vvv: all but documents that may hold secrets anywhere."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import typing as t
 
-
 Operations = t.Mapping[str, t.Callable[..., t.Any]]
 
 

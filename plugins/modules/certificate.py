@@ -74,7 +74,7 @@ options:
     description: A group that may read the key, such as the one that QEMU runs with.
     type: str
 author:
-  - metal.kvm contributors
+  - metal.kvm contributors (@metal-kvm)
 """
 
 EXAMPLES = r"""

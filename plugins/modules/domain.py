@@ -829,7 +829,7 @@ options:
             description: The alias of the one that stays, for V(transient).
             type: str
       ips:
-        description: Addresses of the host's side, or with V(user) of the guest.
+        description: Addresses that the guest is given (V(user)).
         type: list
         elements: dict
         suboptions:
@@ -847,8 +847,27 @@ options:
           peer:
             description: The address on the other side.
             type: str
-      routes:
-        description: Routes by the host's side.
+      host_ips:
+        description: Addresses of the host's side (V(ethernet)).
+        type: list
+        elements: dict
+        suboptions:
+          address:
+            description: The address.
+            type: str
+            required: true
+          family:
+            description: Which IP it is.
+            type: str
+            choices: [ipv4, ipv6]
+          prefix:
+            description: The length of its subnet's prefix.
+            type: int
+          peer:
+            description: The address on the other side.
+            type: str
+      host_routes:
+        description: Routes by the host's side (V(ethernet)).
         type: list
         elements: dict
         suboptions:
@@ -2508,9 +2527,6 @@ options:
       blob:
         description: Whether resources are shared without a copy (V(model=virtio)).
         type: bool
-      edid:
-        description: Whether the guest is told of the monitor.
-        type: bool
       accel3d:
         description: Whether 3D is drawn by the host (V(model=virtio)).
         type: bool
@@ -2950,13 +2966,10 @@ options:
           finds a place where it''s left out, and it stays.'
         type: dict
   consoles:
-    description: Consoles beyond serial port 0.
+    description: Consoles beyond serial port 0, in order.
     type: list
     elements: dict
     suboptions:
-      port:
-        description: 'Number of the console: its identity.'
-        type: int
       target_type:
         description: What the guest sees.
         type: str
@@ -3992,7 +4005,12 @@ screenshot:
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_module
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.options import ARGUMENTS, RULES
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import describe, operations, plan_domain, secrets
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import (
+    describe,
+    operations,
+    plan_domain,
+    secrets,
+)
 
 
 def main() -> None:

@@ -55,7 +55,7 @@ options:
     type: path
     default: /
 author:
-  - metal.kvm contributors
+  - metal.kvm contributors (@metal-kvm)
 seealso:
   - module: metal.kvm.kernel_tuning
 """

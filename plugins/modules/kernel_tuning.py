@@ -63,7 +63,7 @@ options:
     type: path
     default: /
 author:
-  - metal.kvm contributors
+  - metal.kvm contributors (@metal-kvm)
 seealso:
   - module: metal.kvm.kernel_command_line
 """

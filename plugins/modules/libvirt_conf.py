@@ -47,7 +47,7 @@ options:
 notes:
   - A file that holds a password is made readable by its owner alone. Passwords are never shown.
 author:
-  - metal.kvm contributors
+  - metal.kvm contributors (@metal-kvm)
 seealso:
   - module: metal.kvm.libvirt_daemons
 """

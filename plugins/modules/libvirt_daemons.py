@@ -50,7 +50,7 @@ options:
     elements: str
     default: []
 author:
-  - metal.kvm contributors
+  - metal.kvm contributors (@metal-kvm)
 seealso:
   - module: metal.kvm.libvirt_conf
 """

@@ -31,7 +31,7 @@ notes:
   - A driver that is built into the kernel, or loaded by the initramfs, has its device before the rule is read. There
     the device is bound when the module runs next.
 author:
-  - metal.kvm contributors
+  - metal.kvm contributors (@metal-kvm)
 seealso:
   - module: metal.kvm.host_info
   - module: metal.kvm.kernel_command_line

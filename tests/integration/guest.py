@@ -37,7 +37,7 @@ PREFIX = "mkd-"  # names of the domains, pools and networks that the tests of do
 NAME = f"{PREFIX}one"
 
 MODULES = (
-    "virtio_pci virtio_blk virtio_scsi sd_mod virtio_net virtio_console virtio_balloon virtio-rng ahci sr_mod isofs"
+    "virtio_pci virtio_blk virtio_scsi sd_mod virtio_net virtio_console virtio_balloon virtio-rng sr_mod isofs"
     " button evdev"
 )
 KERNEL = re.compile(r"^linux-(?:image|modules)-(?:unsigned-)?\d[\w.+-]*$")
@@ -111,7 +111,7 @@ class Built(t.NamedTuple):
         }
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def built() -> Built:
     """The guest, made once and kept in .build."""
     key = hashlib.sha256((INIT + MODULES + _build.__code__.co_code.hex()).encode()).hexdigest()[:12]
@@ -325,7 +325,9 @@ class Lab:
 def assert_same(check: cycles.Result, ran: cycles.Result) -> None:
     """A check says what the run then did."""
     for key in ("changed", "actions", "diff", "restart_required"):
-        assert check.get(key) == ran.get(key), f"{key}: check {check.get(key)}, run {ran.get(key)}, {ran.get('warnings')}"
+        assert check.get(key) == ran.get(key), (
+            f"{key}: check {check.get(key)}, run {ran.get(key)}, {ran.get('warnings')}"
+        )
 
 
 def canonical(root: t.Any, *without: str) -> str:

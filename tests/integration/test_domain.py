@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import pathlib
 import typing as t
 
-import pytest
-from guest import NAME, Lab, canonical, lab
 from cycle import Task
+from guest import NAME, Lab, lab
 
 __all__ = ["lab"]
 
@@ -48,7 +46,10 @@ def test_cycle_of_a_stopped_domain(lab: Lab, cycle: t.Any) -> None:
             "description": "of several\nlines",
             "memory": "256 MiB",
             "vcpus": 1,
-            "disks": [{"target": "vda", "cache": "none"}, {"target": "sda", "file": lab.image("b.raw", format="raw"), "bus": "sata"}],
+            "disks": [
+                {"target": "vda", "cache": "none"},
+                {"target": "sda", "file": lab.image("b.raw", format="raw"), "bus": "sata"},
+            ],
             "interfaces": [{"mac": MAC, "model": "e1000e"}, {"user": True, "mac": "52:54:00:0d:00:02"}],
             "graphics": [],
             "labels": {"stage": "live"},

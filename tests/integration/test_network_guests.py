@@ -71,7 +71,8 @@ def test_live_changes_leave_a_client_its_lease_and_its_traffic(player: t.Any, cl
     (leased,) = player.run("network_info", name=NAME)["networks"][0]["leases"]
     assert (leased["ip"], leased["mac"]) == (address, MAC)
     client.run("ip", "address", "add", f"{address}/24", "dev", "eth0")
-    pinging = ["ip", "netns", "exec", client.space, sys.executable, str(HERE / "network_client.py"), "ping", "10.91.0.1"]
+    inside = ["ip", "netns", "exec", client.space]
+    pinging = [*inside, sys.executable, str(HERE / "network_client.py"), "ping", "10.91.0.1"]
     with subprocess.Popen(pinging, stdout=subprocess.PIPE, text=True) as ping:
         changed = player.run(
             "network", name=NAME,

@@ -91,10 +91,8 @@ def available(root: Root, name: str) -> bool:
 
 def _listed(root: Root, listing: str, name: str) -> bool:
     base = tree(root)
-    for line in root.lines(f"{base}/{listing}") if base else []:
-        if canonical(line.partition(":")[0].rpartition("/")[2].partition(".ko")[0]) == name:
-            return True
-    return False
+    lines = root.lines(f"{base}/{listing}") if base else []
+    return any(canonical(line.partition(":")[0].rpartition("/")[2].partition(".ko")[0]) == name for line in lines)
 
 
 def users(root: Root, name: str) -> t.Optional[int]:

@@ -52,18 +52,23 @@ def volume(there: t.Any, pool: str) -> Volume:
 
 
 def volumes(pool: t.Any) -> list[Volume]:
-    """All volumes of an active pool; one that goes away meanwhile is left out."""
-    found = []
+    """All volumes of a pool, none where it isn't active; one that goes away meanwhile is left out."""
+    found: list[Volume] = []
+    if not pool.isActive():
+        return found
     for there in pool.listAllVolumes():
         one = found_or_none(functools.partial(volume, there, pool.name()), "VIR_ERR_NO_STORAGE_VOL")
         found += [] if one is None else [one]
     return found
 
 
-def disks(domain: t.Any) -> t.Iterator[Element]:
+def disks(domain: t.Any, active_only: bool = False) -> list[Element]:
     """The disks of a domain, as defined and as they are while it runs."""
-    for flag in (0, 2) if domain.isActive() and domain.isPersistent() else (0,):  # VIR_DOMAIN_XML_INACTIVE
-        yield from document.document(domain.XMLDesc(flag)).iterfind("devices/disk")
+    active = bool(domain.isActive())
+    if active_only and not active:
+        return []
+    flags = (0, 2) if active and domain.isPersistent() else (0,)  # VIR_DOMAIN_XML_INACTIVE
+    return [disk for flag in flags for disk in document.document(domain.XMLDesc(flag)).iterfind("devices/disk")]
 
 
 def sources(disk: Element) -> t.Iterator[tuple[str, Named]]:
@@ -79,9 +84,7 @@ def users(world: t.Any, wanted: t.Sequence[Volume], active_only: bool = False) -
     names = {(one.pool, one.name): one.name for one in wanted}
     found: dict[str, list[str]] = {}
     for domain in world.connection.listAllDomains():
-        if active_only and not domain.isActive():
-            continue
-        for disk in disks(domain):
+        for disk in found_or_none(functools.partial(disks, domain, active_only), "VIR_ERR_NO_DOMAIN") or []:
             for path, named in sources(disk):
                 name = paths.get(path) or names.get(named)
                 if name and name not in found.setdefault(domain.name(), []):
@@ -93,6 +96,6 @@ def overlays(world: t.Any, base: Volume) -> list[str]:
     """The volumes, as ``pool/name``, of all active pools whose backing store is this one."""
     found = []
     for pool in world.connection.listAllStoragePools():
-        if pool.isActive():
-            found += [f"{one.pool}/{one.name}" for one in volumes(pool) if one.backing and one.backing == base.path]
+        listed = found_or_none(functools.partial(volumes, pool), "VIR_ERR_NO_STORAGE_POOL", "VIR_ERR_OPERATION_INVALID")
+        found += [f"{one.pool}/{one.name}" for one in listed or [] if one.backing and one.backing == base.path]
     return found

@@ -53,9 +53,7 @@ def _walk(node: Element, path: str, names: dict[Element, str], out: Flat) -> Non
 def difference(wanted: Flat, there: Flat) -> dict[str, tuple[t.Optional[str], t.Optional[str]]]:
     """Path to (wanted, there) for all that differs."""
     return {
-        path: (wanted.get(path), there.get(path))
-        for path in {**wanted, **there}
-        if wanted.get(path) != there.get(path)
+        path: (wanted.get(path), there.get(path)) for path in {**wanted, **there} if wanted.get(path) != there.get(path)
     }
 
 
@@ -103,5 +101,3 @@ def patches(left: dict[str, tuple[t.Optional[str], t.Optional[str]]]) -> tuple[l
         place = path.replace("@", "/@") if not path.startswith("@") else path
         made.append({"path": place, "delete": True} if wanted is None else {"path": place, "set": wanted})
     return made, impossible
-
-

@@ -75,7 +75,9 @@ class Schedulers(Map):
         if values is None:
             return {}
         try:
-            return {self.name: {str(one): _scheduler(text) for key, text in values.items() for one in units.numbers(key)}}
+            return {
+                self.name: {str(one): _scheduler(text) for key, text in values.items() for one in units.numbers(key)}
+            }
         except ValueError as error:
             raise bad_value(where + self.name, values, str(error)) from error
 

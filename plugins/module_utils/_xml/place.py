@@ -18,7 +18,7 @@ _TEST = re.compile(r"\[@([\w.-]+)='([^']*)'\]")
 Steps = tuple[tuple[str, dict[str, str]], ...]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def place(path: str) -> tuple[Steps, str]:
     """The steps of ``path`` (tag, attributes it must have) and the attribute at its end, ``""`` for the text."""
     if "[" not in path and ":" not in path:  # most are plain

@@ -82,15 +82,16 @@ def public(table: t.Iterable[t.Any], values: Values) -> Values:
 
 
 def _public(specs: dict[str, Values], values: Values) -> Values:
-    out = {}
+    out: Values = {}
     for name, value in values.items():
         spec = specs.get(name, {})
         if spec.get("no_log") or spec.get("quiet"):
             continue
         inner = spec.get("options")
         if inner and isinstance(value, dict):
-            value = _public(inner, value)
+            out[name] = _public(inner, value)
         elif inner and isinstance(value, list):
-            value = [_public(inner, item) for item in value]
-        out[name] = value
+            out[name] = [_public(inner, item) for item in value]
+        else:
+            out[name] = value
     return out

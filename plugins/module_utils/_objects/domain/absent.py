@@ -11,8 +11,8 @@ from ..._plan import KvmError, Plan
 from ..._xml import document
 from ..._xml.rows import Values
 from .devices import SEED_SERIAL
-from .state import OFF, add_acts, observed
 from .documents import persistent_document
+from .state import OFF, add_acts, observed
 
 Element = document.Element
 

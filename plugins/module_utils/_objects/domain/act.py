@@ -33,7 +33,9 @@ def plan_restart(world: t.Any, params: Values) -> Plan:
         return plan
     if state in OFF:
         raise KvmError(
-            f"name: domain {name} is {state}, so it can't be restarted", "Start it: metal.kvm.domain with state: running.", option="name"
+            f"name: domain {name} is {state}, so it can't be restarted",
+            "Start it: metal.kvm.domain with state: running.",
+            option="name",
         )
     if how == "reset":
         plan.add("domain.reset", f"reset domain {name}", name=name)

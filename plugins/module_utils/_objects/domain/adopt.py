@@ -28,7 +28,21 @@ IGNORED = re.compile(
     r"^uuid$|^devices/interface\[[^]]*\]/mac@|/address(@|$|/)|/alias@|^os/nvram|^devices/emulator$|^seclabel"
     r"|^devices/controller\[pci/|/target@(chassis|port|chassisNr|busNr)$"
 )
-KEPT = ("name", "target", "type", "mac", "index", "port", "file", "block", "pool", "volume", "network", "bridge", "user")
+KEPT = (
+    "name",
+    "target",
+    "type",
+    "mac",
+    "index",
+    "port",
+    "file",
+    "block",
+    "pool",
+    "volume",
+    "network",
+    "bridge",
+    "user",
+)
 
 
 def options_of(world: t.Any, domain: t.Any, identity: str) -> Values:
@@ -145,5 +159,3 @@ def _secret_paths(values: Values, options: Values, path: str) -> t.Iterator[tupl
                 yield from _secret_paths(item, inner, where + ".")
             elif spec.get("no_log"):
                 yield where, True
-
-

@@ -81,7 +81,9 @@ def _disk(world: t.Any, plan: Plan, disk: Element, wanted: Values, name: str) ->
     new = f"{name}-{target}.{'qcow2' if overlay or kind == 'qcow2' else 'raw' if kind == 'raw' else kind}"
     if world.volume(pool, new) is not None:
         raise KvmError(
-            f"source_domain: pool {pool} has a volume {new} already", "Delete it, or choose another name.", option="source_domain"
+            f"source_domain: pool {pool} has a volume {new} already",
+            "Delete it, or choose another name.",
+            option="source_domain",
         )
     undo = Step("domain.delete_storage", f"delete volume {pool}/{new}", name=name, path="", pool=pool, volume=new)
     plan.add(

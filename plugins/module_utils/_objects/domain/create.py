@@ -23,7 +23,9 @@ Element = document.Element
 def create(world: t.Any, plan: Plan, params: Values, wanted: Values) -> None:
     name = params["name"]
     if params["state"] == "saved":
-        raise KvmError(f"state: there is no domain {name} whose memory could be saved", "Make it first.", option="state")
+        raise KvmError(
+            f"state: there is no domain {name} whose memory could be saved", "Make it first.", option="state"
+        )
     after = _new_document(world, plan, params, wanted)
     after = define(world, plan, name, after, "")
     plan.no_return()

@@ -11,9 +11,9 @@ from ..._libvirt import code_is, flags
 from ..._xml import document
 from ..._xml.rows import Values, read
 from ..._xml.table import public
+from .documents import persistent_document, running_document
 from .live import waiting_for_restart
 from .state import OFF, observed
-from .documents import persistent_document, running_document
 from .table import DOMAIN
 
 Element = document.Element

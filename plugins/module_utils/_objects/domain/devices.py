@@ -65,7 +65,9 @@ def _hostdev_source(item: Values) -> t.Any:
             return item[kind]
     usb, scsi = item.get("usb") or {}, item.get("scsi") or {}
     where = tuple(scsi.get(name) for name in ("adapter", "bus", "target", "unit"))
-    return scsi.get("iscsi") or (where if scsi else None) or _usb(usb, "vendor", "product") or _usb(usb, "bus", "device")
+    return (
+        scsi.get("iscsi") or (where if scsi else None) or _usb(usb, "vendor", "product") or _usb(usb, "bus", "device")
+    )
 
 
 def _usb(usb: Values, *names: str) -> t.Optional[str]:
@@ -161,7 +163,11 @@ def _machine_nvram(nvram: Element) -> bool:
 
 
 def _new_input(item: Values, edit: Edit) -> Values:
-    return {"bus": "virtio" if item.get("type") == "passthrough" else "usb", **item} if item.get("type") != "evdev" else item
+    return (
+        {"bus": "virtio" if item.get("type") == "passthrough" else "usb", **item}
+        if item.get("type") != "evdev"
+        else item
+    )
 
 
 def _new_vsock(item: Values, edit: Edit) -> Values:

@@ -44,11 +44,19 @@ def _options(world: t.Any, params: Values, domains: list[t.Any]) -> Values:
     from .adopt import options_of
 
     if world.writable() is None:
-        raise KvmError("as: reading options needs the right to write", "Run this task as root (become: true).", option="as")
+        raise KvmError(
+            "as: reading options needs the right to write", "Run this task as root (become: true).", option="as"
+        )
     if params["name"]:
         domains = [world.get("domain", params["name"])]
-    found = [options_of(world, domain, params["identity"]) for domain in sorted(domains, key=lambda domain: domain.name())]
-    return found[0] if params["name"] else {key: [one[key] for one in found] for key in ("options", "not_exported", "secrets_needed")}
+    found = [
+        options_of(world, domain, params["identity"]) for domain in sorted(domains, key=lambda domain: domain.name())
+    ]
+    return (
+        found[0]
+        if params["name"]
+        else {key: [one[key] for one in found] for key in ("options", "not_exported", "secrets_needed")}
+    )
 
 
 def _named(world: t.Any, name: str) -> t.Any:

@@ -40,7 +40,7 @@ def plan_live(
     done: set[str] = set()
     slots = _free_slots(running)
     for change in sorted(changes, key=lambda change: change.path not in needed):
-        planner = _attach_or_detach if change.path in needed else PLANNERS.get(change.row.live) if spoken(change) else None
+        planner = _attach_or_detach if change.path in needed else _planner(change.row.live) if spoken(change) else None
         step = planner(name, change, running, persistent) if planner and live else None
         if step is not None and change.row is change.items and _takes_slot(change):
             slots += 1 if change.after is None else -1
@@ -87,7 +87,9 @@ def _takes_slot(change: Change) -> bool:
         return item.get("bus") == "virtio"
     if noun == "interfaces":
         return not str(item.get("model")).startswith("usb")
-    return noun in ("controllers", "rng", "filesystems", "vsock", "shmem") or (noun == "hostdevs" and "pci" in item)
+    if noun in ("hostdevs", "inputs"):
+        return "pci" in item or item.get("bus") == "virtio"
+    return noun in ("controllers", "rng", "filesystems", "vsock", "shmem", "watchdog")
 
 
 def no_slot(name: str, path: str) -> str:
@@ -153,7 +155,9 @@ def _part(root: Element, part: str) -> t.Optional[str]:
 
 def _agent(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
     if change.after:
-        return Step("domain.attach", f"attach the agent's channel to domain {name} live", name=name, items="agent", label=AGENT)
+        return Step(
+            "domain.attach", f"attach the agent's channel to domain {name} live", name=name, items="agent", label=AGENT
+        )
     return None
 
 
@@ -177,7 +181,9 @@ def _attach_or_detach(name: str, change: Change, running: Element, persistent: E
     if not _pluggable(change.before, noun):
         return None
     undo = _put_back("domain.attach_back", f"attach {text} again", name, running, noun, label)
-    return Step("domain.detach", f"detach {text} from domain {name} live", name=name, items=noun, label=label, undo=undo)
+    return Step(
+        "domain.detach", f"detach {text} from domain {name} live", name=name, items=noun, label=label, undo=undo
+    )
 
 
 def _put_back(operation: str, text: str, name: str, running: Element, noun: str, label: str) -> t.Optional[Step]:
@@ -186,9 +192,18 @@ def _put_back(operation: str, text: str, name: str, running: Element, noun: str,
     return None if node is None else Step(operation, text, name=name, xml=document.text_of(node))
 
 
+PLUGGABLE: dict[str, t.Callable[[Values], bool]] = {
+    "disks": lambda item: item.get("bus") in ("virtio", "scsi", "usb"),
+    "inputs": lambda item: item.get("bus") in ("usb", "virtio"),
+    "serials": lambda item: item.get("target_type") in ("usb-serial", "pci-serial"),
+    "filesystems": lambda item: item.get("driver") == "virtiofs",
+    "watchdog": lambda item: item.get("model") == "i6300esb",
+}
+
+
 def _pluggable(item: Values, noun: str) -> bool:
-    """What QEMU can plug while the guest runs: nothing on SATA or IDE, no floppy."""
-    return noun != "disks" or item.get("bus") in ("virtio", "scsi", "usb")
+    """What QEMU can plug while the guest runs: nothing on SATA, IDE or ISA, no floppy."""
+    return noun not in PLUGGABLE or PLUGGABLE[noun](item)
 
 
 def _media(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
@@ -210,9 +225,11 @@ def _update(verb: str, name: str, change: Change, running: Element) -> Step:
     noun, label = _split(change)
     text = f"{noun.rstrip('s') if noun != 'graphics' else noun} {label}"
     undo = _put_back("domain.update_back", f"put {text} back", name, running, noun, label)
-    return Step(
-        "domain.update", f"{verb} {text} of domain {name} live", name=name, items=noun, label=label, undo=undo
-    )
+    return Step("domain.update", f"{verb} {text} of domain {name} live", name=name, items=noun, label=label, undo=undo)
+
+
+def _memory_device(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
+    return _update("update", name, change, running)
 
 
 Planner = t.Callable[[str, Change, Element, Element], t.Optional[Step]]
@@ -225,4 +242,14 @@ PLANNERS: dict[str, Planner] = {
     "media": _media,
     "interface": _interface,
     "graphics": _graphics,
+    "memory_device": _memory_device,
 }
+
+
+def _planner(live: str) -> t.Optional[Planner]:
+    """The planner of an operation by name; what sets values is read when something does."""
+    if not live or live in PLANNERS:
+        return PLANNERS.get(live)
+    from .tuning import TUNERS
+
+    return TUNERS.get(live)

@@ -83,12 +83,17 @@ def new_options(world: t.Any, wanted: Values, name: str) -> Values:
         "agent": True,
         "rng": [{"model": "virtio", "backend": "random", "source": "/dev/urandom"}],
         "serials": [_serial(world, name)],
-        **{key: dict(value) if isinstance(value, dict) else value for key, value in ARCHITECTURES.get(arch, {}).items()},
+        **{
+            key: dict(value) if isinstance(value, dict) else value for key, value in ARCHITECTURES.get(arch, {}).items()
+        },
     }
     if wanted.get("graphics"):
         defaults.update(video=[{"model": "virtio"}], inputs=[{"type": "tablet", "bus": "usb"}])
     if arch in USB3 and not any(item.get("type") == "usb" for item in wanted.get("controllers", ())):
-        wanted = {**wanted, "controllers": [*wanted.get("controllers", ()), {"type": "usb", "index": 0, "model": "qemu-xhci"}]}
+        wanted = {
+            **wanted,
+            "controllers": [*wanted.get("controllers", ()), {"type": "usb", "index": 0, "model": "qemu-xhci"}],
+        }
     if (wanted.get("boot") or {}).get("kernel"):
         defaults.pop("firmware", None)
     full = merged(defaults, {**wanted, "type": kind})
@@ -101,7 +106,11 @@ def new_options(world: t.Any, wanted: Values, name: str) -> Values:
         if mode:
             full["cpu"] = {**full.get("cpu", {}), "mode": mode}
     if "memory" not in full:
-        raise KvmError(f"memory: domain {name} isn't there yet, and a new one needs it", "Say memory: 2 GiB, for example.", option="memory")
+        raise KvmError(
+            f"memory: domain {name} isn't there yet, and a new one needs it",
+            "Say memory: 2 GiB, for example.",
+            option="memory",
+        )
     return full
 
 

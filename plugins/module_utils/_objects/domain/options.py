@@ -73,8 +73,14 @@ TASK: dict[str, Spec] = {
         "doc": "The NoCloud seed: a small volume beside the first disk from which cloud-init configures the guest.",
         "options": {
             "user_data": {"type": "raw", "doc": "A dict for C(#cloud-config), or the text of the file."},
-            "meta_data": {"type": "dict", "doc": "Added to C(instance-id) (the UUID) and C(local-hostname) (the name)."},
-            "network_config": {"type": "raw", "doc": "A dict in version 1 or 2 of cloud-init's network format, or its text."},
+            "meta_data": {
+                "type": "dict",
+                "doc": "Added to C(instance-id) (the UUID) and C(local-hostname) (the name).",
+            },
+            "network_config": {
+                "type": "raw",
+                "doc": "A dict in version 1 or 2 of cloud-init's network format, or its text.",
+            },
             "pool": {"type": "str", "doc": "The pool for the seed, where it isn't the first disk's."},
             "reseed": {
                 "type": "bool",
@@ -116,7 +122,11 @@ TASK: dict[str, Spec] = {
         "doc": "Wait until the running guest answers; the error of a wait that ends in vain shows the end of its serial log.",
         "options": {
             "agent": {"type": "bool", "default": False, "doc": "Until the QEMU guest agent answers."},
-            "ip": {"type": "bool", "default": False, "doc": "Until an address is known, from a lease, the agent or ARP."},
+            "ip": {
+                "type": "bool",
+                "default": False,
+                "doc": "Until an address is known, from a lease, the agent or ARP.",
+            },
             "timeout": {"type": "int", "default": 300, "doc": "How long to wait, in seconds."},
         },
     },
@@ -133,8 +143,15 @@ TASK: dict[str, Spec] = {
         "elements": "dict",
         "doc": "Single places of the definition, for what has no option. Always staged.",
         "options": {
-            "path": {"type": "str", "required": True, "doc": "XPath from the domain element; selects at most one node."},
-            "set": {"type": "str", "doc": "The text or attribute value to put there. Missing elements of a plain path are made."},
+            "path": {
+                "type": "str",
+                "required": True,
+                "doc": "XPath from the domain element; selects at most one node.",
+            },
+            "set": {
+                "type": "str",
+                "doc": "The text or attribute value to put there. Missing elements of a plain path are made.",
+            },
             "delete": {"type": "bool", "doc": "Delete the node."},
             "namespaces": {"type": "dict", "doc": "Prefixes used in the path, and their namespaces."},
         },

@@ -136,7 +136,8 @@ def patched(world: t.Any, plan: Plan, params: Values, before: t.Optional[Element
     """
     if not params["xml_patch"]:
         return after
-    from ..._xml.patch import apply as apply_patches, rewritten
+    from ..._xml.patch import apply as apply_patches
+    from ..._xml.patch import rewritten
     from .rendering import ordered, rendered
 
     alone = before is not None and not plan.before and not plan.after

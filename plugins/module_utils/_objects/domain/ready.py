@@ -15,8 +15,8 @@ import zlib
 from ..._libvirt import agent_command, code_is
 from ..._plan import KvmError
 from .describe import addresses, agent_answers
-from .state import OFF, observed
 from .documents import persistent_document
+from .state import OFF, observed
 
 TAIL = 4000  # bytes of the serial log that an error carries
 EVIDENCE = "/var/lib/metal.kvm/screenshots"
@@ -124,5 +124,3 @@ def _ppm(picture: bytes) -> tuple[bytes, int, int, int, bytes]:
     magic, width, height, depth = picture[:64].split(None, 4)[:4]
     start = picture.index(depth, picture.index(height, len(magic))) + len(depth) + 1
     return magic, int(width), int(height), int(depth), picture[start:]
-
-

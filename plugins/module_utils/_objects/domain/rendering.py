@@ -95,7 +95,9 @@ def _pass(driver: t.Any, root: Element) -> Element:
             raise
         said = explain(error)
         raise KvmError(
-            f"libvirt refuses the definition: {said.message}", said.remedy or "Correct what the message names.", **said.details
+            f"libvirt refuses the definition: {said.message}",
+            said.remedy or "Correct what the message names.",
+            **said.details,
         ) from error
     try:
         return persistent_document(domain)

@@ -16,8 +16,8 @@ from ..._plan import KvmError, Plan, Step
 from ..._xml import document
 from ..._xml.rows import Edit, Values
 from .devices import SEED_SERIAL
-from .state import OFF, observed
 from .documents import persistent_document, running_document
+from .state import OFF, observed
 
 Element = document.Element
 Files = dict[str, str]
@@ -120,9 +120,14 @@ def _files(wanted: Values, uuid: str, name: str, before: t.Optional[Files]) -> F
     if "instance-id" not in meta:
         meta["instance-id"] = _instance(before, uuid)
         if wanted["reseed"] and before is not None:
-            digest = hashlib.sha256(json.dumps([files, {**meta, "instance-id": ""}], sort_keys=True).encode()).hexdigest()
+            digest = hashlib.sha256(
+                json.dumps([files, {**meta, "instance-id": ""}], sort_keys=True).encode()
+            ).hexdigest()
             fresh = f"{uuid}-{digest[:12]}"
-            if {**before, "meta-data": ""} != {**files, "meta-data": ""} or _meta(before, "") != {**meta, "instance-id": ""}:
+            if {**before, "meta-data": ""} != {**files, "meta-data": ""} or _meta(before, "") != {
+                **meta,
+                "instance-id": "",
+            }:
                 meta["instance-id"] = fresh
     files["meta-data"] = json.dumps(meta, indent=1, sort_keys=True) + "\n"
     return files
@@ -274,5 +279,3 @@ def reload(world: t.Any, name: str) -> None:
         document.remove(source)
     domain.updateDeviceFlags(document.text_of(empty), live)
     domain.updateDeviceFlags(document.text_of(wanted), flags("VIR_DOMAIN_AFFECT_LIVE"))
-
-

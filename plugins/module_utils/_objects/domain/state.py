@@ -84,9 +84,7 @@ def add_acts(plan: Plan, params: dict[str, t.Any], before: str, wanted: str) -> 
             )
         if act == "resume" and force and wanted == "stopped":
             continue
-        if force and act in TIMED:
-            act = "destroy"
-        add_act(plan, params, act)
+        add_act(plan, params, "destroy" if force and act in TIMED else act)
     if MATRIX[before, wanted]:
         plan.differs("state", before, wanted)
 

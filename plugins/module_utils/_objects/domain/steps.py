@@ -12,11 +12,12 @@ import typing as t
 from ..._libvirt import code_is, flags, found_or_none
 from ..._plan import KvmError, Remark
 from ..._xml import document
-from ..._xml.rows import Edit, apply, read
-from . import clone, ready, seed
+from ..._xml.rows import Edit, apply, compare, read, unset
+from ..._xml.table import split
+from . import clone, ready, seed, tuning
 from .devices import METADATA, device, items_of
-from .live import no_slot
 from .documents import persistent_document, running_document
+from .live import no_slot
 from .state import observed
 
 Element = document.Element
@@ -95,7 +96,7 @@ def _ask_to_shut_down(domain: t.Any) -> None:
 
 
 def _is_off(domain: t.Any) -> bool:
-    gone = found_or_none(lambda: domain.isActive(), "VIR_ERR_NO_DOMAIN")
+    gone = found_or_none(domain.isActive, "VIR_ERR_NO_DOMAIN")
     return gone is None or not gone
 
 
@@ -254,13 +255,18 @@ def update(world: t.Any, name: str, items: str, label: str) -> None:
     if node.tag == "disk" and wanted.find("source") is None and node.find("source") is not None:
         document.remove(node.find("source"))
     apply(rows, node, read(rows, wanted), "", Edit())
+    for change in compare(rows, node, wanted):
+        if change.after is None:
+            unset(rows, node, split(change.path), "", Edit())
     domain.updateDeviceFlags(document.text_of(node), flags("VIR_DOMAIN_AFFECT_LIVE"))
 
 
 def delete_storage(world: t.Any, name: str, path: str, pool: str = "", volume: str = "") -> None:
     """Delete a disk's storage: through its pool where it has one, else the file itself."""
-    there = world.volume(pool, volume) if pool else found_or_none(
-        lambda: world.connection.storageVolLookupByPath(path), "VIR_ERR_NO_STORAGE_VOL"
+    there = (
+        world.volume(pool, volume)
+        if pool
+        else found_or_none(lambda: world.connection.storageVolLookupByPath(path), "VIR_ERR_NO_STORAGE_VOL")
     )
     if there is not None:
         there.delete(0)
@@ -280,6 +286,9 @@ _HERE = (
 )  # fmt: skip
 OPERATIONS: dict[str, t.Callable[..., t.Any]] = {
     **{f"domain.{function.__name__}": function for function in _HERE},
+    "domain.tune": tuning.tune,
+    "domain.pin": tuning.pin_thread,
+    "domain.set_iothreads": tuning.set_iothreads,
     "domain.copy_disk": clone.copy_disk,
     "domain.copy_nvram": clone.copy_nvram,
     "domain.wait": ready.wait,

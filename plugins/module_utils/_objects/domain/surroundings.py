@@ -37,7 +37,9 @@ class Surroundings:
         if version < since:
             needs, has = (f"{one // 1_000_000}.{one // 1000 % 1000}.{one % 1000}" for one in (since, version))
             raise KvmError(
-                f"{option}: needs libvirt {needs}, this is {has}", "Leave the option out, or update libvirt.", option=option
+                f"{option}: needs libvirt {needs}, this is {has}",
+                "Leave the option out, or update libvirt.",
+                option=option,
             )
 
     def arch(self) -> str:
@@ -121,7 +123,9 @@ class Surroundings:
         if not os.path.exists(path):
             self.plan.assume(
                 KvmError(
-                    f"{option}.file: '{path}' does not exist", "Create it first, or correct the path.", option=f"{option}.file"
+                    f"{option}.file: '{path}' does not exist",
+                    "Create it first, or correct the path.",
+                    option=f"{option}.file",
                 )
             )
             return "raw"

@@ -160,8 +160,12 @@ def _timer(name: str, what: str, *more: str) -> tuple[Field | Group, ...]:
     """The rows of one timer: whether it's there, and what more it knows."""
     at = f"timer[@name='{name}']"
     rows: dict[str, t.Any] = {
-        "tickpolicy": Field(f"{name}_tickpolicy", f"{at}@tickpolicy", STR, f"What becomes of ticks that {what} missed.", choices=TICKS),
-        "track": Field(f"{name}_track", f"{at}@track", STR, f"What {what} follows.", choices=("boot", "guest", "wall", "realtime")),
+        "tickpolicy": Field(
+            f"{name}_tickpolicy", f"{at}@tickpolicy", STR, f"What becomes of ticks that {what} missed.", choices=TICKS
+        ),
+        "track": Field(
+            f"{name}_track", f"{at}@track", STR, f"What {what} follows.", choices=("boot", "guest", "wall", "realtime")
+        ),
         "catchup": Group(f"{name}_catchup", f"{at}/catchup", CATCHUP, f"How fast {what} catches up (V(catchup))."),
     }
     return (Field(name, f"{at}@present", YES_NO, f"Whether the guest has {what}."), *(rows[one] for one in more))
@@ -265,7 +269,15 @@ LOADER = (
 NVRAM = (
     Field("path", "", STR, "The file of the firmware's variables; libvirt chooses one.", volatile=unsaid("")),
     Field("template", "@template", STR, "The file that it begins as.", volatile=unsaid("@template")),
-    Field("format", "@format", STR, "The format of the file.", choices=("raw", "qcow2"), since=9_002_000, volatile=unsaid("@format")),
+    Field(
+        "format",
+        "@format",
+        STR,
+        "The format of the file.",
+        choices=("raw", "qcow2"),
+        since=9_002_000,
+        volatile=unsaid("@format"),
+    ),
 )
 
 DOMAIN: tuple[t.Any, ...] = (

@@ -13,9 +13,21 @@ from ..._xml.types import POSITIVE, STR, UUID, YES_NO
 from ..permissions import permissions
 
 TYPES = (
-    "dir", "fs", "netfs", "logical", "disk", "iscsi", "iscsi-direct", "scsi", "mpath", "rbd", "gluster", "zfs",
-    "sheepdog", "vstorage",
-)  # fmt: skip
+    "dir",
+    "fs",
+    "netfs",
+    "logical",
+    "disk",
+    "iscsi",
+    "iscsi-direct",
+    "scsi",
+    "mpath",
+    "rbd",
+    "gluster",
+    "zfs",
+    "sheepdog",
+    "vstorage",
+)
 
 FILES = ("dir", "fs", "netfs", "vstorage")  # their volumes are files in a directory
 NETWORKED = ("rbd", "gluster", "sheepdog", "iscsi-direct")  # their volumes have no path on the host
@@ -45,53 +57,105 @@ def _unsaid(attribute: str) -> t.Callable[[Element, Element], bool]:
     return lambda stored, running: stored.find(attribute) is None
 
 
-# fmt: off
-SOURCE = Group("source", "source", (
-    Items("hosts", "host", (
-        Field("name", "@name", STR, "The server's name or address.", required=True),
-        Field("port", "@port", POSITIVE, "Its port, where it isn't the usual one."),
-    ), keys=(_host,), ordered=False, doc="The servers (V(netfs), V(iscsi), V(rbd), V(gluster) ...)."),
-    Field("dir", "dir@path", STR, "The directory that the server exports (V(netfs), V(gluster))."),
-    ValueList("devices", "device@path", STR, "Block devices (V(fs), V(logical), V(disk)), or the target's name"
-          " (V(iscsi))."),
-    Field("name", "name", STR, "The volume group (V(logical)), the pool (V(rbd), V(zfs)) or the volume (V(gluster))."),
-    Field("format", "format@type", STR, "What is on the source, V(ext4), V(xfs), V(nfs) ... Where it's left out"
-          " libvirt finds"
-          " out what is there."),
-    Field("initiator", "initiator/iqn@name", STR, "The initiator's name (V(iscsi))."),
-    Field("protocol_version", "protocol@ver", STR, "The version of NFS to use (V(netfs))."),
-    Group("adapter", "adapter", (
-        Field("type", "@type", STR, "How the adapter is named.", choices=("scsi_host", "fc_host")),
-        Field("name", "@name", STR, "The SCSI host, V(host1)."),
-        Field("parent", "@parent", STR, "The HBA that a virtual one is made on."),
-        Field("wwnn", "@wwnn", STR, "The virtual HBA's world wide node name."),
-        Field("wwpn", "@wwpn", STR, "The virtual HBA's world wide port name."),
-        Field("managed", "@managed", YES_NO, "Whether the virtual HBA goes away with the pool."),
-    ), "The adapter (V(scsi))."),
-    Group("auth", "auth", (
-        Field("type", "@type", STR, "How to log in: V(chap) (V(iscsi)) or V(ceph) (V(rbd)).", choices=("chap", "ceph")),
-        Field("username", "@username", STR, "The user."),
-        Field("secret_usage", "secret@usage", STR, "The usage of the secret that has the password.", no_log=False),
-        Field("secret_uuid", "secret@uuid", UUID, "The UUID of the secret that has the password.", no_log=False),
-    ), "How to log in at the source. The password itself is a secret of libvirt's."),
-), "Where the pool's storage comes from.")
+SOURCE = Group(
+    "source",
+    "source",
+    (
+        Items(
+            "hosts",
+            "host",
+            (
+                Field("name", "@name", STR, "The server's name or address.", required=True),
+                Field("port", "@port", POSITIVE, "Its port, where it isn't the usual one."),
+            ),
+            keys=(_host,),
+            ordered=False,
+            doc="The servers (V(netfs), V(iscsi), V(rbd), V(gluster) ...).",
+        ),
+        Field("dir", "dir@path", STR, "The directory that the server exports (V(netfs), V(gluster))."),
+        ValueList(
+            "devices",
+            "device@path",
+            STR,
+            "Block devices (V(fs), V(logical), V(disk)), or the target's name (V(iscsi)).",
+        ),
+        Field(
+            "name", "name", STR, "The volume group (V(logical)), the pool (V(rbd), V(zfs)) or the volume (V(gluster))."
+        ),
+        Field(
+            "format",
+            "format@type",
+            STR,
+            "What is on the source, V(ext4), V(xfs), V(nfs) ... Where it's left out libvirt finds out what is there.",
+        ),
+        Field("initiator", "initiator/iqn@name", STR, "The initiator's name (V(iscsi))."),
+        Field("protocol_version", "protocol@ver", STR, "The version of NFS to use (V(netfs))."),
+        Group(
+            "adapter",
+            "adapter",
+            (
+                Field("type", "@type", STR, "How the adapter is named.", choices=("scsi_host", "fc_host")),
+                Field("name", "@name", STR, "The SCSI host, V(host1)."),
+                Field("parent", "@parent", STR, "The HBA that a virtual one is made on."),
+                Field("wwnn", "@wwnn", STR, "The virtual HBA's world wide node name."),
+                Field("wwpn", "@wwpn", STR, "The virtual HBA's world wide port name."),
+                Field("managed", "@managed", YES_NO, "Whether the virtual HBA goes away with the pool."),
+            ),
+            "The adapter (V(scsi)).",
+        ),
+        Group(
+            "auth",
+            "auth",
+            (
+                Field(
+                    "type",
+                    "@type",
+                    STR,
+                    "How to log in: V(chap) (V(iscsi)) or V(ceph) (V(rbd)).",
+                    choices=("chap", "ceph"),
+                ),
+                Field("username", "@username", STR, "The user."),
+                Field(
+                    "secret_usage", "secret@usage", STR, "The usage of the secret that has the password.", no_log=False
+                ),
+                Field(
+                    "secret_uuid", "secret@uuid", UUID, "The UUID of the secret that has the password.", no_log=False
+                ),
+            ),
+            "How to log in at the source. The password itself is a secret of libvirt's.",
+        ),
+    ),
+    "Where the pool's storage comes from.",
+)
 
 POOL: tuple[t.Any, ...] = (
     Field("uuid", "uuid", UUID, "The pool's UUID. It can't be changed.", takes=REFUSED),
-    Field("type", "@type", STR, [
-        "What the pool is made of. A new pool needs it; it can't be changed.",
-        "V(dir) a directory; V(fs) a file system on a device; V(netfs) one on a server; V(logical) a volume group of"
-              " LVM.",
-        "Which of the others there are depends on the libvirt at hand.",
-    ], choices=TYPES, takes=REFUSED),
-    Field("path", "target/path", STR, "The directory of V(dir), the mount point of V(fs) and V(netfs), the directory"
-          " of the"
-          " devices of the others."),
+    Field(
+        "type",
+        "@type",
+        STR,
+        [
+            "What the pool is made of. A new pool needs it; it can't be changed.",
+            "V(dir) a directory; V(fs) a file system on a device; V(netfs) one on a server; V(logical) a volume group of"
+            " LVM.",
+            "Which of the others there are depends on the libvirt at hand.",
+        ],
+        choices=TYPES,
+        takes=REFUSED,
+    ),
+    Field(
+        "path",
+        "target/path",
+        STR,
+        "The directory of V(dir), the mount point of V(fs) and V(netfs), the directory of the devices of the others.",
+    ),
     SOURCE,
     permissions("the pool's directory"),
     Field("cow", "features/cow@state", YES_NO, "Whether files are copied on write (btrfs)."),
     ValueList("mount_options", "fs:mount_opts/fs:option@name", STR, "Options for mount (V(fs), V(netfs))."),
-    Map("rbd_options", "rbd:config_opts/rbd:option", doc="Options for librados (V(rbd)): name to value. Full when"
-          " given."),
+    Map(
+        "rbd_options",
+        "rbd:config_opts/rbd:option",
+        doc="Options for librados (V(rbd)): name to value. Full when given.",
+    ),
 )
-# fmt: on

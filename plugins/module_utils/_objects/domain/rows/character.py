@@ -74,7 +74,9 @@ SOURCE = (
 )  # fmt: skip
 LOG = (
     Field("log", "log@file", STR, "A file on the hypervisor to which all output is copied."),
-    Field("log_append", "log@append", ON_OFF, "Whether the log goes on where it ended, or is begun anew at each start."),
+    Field(
+        "log_append", "log@append", ON_OFF, "Whether the log goes on where it ended, or is begun anew at each start."
+    ),
 )
 SERIAL = (
     Field("port", "target@port", WHOLE, "Number of the port: its identity."),

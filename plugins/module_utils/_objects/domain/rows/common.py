@@ -82,14 +82,28 @@ def always(persistent: Element, running: Element) -> bool:
 
 
 ALIAS = Field("alias", "alias@name", STR, "A name of your own for it, starting with V(ua-).", get=_user_alias)
-ADDRESS = Attributes("address", "address", STR, "Where it sits, in libvirt's words: V(type), V(bus), V(slot) and so on."
-                     " libvirt finds a place where it's left out, and it stays.")
-ACPI_INDEX = Field("acpi_index", "acpi@index", WHOLE, "Number that the guest's firmware shows for it: names C(eno1) and so on.")
-BOOT_ORDER = Field("boot_order", "boot@order", WHOLE, "Place in the boot order, from 1. Not together with O(boot.order).")
-VIRTIO = Group("virtio", "driver", (
-    Field("iommu", "@iommu", ON_OFF, "Whether it goes through the guest's IOMMU."),
-    Field("ats", "@ats", ON_OFF, "Whether it uses address translation services."),
-    Field("packed", "@packed", ON_OFF, "Whether it uses packed virtqueues."),
-    Field("page_per_vq", "@page_per_vq", ON_OFF, "Whether each queue's notifications have a page of their own."),
-), "The virtio transport.")
+ADDRESS = Attributes(
+    "address",
+    "address",
+    STR,
+    "Where it sits, in libvirt's words: V(type), V(bus), V(slot) and so on."
+    " libvirt finds a place where it's left out, and it stays.",
+)
+ACPI_INDEX = Field(
+    "acpi_index", "acpi@index", WHOLE, "Number that the guest's firmware shows for it: names C(eno1) and so on."
+)
+BOOT_ORDER = Field(
+    "boot_order", "boot@order", WHOLE, "Place in the boot order, from 1. Not together with O(boot.order)."
+)
+VIRTIO = Group(
+    "virtio",
+    "driver",
+    (
+        Field("iommu", "@iommu", ON_OFF, "Whether it goes through the guest's IOMMU."),
+        Field("ats", "@ats", ON_OFF, "Whether it uses address translation services."),
+        Field("packed", "@packed", ON_OFF, "Whether it uses packed virtqueues."),
+        Field("page_per_vq", "@page_per_vq", ON_OFF, "Whether each queue's notifications have a page of their own."),
+    ),
+    "The virtio transport.",
+)
 PLACED = (ALIAS, ACPI_INDEX, ADDRESS)

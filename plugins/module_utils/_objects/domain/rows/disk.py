@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ...._xml import document
 from ...._xml.rows import Field, Group, Union
-from ...._xml.types import KIB, ON_OFF, POSITIVE, PRESENT, STR, WHOLE, YES_NO
+from ...._xml.types import KIB, ON_OFF, POSITIVE, PRESENT, STR, YES_NO
 from . import later
 from .common import BOOT_ORDER, PLACED, VIRTIO, VIRTIO_MODELS, always
 
@@ -48,8 +48,8 @@ DISK = (
     Field("bus", "target@bus", STR, "How it's attached; from the target's name where it's left out.",
           choices=("virtio", "scsi", "sata", "usb", "ide", "fdc", "sd")),
     Field("model", "@model", STR, "The virtio device.", choices=VIRTIO_MODELS),
-    Field("format", "driver@type", STR, put=_format_put, volatile=_empty, doc=
-          "The format of the image. A new disk takes the volume's, or reads the file's once; never probed again."),
+    Field("format", "driver@type", STR, put=_format_put, volatile=_empty,
+          doc="The format of the image. A new disk takes the volume's, or reads the file's once; never probed again."),
     Field("cache", "driver@cache", STR, "The host's cache mode.",
           choices=("default", "none", "writethrough", "writeback", "directsync", "unsafe")),
     Field("io", "driver@io", STR, "How QEMU does input and output.", choices=("threads", "native", "io_uring")),

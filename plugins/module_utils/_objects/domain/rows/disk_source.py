@@ -11,7 +11,6 @@ from ...._xml.types import BYTES_ALONE, INT, PCI, POSITIVE, STR, UUID, WHOLE, YE
 from .common import instead, put_pci
 
 
-
 def _secret(**fixed: str) -> tuple[Field, Field]:
     return (
         Field("secret_uuid", "secret@uuid", UUID, "The UUID of libvirt's secret.",
@@ -87,12 +86,23 @@ GEOMETRY = (
 BLOCK_IO = (
     Field("logical_block_size", "@logical_block_size", POSITIVE, "Logical sector, in bytes."),
     Field("physical_block_size", "@physical_block_size", POSITIVE, "Physical sector, in bytes."),
-    Field("discard_granularity", "@discard_granularity", POSITIVE, "The least that can be discarded, in bytes.", since=9_001_000),
+    Field(
+        "discard_granularity",
+        "@discard_granularity",
+        POSITIVE,
+        "The least that can be discarded, in bytes.",
+        since=9_001_000,
+    ),
 )
 RESERVATIONS = (
     Field("managed", "@managed", YES_NO, "Whether libvirt runs the process that does them."),
-    Field("path", "source@path", STR, "Path of the UNIX socket of a process of your own.",
-          put=instead("source@path", type="unix", mode="client")),
+    Field(
+        "path",
+        "source@path",
+        STR,
+        "Path of the UNIX socket of a process of your own.",
+        put=instead("source@path", type="unix", mode="client"),
+    ),
 )
 SLICE = (
     Field("offset", "@offset", WHOLE, "Where it begins, in bytes."),

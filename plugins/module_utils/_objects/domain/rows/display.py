@@ -10,7 +10,7 @@ import typing as t
 from ...._xml import document
 from ...._xml.rows import Field, Map
 from ...._xml.types import KIB_ALONE, ON_OFF, POSITIVE, STR, WHOLE, YES_NO
-from .common import ALIAS, ACPI_INDEX, ADDRESS, VIRTIO, VIRTIO_MODELS
+from .common import ACPI_INDEX, ADDRESS, ALIAS, VIRTIO, VIRTIO_MODELS
 
 Element = document.Element
 
@@ -39,7 +39,9 @@ def _listen(kind: str, attribute: str, doc: str, **more: t.Any) -> Field:
                 graphics.attrib.pop(name, None)
         document.child(graphics, "listen", **{"type": kind, attribute: value})
 
-    return Field("listen" if kind == "address" else f"listen_{kind}", f"listen@{attribute}", STR, doc, get=get, put=put, **more)
+    return Field(
+        "listen" if kind == "address" else f"listen_{kind}", f"listen@{attribute}", STR, doc, get=get, put=put, **more
+    )
 
 
 def _port(name: str, option: str, doc: str) -> Field:

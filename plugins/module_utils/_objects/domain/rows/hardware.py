@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from ...._xml import document
 from ...._xml.rows import Field, Group
 from ...._xml.types import HEX, KIB, ON_OFF, POSITIVE, PRESENT, STR, USB_CLASS, USB_ID, UUID, WHOLE, YES_NO
 from . import later
-from .common import ACPI_INDEX, ADDRESS, ALIAS, PLACED, VIRTIO, VIRTIO_MODELS, Put, instead
+from .common import ADDRESS, ALIAS, PLACED, VIRTIO, VIRTIO_MODELS, Put, instead
 
 Element = document.Element
 

@@ -10,8 +10,6 @@ from ...._xml.rows import Field, Group
 from ...._xml.types import ON_OFF, PCI, POSITIVE, STR, UUID, WHOLE, YES_NO
 from .common import instead
 
-
-
 HOSTDEV = (
     Field("address", "source/address", PCI, "The device's PCI address, V(0000:3b:02.0)."),
     Field("managed", "@managed", YES_NO, "Whether libvirt takes the device from its driver and gives it back."),
