@@ -168,7 +168,7 @@ def _attach_or_detach(name: str, change: Change, running: Element, persistent: E
     noun, label = _split(change)
     text = f"{noun.rstrip('s')} {label}"
     if change.before is None:
-        if not _pluggable(change.after, noun):
+        if not _pluggable(change.after, noun) or not _has_bus(running, noun, change.after):
             return None
         return Step(
             "domain.attach",
@@ -190,6 +190,20 @@ def _put_back(operation: str, text: str, name: str, running: Element, noun: str,
     """The step that gives the running instance a device as it had it."""
     node = device(running, noun, label)
     return None if node is None else Step(operation, text, name=name, xml=document.text_of(node))
+
+
+OLD_CARDS = ("e1000", "rtl8139", "pcnet", "ne2k_pci")  # on conventional PCI, as watchdogs and ivshmem are
+OLD_BUSES = ("pci-root", "pci-bridge", "pcie-to-pci-bridge", "dmi-to-pci-bridge")
+
+
+def _has_bus(running: Element, noun: str, item: Values) -> bool:
+    """Whether there is a controller for it, where one can't come while the guest runs."""
+    needs = "virtio-serial" if noun == "channels" else "usb" if "usb" in (item.get("bus"), *item) else ""
+    controllers = running.findall("devices/controller")
+    if noun in ("watchdog", "shmem") or item.get("model") in OLD_CARDS:
+        return any(node.get("model") in OLD_BUSES for node in controllers)
+    buses = {node.get("type") for node in controllers}
+    return not needs or needs in buses or (noun == "channels" and item.get("target_type") != "virtio")
 
 
 PLUGGABLE: dict[str, t.Callable[[Values], bool]] = {
@@ -214,6 +228,9 @@ def _media(name: str, change: Change, running: Element, persistent: Element) -> 
 
 
 def _interface(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
+    node = device(running, *_split(change))
+    if ".bandwidth." in change.path and (node is None or node.find("target") is None):
+        return None  # the host limits what it has a device for
     return _update("update", name, change, running)
 
 

@@ -81,6 +81,7 @@ def new_options(world: t.Any, wanted: Values, name: str) -> Values:
         "type": kind,
         "vcpus": 1,
         "agent": True,
+        "memballoon": {"model": "virtio"},
         "rng": [{"model": "virtio", "backend": "random", "source": "/dev/urandom"}],
         "serials": [_serial(world, name)],
         **{

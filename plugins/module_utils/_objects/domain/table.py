@@ -106,6 +106,21 @@ def _iothreads(domain: Element) -> t.Optional[int]:
     return None if node is None else int(node.text)
 
 
+def iothread_ids(root: Element) -> set[int]:
+    """The iothreads by number: those that are said, filled up to the count from 1."""
+    ids = {int(node.get("id")) for node in root.iterfind("iothreadids/iothread")}
+    count, number = int(root.findtext("iothreads") or 0), 0
+    while len(ids) < count:
+        number += 1
+        ids.add(number)
+    return ids
+
+
+def _counted(persistent: Element, running: Element) -> bool:
+    """Where iothreads are only counted, a running guest may show them by number."""
+    return persistent.find("iothreadids") is None and iothread_ids(persistent) == iothread_ids(running)
+
+
 def _put_iothreads(domain: Element, value: int) -> None:
     """The count; of those that are numbered the last ones go."""
     for node in domain.findall("iothreadids/iothread")[value:]:
@@ -319,7 +334,7 @@ DOMAIN: tuple[t.Any, ...] = (
     Field("iothreads", "iothreads", WHOLE, "How many threads there are for disks that ask for one.", live="iothreads",
           get=_iothreads, put=_put_iothreads, silent=0),
     Items("iothread_ids", "iothreadids/iothread", later("tuning", "IOTHREAD"), ("id",), "The iothreads by number, where they"
-          " aren't simply counted.", ordered=False),
+          " aren't simply counted.", ordered=False, live="iothreads", volatile=_counted),
     Group("default_iothread", "defaultiothread", later("tuning", "THREAD_POOL"), "Worker threads of QEMU's main loop."),
     Field("partition", "resource/partition", STR, "The resource partition of the host, V(/machine).",
           volatile=unsaid("resource/partition")),

@@ -21,10 +21,11 @@ _CACHE = (
 )
 CPUTUNE = (
     Field("shares", "shares", POSITIVE, "Weight among all guests when the host is busy.", live="scheduler"),
-    *(Field(name, name, type, text.format(who), live="scheduler")
+    *(Field(name, name, type, text.format(who), live="scheduler", silent=silent)
       for prefix, who, verb in (("global_", "the whole guest", "is"), ("", "each vCPU", "is"),
                                 ("emulator_", "QEMU's own threads together", "are"), ("iothread_", "each iothread", "is"))
-      for name, type, text, who in ((prefix + "period", POSITIVE, _PERIOD, f"{who} {verb}"), (prefix + "quota", INT, _QUOTA, who))),
+      for name, type, text, who, silent in ((prefix + "period", POSITIVE, _PERIOD, f"{who} {verb}", 100_000),
+                                            (prefix + "quota", INT, _QUOTA, who, -1))),
     Map("vcpupin", "vcpupin", CPUSET, "The host's CPUs that each vCPU may run on: number to set, V({0: 0-1}). Full when given.",
         key="vcpu", value_at="cpuset", live="pin"),
     Field("emulatorpin", "emulatorpin@cpuset", CPUSET, "The host's CPUs that QEMU's own threads may run on.", live="pin"),
