@@ -79,10 +79,14 @@ def test_remote_tls_lets_in_who_has_a_certificate_and_nobody_else(
         "remote_ca_directory": str(pki),
         "remote_names": ["hv1", server.address],
         "remote_clients": ["alice", "mallory"],
+        "remote_qemu_pki": True,
         "remote_tls": True,
         "remote_tcp": False,
     }
     server.roles("remote", wanted)
+    key = server.run("stat", "--format=%a %U", "/etc/pki/qemu/server-key.pem", "/etc/pki/libvirt/private/serverkey.pem")
+    assert key.stdout == "640 root\n600 root\n"
+    server.run("setpriv", "--reuid=libvirt-qemu", "--init-groups", "cat", "/etc/pki/qemu/server-key.pem")
     alice = pki / "clients/alice"
     assert connect(client, alice)[0] == 0
     assert connect(client, alice, server.address)[0] == 0

@@ -10,7 +10,8 @@ import typing as t
 
 from ... import _libvirt
 from ..._xml import document, place, rows, table
-from .table import DHCP, DNS, IPS, PORTGROUPS, network_of
+from .addresses import DHCP, DNS, IPS, network_of
+from .table import PORTGROUPS
 
 if t.TYPE_CHECKING:
     from ..._plan import Step

@@ -10,7 +10,8 @@ import typing as t
 
 from ..._plan import KvmError
 from ..._xml import document, rows
-from .table import BRIDGED, IPS
+from .addresses import IPS
+from .table import BRIDGED
 
 if t.TYPE_CHECKING:
     from ..._xml.rows import Element, Values

@@ -11,18 +11,35 @@ import typing as t
 from ...._xml.later import Later
 
 if t.TYPE_CHECKING:  # so that Ansible packs them with the module
-    import ansible_collections.metal.kvm.plugins.module_utils._objects.domain.rows.character
-    import ansible_collections.metal.kvm.plugins.module_utils._objects.domain.rows.cpu
-    import ansible_collections.metal.kvm.plugins.module_utils._objects.domain.rows.disk
-    import ansible_collections.metal.kvm.plugins.module_utils._objects.domain.rows.disk_source
-    import ansible_collections.metal.kvm.plugins.module_utils._objects.domain.rows.display
-    import ansible_collections.metal.kvm.plugins.module_utils._objects.domain.rows.guest
-    import ansible_collections.metal.kvm.plugins.module_utils._objects.domain.rows.hardware
-    import ansible_collections.metal.kvm.plugins.module_utils._objects.domain.rows.interface
-    import ansible_collections.metal.kvm.plugins.module_utils._objects.domain.rows.interface_source
-    import ansible_collections.metal.kvm.plugins.module_utils._objects.domain.rows.passthrough
-    import ansible_collections.metal.kvm.plugins.module_utils._objects.domain.rows.sound
-    import ansible_collections.metal.kvm.plugins.module_utils._objects.domain.rows.tuning  # noqa: F401
+    from . import (  # type: ignore[attr-defined,unused-ignore]
+        character,
+        cpu,
+        disk,
+        disk_source,
+        display,
+        guest,
+        hardware,
+        interface,
+        interface_source,
+        passthrough,
+        sound,
+        tuning,
+    )
+
+    __all__ = [
+        "character",
+        "cpu",
+        "disk",
+        "disk_source",
+        "display",
+        "guest",
+        "hardware",
+        "interface",
+        "interface_source",
+        "passthrough",
+        "sound",
+        "tuning",
+    ]
 
 
 def later(file: str, table: str) -> Later:
