@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._objects.network import subnets, table
+from ansible_collections.metal.kvm.plugins.module_utils._objects.network import addresses, subnets
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document, rows
 from hypothesis import given
@@ -28,7 +28,7 @@ from hypothesis import strategies as st
     ],
 )
 def test_addresses_as_libvirt_writes_them(xml: str, address: str) -> None:
-    assert rows.read(table.IPS.rows, document.parse(xml))["address"] == address
+    assert rows.read(addresses.IPS.rows, document.parse(xml))["address"] == address
 
 
 addresses = st.one_of(
@@ -40,7 +40,7 @@ addresses = st.one_of(
 def test_an_address_put_in_is_read_out(one: tuple[t.Any, int], other: tuple[t.Any, int]) -> None:
     node = document.element("ip")
     for address, prefix in (one, other):
-        row = table.IPS.rows[0]
+        row = addresses.IPS.rows[0]
         value = row.parse({"address": f"{address}/{prefix}"}, "")["address"]
         row.write(node, value)
         assert row.value(document.parse(document.text_of(node))) == f"{address}/{prefix}"
@@ -50,13 +50,13 @@ def test_an_address_put_in_is_read_out(one: tuple[t.Any, int], other: tuple[t.An
 @pytest.mark.parametrize("written", ["10.20.0.1", "10.20.0.1/33", "10.20.0.300/24", "fd00::1/129", "", "lab"])
 def test_addresses_that_are_none(written: str) -> None:
     with pytest.raises(ValueError, match=r"prefix"):
-        table.interface(written)
+        addresses.interface(written)
 
 
 def test_identity_is_the_subnet() -> None:
-    assert table.network_of({"address": "10.20.0.1/24"}) == table.network_of({"address": "10.20.0.254/24"})
-    assert table.network_of({"address": "10.20.0.1/24"}) != table.network_of({"address": "10.20.1.1/24"})
-    assert table.network_of({}) is None
+    assert addresses.network_of({"address": "10.20.0.1/24"}) == addresses.network_of({"address": "10.20.0.254/24"})
+    assert addresses.network_of({"address": "10.20.0.1/24"}) != addresses.network_of({"address": "10.20.1.1/24"})
+    assert addresses.network_of({}) is None
 
 
 def test_the_subnets_of_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
