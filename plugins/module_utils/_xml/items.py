@@ -20,6 +20,7 @@ class Items:
 
     - ``keys``: what tells one item from another, in order; each is an option's name or a function of the item's values.
       What no key matches is matched in order where ``ordered`` is true.
+    - ``like(item)``: what tells one without the first key from another, after all keys: the first drive of its kind.
     - ``new(item, edit)``: the item's values with those that a new one gets where the user said nothing.
     - ``implied(element)``: true for what libvirt makes by itself or another option owns: never removed, exported or counted.
     - ``live``: the prefix of the operations that attach, detach and update one on a running object, where it can.
@@ -31,7 +32,7 @@ class Items:
     """
 
     __slots__ = (
-        "add_only", "doc", "implied", "keys", "live", "name", "new", "ordered", "path", "rows", "settle", "takes",
+        "add_only", "doc", "implied", "keys", "like", "live", "name", "new", "ordered", "path", "rows", "settle", "takes",
         "template", "volatile",
     )  # fmt: skip
 
@@ -50,6 +51,7 @@ class Items:
         ordered: bool = True,
         add_only: bool = False,
         settle: t.Optional[t.Callable[[Element], None]] = None,
+        like: t.Optional[t.Callable[[Values], t.Any]] = None,
         volatile: t.Optional[t.Callable[[Element, Element], bool]] = None,
     ) -> None:
         self.name = name
@@ -65,6 +67,7 @@ class Items:
         self.ordered = ordered
         self.add_only = add_only
         self.settle = settle
+        self.like = like
         self.volatile = volatile
 
     def spec(self) -> dict[str, Values]:
@@ -128,6 +131,12 @@ class Items:
                     found[index] = node
                     free.remove(node)
         listed = [node for node in free if self.implied is None or not self.implied(node)]
+        for index, item in enumerate(wanted) if self.like is not None else ():
+            value = None if index in found or _key(self.keys[0], item) is not None else self.like(item)
+            node = next((node for node in listed if value is not None and self.like(values[id(node)]) == value), None)
+            if node is not None:
+                found[index] = node
+                listed.remove(node)
         if self.ordered:
             for index, item in enumerate(wanted):
                 if index not in found and listed and not self._contradicts(item, values[id(listed[0])]):

@@ -85,6 +85,11 @@ def _both(*names: str) -> t.Callable[[Values], t.Any]:
     return lambda item: tuple(item.get(name) for name in names)
 
 
+def _drive(disk: Values) -> t.Optional[str]:
+    """Of drives, the first of its kind is meant where no target is said."""
+    return disk["device"] if disk.get("device") in ("cdrom", "floppy") else None
+
+
 def _seed(disk: Element) -> bool:
     return bool((disk.findtext("serial") or "") == SEED_SERIAL)
 
@@ -177,7 +182,7 @@ def _new_vsock(item: Values, edit: Edit) -> Values:
 DEVICES: tuple[t.Any, ...] = (
     Items("disks", "devices/disk", later("disk", "DISK"), ("target", disk_source),
           "All disks, CD-ROM and floppy drives. What isn't listed is detached; its data stay.", live="device", new=new_disk,
-          implied=_seed, template={"type": "file", "device": "disk"}, ordered=False),
+          implied=_seed, template={"type": "file", "device": "disk"}, ordered=False, like=_drive),
     Items("interfaces", "devices/interface", later("interface", "INTERFACE"), ("alias", "mac"), "All network interfaces.",
           live="device", new=new_interface, template={"type": "user"}),
     Items("hostdevs", "devices/hostdev", later("passthrough", "HOSTDEV"), (_hostdev_source,), "Devices of the host that the guest has.",
