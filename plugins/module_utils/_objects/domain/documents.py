@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._libvirt import flags
+from ..._libvirt import code_is, flags
 from ..._xml import document
 
 Element = document.Element
@@ -19,8 +19,25 @@ def persistent_document(domain: t.Any, secrets: bool = True) -> Element:
 
 
 def running_document(domain: t.Any, secrets: bool = True) -> Element:
-    """The running instance's document."""
-    return _document(domain, secrets)
+    """The running instance's document, its processor as it was asked for where that can be known."""
+    root = _document(domain, secrets)
+    cpu = root.find("cpu")
+    if cpu is not None and cpu.get("check") == "full":
+        _put_asked(domain, root, cpu)
+    return root
+
+
+def _put_asked(domain: t.Any, root: Element, cpu: Element) -> None:
+    """While the guest runs libvirt shows the processor that it got, every feature by name; what was asked for is in the
+    document for a migration, which a reader without rights doesn't get."""
+    try:
+        asked = _document(domain, False, "VIR_DOMAIN_XML_MIGRATABLE").find("cpu")
+    except Exception as error:
+        if not code_is(error, "VIR_ERR_OPERATION_DENIED", "VIR_ERR_ACCESS_DENIED", "VIR_ERR_AUTH_DENIED"):
+            raise
+        cpu.set("expanded", "yes")
+        return
+    root.replace(cpu, asked)
 
 
 def _document(domain: t.Any, secrets: bool, *names: str) -> Element:

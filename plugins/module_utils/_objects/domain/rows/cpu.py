@@ -9,9 +9,9 @@ import typing as t
 
 from ...._xml import document
 from ...._xml.items import Items
-from ...._xml.rows import Field, Group, Map
+from ...._xml.rows import Change, Field, Group, Map
 from ...._xml.types import CPUSET, KIB, ON_OFF, POSITIVE, STR, WHOLE, YES_NO, Size
-from .common import unsaid
+from .common import always, unsaid
 
 Element = document.Element
 
@@ -26,8 +26,35 @@ def _put_mode(cpu: Element, value: str) -> None:
 
 
 def _expanded(persistent: Element, running: Element) -> bool:
-    """While the guest runs, libvirt writes out what it got; documents.py looks for what was asked where it may."""
+    """host-model is written out when the guest starts, and a reader without rights sees all written out."""
+    return running.get("expanded") == "yes" or (
+        persistent.get("mode") == "host-model" and running.get("check") == "full"
+    )
+
+
+def _filled(persistent: Element, running: Element) -> bool:
+    """Beside a model that was written out stands all that follows from it."""
     return running.get("check") == "full" and persistent.get("check") != "full"
+
+
+class _Features(Map):
+    """At start libvirt decides whether what is optional is there, and what is forced is required from then on."""
+
+    __slots__ = ()
+
+    def compare(self, before: Element, after: Element, path: str, changes: list[Change]) -> None:
+        if _filled(after, before):
+            return
+        stored = self.value(after)
+        running, wanted = (
+            {
+                name: policy.replace("force", "require")
+                for name, policy in values.items()
+                if stored.get(name) != "optional"
+            }
+            for values in (self.value(before), stored)
+        )
+        self._note(running, wanted, path, changes)
 
 
 NUMA = (
@@ -65,15 +92,15 @@ CPU = (
           choices=("host-passthrough", "host-model", "maximum", "custom"), put=_put_mode, volatile=_expanded),
     Field("model", "model", STR, "The model by name (V(cpu.mode=custom)).", volatile=_expanded),
     Field("fallback", "model@fallback", STR, "Whether another model may do where this one isn't supported.",
-          choices=("allow", "forbid"), volatile=_expanded),
+          choices=("allow", "forbid"), volatile=always),
     Field("vendor_id", "model@vendor_id", STR, "The vendor that the guest sees, 12 characters."),
-    Field("vendor", "vendor", STR, "The vendor that the host's processor must be of (V(cpu.mode=custom)).", volatile=_expanded),
+    Field("vendor", "vendor", STR, "The vendor that the host's processor must be of (V(cpu.mode=custom)).", volatile=_filled),
     Field("match", "@match", STR, "How the host's processor must fit (V(cpu.mode=custom)).", choices=("minimum", "exact", "strict"),
-          volatile=_expanded),
-    Field("check", "@check", STR, "What is checked at start.", choices=("none", "partial", "full"), volatile=_expanded),
+          volatile=_filled),
+    Field("check", "@check", STR, "What is checked at start.", choices=("none", "partial", "full"), volatile=_filled),
     Field("migratable", "@migratable", ON_OFF, "Whether features that stand in a migration's way are left out.",
           volatile=unsaid("@migratable")),
-    Map("features", "feature", STR, value_at="policy", choices=("force", "require", "optional", "disable", "forbid"), volatile=_expanded,
+    _Features("features", "feature", STR, value_at="policy", choices=("force", "require", "optional", "disable", "forbid"),
         doc="Features by name, with what is asked of them: V(require), V(disable), V(optional), V(force), V(forbid). Full when given."),
     Group("topology", "topology", (
         Field("sockets", "@sockets", POSITIVE, "Sockets."),
