@@ -131,17 +131,25 @@ class Items:
                     found[index] = node
                     free.remove(node)
         listed = [node for node in free if self.implied is None or not self.implied(node)]
-        for index, item in enumerate(wanted) if self.like is not None else ():
-            value = None if index in found or _key(self.keys[0], item) is not None else self.like(item)
-            node = next((node for node in listed if value is not None and self.like(values[id(node)]) == value), None)
-            if node is not None:
-                found[index] = node
-                listed.remove(node)
+        if self.like is not None:
+            self._match_like(wanted, listed, values, found)
         if self.ordered:
             for index, item in enumerate(wanted):
                 if index not in found and listed and not self._contradicts(item, values[id(listed[0])]):
                     found[index] = listed.pop(0)
         return [(item, found.get(index)) for index, item in enumerate(wanted)], listed
+
+    def _match_like(
+        self, wanted: list[Values], listed: list[Element], values: dict[int, Values], found: dict[int, Element]
+    ) -> None:
+        """Pair what has no first key with the first element that is like it; those found leave ``listed``."""
+        like = t.cast("t.Callable[[Values], t.Any]", self.like)
+        for index, item in enumerate(wanted):
+            value = None if index in found or _key(self.keys[0], item) is not None else like(item)
+            node = next((node for node in listed if value is not None and like(values[id(node)]) == value), None)
+            if node is not None:
+                found[index] = node
+                listed.remove(node)
 
     def _contradicts(self, item: Values, there: Values) -> bool:
         """Whether the item names an identity of its own that the element doesn't have."""
