@@ -85,7 +85,7 @@ def read(path: str, given: str = "", what: str = "") -> dict[str, t.Any]:
     return {
         "common_name": _common_name(text),
         "names": sorted(re.findall(r"(?:DNS|IP Address):([^,\s]+)", names[1])) if names else [],
-        "usages": [usage for usage, (_, said) in USAGES.items() if said in text],
+        "usages": [usage for usage, (dummy, said) in USAGES.items() if said in text],
         "ca": "CA:TRUE" in text,
         "not_after": calendar.timegm(time.strptime(end[1], "%b %d %H:%M:%S %Y")) if end else None,
         "public_key": _public(text),

@@ -122,14 +122,7 @@ class Items:
         values = {id(node): read(self.rows, node) for node in free}
         found: dict[int, Element] = {}
         for key in self.keys:
-            for index, item in enumerate(wanted):
-                value = _key(key, item)
-                if index in found or value is None:
-                    continue
-                node = next((node for node in free if _key(key, values[id(node)]) == value), None)
-                if node is not None:
-                    found[index] = node
-                    free.remove(node)
+            self._match_key(key, wanted, free, values, found)
         listed = [node for node in free if self.implied is None or not self.implied(node)]
         if self.like is not None:
             self._match_like(wanted, listed, values, found)
@@ -138,6 +131,20 @@ class Items:
                 if index not in found and listed and not self._contradicts(item, values[id(listed[0])]):
                     found[index] = listed.pop(0)
         return [(item, found.get(index)) for index, item in enumerate(wanted)], listed
+
+    @staticmethod
+    def _match_key(
+        key: t.Any, wanted: list[Values], free: list[Element], values: dict[int, Values], found: dict[int, Element]
+    ) -> None:
+        """Pair what has this key with the element that has it too; those found leave ``free``."""
+        for index, item in enumerate(wanted):
+            value = _key(key, item)
+            if index in found or value is None:
+                continue
+            node = next((node for node in free if _key(key, values[id(node)]) == value), None)
+            if node is not None:
+                found[index] = node
+                free.remove(node)
 
     def _match_like(
         self, wanted: list[Values], listed: list[Element], values: dict[int, Values], found: dict[int, Element]

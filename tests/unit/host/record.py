@@ -71,8 +71,8 @@ def record() -> dict[str, t.Any]:
     """The recording."""
     root = Root()
     asked = device.kvm(root, create=True)
-    commands = [(binary, "--version") for _, binary in qemu.emulators(root)]
-    programs = [*(binary for binary, _ in commands), *filter(None, map(root.program, libvirt.DAEMONS))]
+    commands = [(binary, "--version") for dummy, binary in qemu.emulators(root)]
+    programs = [*(binary for binary, dummy in commands), *filter(None, map(root.program, libvirt.DAEMONS))]
     return {
         "files": {name[1:]: text for name in _names(FILES, os.path.isfile) if (text := _text(name)) is not None},
         "directories": sorted(name[1:] for name in _names(DIRECTORIES, os.path.isdir)),

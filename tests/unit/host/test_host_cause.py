@@ -342,7 +342,7 @@ def test_cause(name: str, hosts: t.Any, root: t.Callable[[t.Any], Root]) -> None
 @pytest.mark.parametrize("name", CASES)
 def test_accelerator_agrees(name: str, hosts: t.Any, root: t.Callable[[t.Any], Root]) -> None:
     """The quick question has the same answer as the long one, but for what only the long one can see."""
-    make, cause, _, hardware = CASES[name]
+    make, cause, dummy, hardware = CASES[name]
     place = root(make(hosts))
     opens = place.record["kvm"]["open"] == 0
     assert accelerator(place.path) == ("kvm" if opens and hardware else "qemu")

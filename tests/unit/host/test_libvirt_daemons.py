@@ -66,8 +66,11 @@ class Systemd:
                     self.units[other].active = False
         self.units[name].active = True
 
-    def converge(self, wanted: str, listen: t.Mapping[str, t.Optional[bool]] = AS_IS, **more: t.Any) -> list[t.Any]:
+    def converge(
+        self, wanted: str, listen: t.Optional[t.Mapping[str, t.Optional[bool]]] = None, **more: t.Any
+    ) -> list[t.Any]:
         """Plan, carry out, plan again: the second time there is nothing left."""
+        listen = AS_IS if listen is None else listen
         found = units.actions(self.units, wanted, listen, **more)
         for verb, names in found:
             self.run(verb, names)
@@ -193,7 +196,9 @@ def test_systemctl_is_understood() -> None:
 
 def test_drop_ins_are_whole_files(tmp_path: pathlib.Path) -> None:
     wanted = {"libvirtd-tls.socket": {"Socket": {"ListenStream": ["", "192.0.2.1:16514"], "FreeBind": True}}}
-    (found,) = drop_in.plan(Root(str(tmp_path)), wanted).values()
+    plans = list(drop_in.plan(Root(str(tmp_path)), wanted).values())
+    assert len(plans) == 1
+    found = plans[0]
     assert found[0] is None
     assert found[1] is not None
     assert found[1].endswith("[Socket]\nListenStream=\nListenStream=192.0.2.1:16514\nFreeBind=yes\n")

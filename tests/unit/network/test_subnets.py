@@ -31,12 +31,12 @@ def test_addresses_as_libvirt_writes_them(xml: str, address: str) -> None:
     assert rows.read(addresses.IPS.rows, document.parse(xml))["address"] == address
 
 
-addresses = st.one_of(
+subnet_addresses = st.one_of(
     st.tuples(st.ip_addresses(v=4), st.integers(1, 32)), st.tuples(st.ip_addresses(v=6), st.integers(1, 128))
 )
 
 
-@given(addresses, addresses)
+@given(subnet_addresses, subnet_addresses)
 def test_an_address_put_in_is_read_out(one: tuple[t.Any, int], other: tuple[t.Any, int]) -> None:
     node = document.element("ip")
     for address, prefix in (one, other):

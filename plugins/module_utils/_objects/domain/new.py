@@ -28,7 +28,14 @@ ARCHITECTURES: dict[str, Values] = {
     "ppc64le": {"machine": "pseries"},
     "s390x": {"machine": "s390-ccw-virtio"},
 }
-USB3 = ("x86_64", "i686", "aarch64", "armv7l", "riscv64", "loongarch64")  # a USB 3 controller in place of libvirt's older default
+USB3 = (
+    "x86_64",
+    "i686",
+    "aarch64",
+    "armv7l",
+    "riscv64",
+    "loongarch64",
+)  # a USB 3 controller in place of libvirt's older default
 PCIE_MACHINES = ("q35", "pc-q35", "virt")
 
 
@@ -89,7 +96,9 @@ def new_options(world: t.Any, wanted: Values, name: str) -> Values:
         },
     }
     if wanted.get("graphics"):
-        defaults.update(video=[{"model": "virtio"}], inputs=[{"type": "tablet", "bus": "virtio" if arch == "s390x" else "usb"}])
+        defaults.update(
+            video=[{"model": "virtio"}], inputs=[{"type": "tablet", "bus": "virtio" if arch == "s390x" else "usb"}]
+        )
     if arch in USB3 and not any(item.get("type") == "usb" for item in wanted.get("controllers", ())):
         wanted = {
             **wanted,

@@ -19,6 +19,11 @@ _END = {"udp": (("source", {"mode": "connect"}),)}
 _SOURCE: place.Steps = (("source", {}),)
 
 
+def _forward_port(channel: Element) -> t.Optional[int]:
+    target = channel.find("target[@type='guestfwd']")
+    return None if target is None or target.get("port") is None else int(target.get("port"))
+
+
 def _pty(persistent: Element, running: Element) -> bool:
     """A terminal's path is another one at each start; a path that libvirt chooses is unsaid."""
     return persistent.get("type") in ("pty", "vc") or unsaid("source@path")(persistent, running)
@@ -94,14 +99,9 @@ CHANNEL = (
     Field("name", "target@name", STR, "The port's name in the guest: its identity."),
     Field("target_type", "target@type", STR, "How the guest sees it: a V(virtio) port, or a TCP address.", choices=("virtio", "guestfwd")),
     Field("target_address", "target@address", STR, "The IP address in the guest's network (V(target_type=guestfwd))."),
-    Field("target_port", "target@port", WHOLE, "The TCP port at that address.", get=lambda channel: _forward_port(channel)),
+    Field("target_port", "target@port", WHOLE, "The TCP port at that address.", get=_forward_port),
     *SOURCE, *LOG, ALIAS, ADDRESS,
 )  # fmt: skip
-
-
-def _forward_port(channel: Element) -> t.Optional[int]:
-    target = channel.find("target[@type='guestfwd']")
-    return None if target is None or target.get("port") is None else int(target.get("port"))
 
 
 REDIRDEV = (
