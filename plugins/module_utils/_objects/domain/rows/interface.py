@@ -9,7 +9,6 @@ import typing as t
 
 from ...._xml import document
 from ...._xml.items import Items
-from ...._xml.kinds import Multimap
 from ...._xml.rows import Field, Group, Union
 from ...._xml.types import MAC, POSITIVE, STR, WHOLE, YES_NO, Type
 from . import later
@@ -98,11 +97,7 @@ INTERFACE = (
     Field("target_dev", "target@dev", STR, "The name of the host's side; libvirt makes one up where it's left out.",
           volatile=_made_up),
     Field("target_managed", "target@managed", YES_NO, "Whether libvirt makes the tap device, or finds it (O(interfaces[].ethernet))."),
-    Group("filter", "filterref", (
-        Field("name", "@filter", STR, "The filter's name.", live="interface"),
-        Multimap("parameters", "parameter", STR, "Parameters by name; a list for one with several values. Full when given.",
-                 live="interface"),
-    ), "The network filter of its traffic."),
+    Group("filter", "filterref", later("interface_source", "FILTER"), "The network filter of its traffic."),
     Group("bandwidth", "bandwidth", later("interface_source", "BANDWIDTH"), "Limits of its traffic, from the guest's view.",
           volatile=_given("bandwidth")),
     Group("vlan", "vlan", later("interface_source", "VLAN"), "VLANs, on Open vSwitch and SR-IOV.",

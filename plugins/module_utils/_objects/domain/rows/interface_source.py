@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ...._xml.items import Items
+from ...._xml.maps import Multimap
 from ...._xml.rows import Field, Group
 from ...._xml.types import ON_OFF, PCI, POSITIVE, STR, UUID, WHOLE, YES_NO
 from .common import instead
@@ -59,6 +60,11 @@ VIRTUALPORT = (
     Field("typeidversion", "parameters@typeidversion", STR, "The version of the VSI type (802.1Qbg)."),
     Field("instanceid", "parameters@instanceid", UUID, "The VSI instance (802.1Qbg)."),
 )
+FILTER = (
+    Field("name", "@filter", STR, "The filter's name.", live="interface"),
+    Multimap("parameters", "parameter", STR, "Parameters by name; a list for one with several values. Full when given.",
+             live="interface"),
+)  # fmt: skip
 _OFFLOADS = {"csum": "checksums", "gso": "segments of any kind", "tso4": "TCP segments over IPv4", "tso6": "TCP segments over IPv6",
              "ecn": "TCP segments with ECN", "ufo": "UDP fragments", "mrg_rxbuf": "packets in several buffers"}  # fmt: skip
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ...._xml.items import Items
-from ...._xml.kinds import Schedulers
+from ...._xml.maps import Schedulers
 from ...._xml.rows import Field, Map
 from ...._xml.types import CPUSET, INT, KIB, POSITIVE, PRESENT, STR, WHOLE, YES_NO
 from .common import unsaid

@@ -1,0 +1,88 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Maps that few tables have: whose keys have several values, and whose keys are threads."""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import document, place, units
+from .rows import Element, Map, Values, bad_value
+
+
+class Multimap(Map):
+    """A map whose keys may have several values, an element each: one value is a text, more are a list of them."""
+
+    __slots__ = ()
+
+    def parse(self, given: Values, where: str) -> Values:
+        values = given.get(self.name)
+        if values is None:
+            return {}
+        many = {str(key): value if isinstance(value, list) else [value] for key, value in values.items()}
+        return {self.name: {key: [str(one) for one in value] for key, value in many.items() if value != [None]}}
+
+    def value(self, parent: Element) -> Values:
+        found: Values = {}
+        for node in place.find_all(parent, place.place(self.path)[0]):
+            found.setdefault(node.get(self.key), []).append(node.get(self.value_at))
+        return found
+
+    def read(self, parent: Element) -> Values:
+        values = {key: value[0] if len(value) == 1 else value for key, value in self.value(parent).items()}
+        return {self.name: values} if values else {}
+
+    def write(self, parent: Element, before: Values, after: Values) -> None:
+        steps = place.place(self.path)[0]
+        for node in place.find_all(parent, steps):
+            document.remove(node)
+        for key, values in after.items():
+            for value in values:
+                above = place.ensure(parent, steps[:-1])
+                document.child(above, steps[-1][0], **{self.key: key, self.value_at: value})
+
+
+class Schedulers(Map):
+    """Number of a thread to its scheduler, ``fifo 1`` or ``idle``; a key may be a set of them. libvirt groups them as it likes."""
+
+    __slots__ = ()
+
+    def parse(self, given: Values, where: str) -> Values:
+        values = given.get(self.name)
+        if values is None:
+            return {}
+        try:
+            return {
+                self.name: {str(one): _scheduler(text) for key, text in values.items() for one in units.numbers(key)}
+            }
+        except ValueError as error:
+            raise bad_value(where + self.name, values, str(error)) from error
+
+    def value(self, parent: Element) -> Values:
+        return {
+            str(one): " ".join(filter(None, (node.get("scheduler"), node.get("priority"))))
+            for node in place.find_all(parent, place.place(self.path)[0])
+            for one in units.numbers(node.get(self.key))
+        }
+
+    def write(self, parent: Element, before: Values, after: Values) -> None:
+        steps = place.place(self.path)[0]
+        for node in place.find_all(parent, steps):
+            document.remove(node)
+        for text in dict.fromkeys(after.values()):
+            scheduler, dummy, priority = text.partition(" ")
+            node = document.child(place.ensure(parent, steps[:-1]), steps[-1][0])
+            node.set(self.key, units.cpuset(",".join(key for key, value in after.items() if value == text)))
+            node.set("scheduler", scheduler)
+            if priority:
+                node.set("priority", priority)
+
+
+def _scheduler(value: t.Any) -> str:
+    name, dummy, priority = " ".join(str(value).split()).partition(" ")
+    if name in ("batch", "idle") and not priority:
+        return name
+    if name in ("fifo", "rr") and priority.isdigit():
+        return f"{name} {priority}"
+    raise ValueError("batch, idle, or fifo and rr with a priority: fifo 1")
