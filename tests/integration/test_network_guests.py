@@ -96,4 +96,5 @@ def test_a_reserved_address_is_given_out_at_once(player: t.Any, client: Client) 
     host = {"mac": MAC, "ip": "10.91.0.20", "name": "web1"}
     player.run("network", name=NAME, ips=[{"address": "10.91.0.1/24", "dhcp": {"hosts": [host]}}])
     assert client.lease() == "10.91.0.20"
+    client.run("ip", "address", "add", "10.91.0.20/24", "dev", "eth0")
     assert client.resolve("web1.lab.example") == ["10.91.0.20"]

@@ -175,6 +175,8 @@ def document_of(order: Order, backing: t.Optional[Values]) -> str:
 def _predicted(order: Order, backing: t.Optional[Values]) -> Values:
     values = {"name": order.name, "pool": order.pool_name, **order.wanted}
     values.pop("allocation", None)
+    if "encryption" in values:  # libvirt reports how, not with which secret
+        values["encryption"] = {key: value for key, value in values["encryption"].items() if key == "format"}
     if order.path:
         values["path"] = order.path
     if backing:

@@ -219,6 +219,8 @@ def _upload(
         if format_node is not None:
             format_node.set("type", "raw")  # an empty vessel: the format is in the bytes that come
         root.find("capacity").text = str(os.path.getsize(image))
+        if files and root.find("allocation") is None:
+            document.child(root, "allocation").text = "0"  # else libvirt allocates all of it beforehand
         volume = there.createXML(document.text_of(root), 0)
         try:
             upload(world, volume, image)
