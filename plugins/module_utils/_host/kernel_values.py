@@ -71,7 +71,7 @@ def asked(parameters: t.Mapping[str, t.Any]) -> dict[str, str]:
                 option="parameters",
             )
         text = text_of(parameter_name(name), value)
-        if any(letter in text for letter in '"\n\\#'):
+        if not text.isprintable() or any(letter in text for letter in '"\\#'):
             raise KvmError(
                 f"parameters.{name}: {text!r} has characters that modprobe.d can't hold", option="parameters"
             )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 import typing as t
 
 from .root import Root
@@ -13,6 +13,7 @@ from .root import Root
 CONFIG_DIRS = ("etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d", "lib/modprobe.d")
 LOAD_DIRS = ("etc/modules-load.d", "run/modules-load.d", "usr/local/lib/modules-load.d", "usr/lib/modules-load.d",
              "lib/modules-load.d")  # fmt: skip
+WORD = re.compile(r'(?:"[^"]*"?|[^\s"])+')
 NOTHING = ("/bin/false", "/usr/bin/false", "/bin/true", "/usr/bin/true", "false", "true", ":")
 
 COMMAND_LINE = "kernel command line"
@@ -181,23 +182,29 @@ def parse(root: Root, path: str) -> list[Setting]:
 
 
 def options(text: str) -> dict[str, str]:
-    """``a=1 b="x y" c`` as a dict; a bare word is true, as the kernel takes it."""
-    try:
-        words = shlex.split(text, comments=True)
-    except ValueError:
-        words = text.split()
-    pairs = (word.partition("=") for word in words)
+    """``a=1 b="x y" c`` as a dict; a bare word is true.
+
+    As the kernel reads it, for modprobe hands the rest of the line on: double quotes keep blanks and are taken off
+    a value or a whole word, single quotes are letters as any other.
+    """
+    pairs = (word.partition("=") for word in words(text))
     return {name: value if equals else "1" for name, equals, value in pairs}
+
+
+def words(text: str) -> list[str]:
+    """The words of a line, blanks in double quotes kept, the quotes around a word or its value taken off."""
+    found = [_bare(match.group()).partition("=") for match in WORD.finditer(text)]
+    return [f"{name}{equals}{_bare(value)}" for name, equals, value in found]
+
+
+def _bare(text: str) -> str:
+    return text[1:].removesuffix('"') if text.startswith('"') else text
 
 
 def command_line(root: Root) -> list[str]:
     """The words the kernel was started with, up to ``--`` (what follows is for process 1)."""
-    text = root.word("proc/cmdline") or ""
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        words = text.split()
-    return words[: words.index("--")] if "--" in words else words
+    found = words(root.word("proc/cmdline") or "")
+    return found[: found.index("--")] if "--" in found else found
 
 
 def _command_line(root: Root) -> list[Setting]:

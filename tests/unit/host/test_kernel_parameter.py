@@ -10,7 +10,7 @@ import typing as t
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._host import kernel_values, modules, options_file, parameter
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 if t.TYPE_CHECKING:
@@ -82,23 +82,30 @@ NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
 TEXTS = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S", "Zs")), min_size=1).map(str.strip)
 
 
-@given(st.dictionaries(NAMES, st.one_of(st.booleans(), st.integers(), TEXTS.filter(bool))))
-def test_file_keeps_what_is_asked(tmp_path_factory: t.Any, wanted: dict[str, t.Any]) -> None:
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A root with a directory for our files, for all examples."""
+    root = tmp_path_factory.mktemp("root")
+    (root / options_file.path("kvm")).parent.mkdir(parents=True)
+    return root
+
+
+@given(st.dictionaries(NAMES, st.one_of(st.booleans(), st.integers(), TEXTS), max_size=4))
+@example({"a": "''"})
+@example({"a": "it's", "b": "' '", "c": "x y=z"})
+def test_file_keeps_what_is_asked(place: pathlib.Path, wanted: dict[str, t.Any]) -> None:
     """What goes into our file comes out of the reader of modprobe.d as it was, or is refused before."""
     try:
         values = kernel_values.asked(wanted)
     except KvmError:
         return
-    place: pathlib.Path = tmp_path_factory.mktemp("root")
-    path = place / options_file.path("kvm")
-    path.parent.mkdir(parents=True)
-    path.write_text(options_file.render("kvm", values) or "")
+    (place / options_file.path("kvm")).write_text(options_file.render("kvm", values) or "")
     from ansible_collections.metal.kvm.plugins.module_utils._host.root import Root
 
     assert options_file.parse(Root(str(place)), "kvm") == values
 
 
-@pytest.mark.parametrize("value", [["a"], {"a": 1}, 1.5, 'a"b', "a\nb", "a#b", "a\\b"])
+@pytest.mark.parametrize("value", [["a"], {"a": 1}, 1.5, 'a"b', "a\nb", "a#b", "a\\b", "a\x0cb", "a\u2028b"])
 def test_values_that_no_file_holds(value: t.Any) -> None:
     with pytest.raises(KvmError, match=r"parameters\.x"):
         kernel_values.asked({"x": value})
@@ -106,6 +113,22 @@ def test_values_that_no_file_holds(value: t.Any) -> None:
 
 def test_null_is_not_managed() -> None:
     assert kernel_values.asked({"nested": None, "ept-x": True}) == {"ept_x": "1"}
+
+
+KERNEL = [
+    ("a=1  b", {"a": "1", "b": "1"}),
+    ('a="x y" "b=x y" c', {"a": "x y", "b": "x y", "c": "1"}),
+    ("a='' b='x y'", {"a": "''", "b": "'x", "y'": "1"}),
+    ('a=x"y z"', {"a": 'x"y z"'}),
+    ('a="x y', {"a": "x y"}),
+    ("a= b==", {"a": "", "b": "="}),
+]
+
+
+@pytest.mark.parametrize(("text", "values"), KERNEL)
+def test_options_as_the_kernel_reads_them(text: str, values: dict[str, str]) -> None:
+    """As lib/cmdline.c does: only double quotes quote."""
+    assert modules.options(text) == values
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a=b", "-x", "a;b"])
