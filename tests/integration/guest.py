@@ -362,7 +362,6 @@ def sweep(connection: t.Any) -> None:
             with contextlib.suppress(libvirt.libvirtError):
                 there.undefine()
     for log in LOGS.glob(f"{PREFIX}*"):
-        shutil.copy(log, "/tmp/mkd/")
         log.unlink()
 
 
@@ -378,8 +377,8 @@ def lab(player: cycles.Player, connection: t.Any, place: pathlib.Path) -> t.Iter
 def shared_lab(connection: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Lab]:
     """A lab for the tests of one file, whose guest goes on running from one to the next."""
     sweep(connection)
-    place = tmp_path_factory.mktemp("lab")
-    for above in (place, *place.parents[:-2]):
-        above.chmod(above.stat().st_mode | 0o111)
+    place = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir="/var/tmp"))  # pytest closes its own to QEMU's user
+    place.chmod(0o755)
     yield Lab(cycles.Player(tmp_path_factory.mktemp("play")), connection, place)
     sweep(connection)
+    shutil.rmtree(place)

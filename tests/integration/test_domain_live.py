@@ -160,11 +160,18 @@ def test_the_medium_of_a_drive(lab: Lab) -> None:
     lab.guest.sees(lambda seen: seen["cd"] == "", "no medium")
 
 
-def test_a_drive_cannot_be_plugged_in(lab: Lab) -> None:
-    another = {**drive(lab, "TWO"), "target": "sdc"}
-    staged = lab.run(disks=[*baseline(lab)["disks"], another])
+def test_a_drive_is_plugged_in_where_its_bus_can(lab: Lab) -> None:
+    """A CD-ROM drive on SATA waits for the next start; one on SCSI comes and goes like a disk."""
+    disks = baseline(lab)["disks"]
+    staged, plugged, gone = lab.runs(
+        {"disks": [*disks, {**drive(lab, "TWO"), "target": "sdc", "bus": "sata"}]},
+        {"disks": [*disks, {**drive(lab, "TWO"), "target": "sdd"}]},
+        {"disks": disks},
+    )
     assert staged["restart_required"] == ["disks[sdc]"]
     assert staged["actions"] == [f"define domain {lab.name}"]
+    assert waits_for_nothing(plugged)["actions"][1:] == [f"attach disk sdd to domain {lab.name} live"]
+    assert waits_for_nothing(gone)["actions"][1:] == [f"detach disk sdd from domain {lab.name} live"]
 
 
 def test_staged_changes_wait(lab: Lab) -> None:
