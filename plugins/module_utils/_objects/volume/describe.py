@@ -27,7 +27,7 @@ def describe(world: t.Any, params: Params) -> t.Optional[Values]:
 def describe_volume(world: t.Any, found: storage.Volume, known: t.Optional[dict[str, storage.Volume]] = None) -> Values:
     """A volume as results show it; ``known`` are volumes by path that needn't be asked for."""
     values: Values = {"name": found.name, "pool": found.pool, "path": found.path}
-    values.update(rows.read(VOLUME, found.root))
+    values.update(lasting(rows.read(VOLUME, found.root)))
     values.setdefault("format", found.format)
     values["type"] = found.root.get("type") or "file"
     values["allocation"] = int(found.root.findtext("allocation") or 0)
@@ -38,6 +38,13 @@ def describe_volume(world: t.Any, found: storage.Volume, known: t.Optional[dict[
     if found.backing:
         values["backing"] = {"path": found.backing, "format": "raw" if node is None else node.get("type")}
         values["backing_chain"] = _chain(world, found, known or {})
+    return values
+
+
+def lasting(values: Values) -> Values:
+    """Without what libvirt knows only until it reads the pool again: with which secret a volume is encrypted."""
+    if "encryption" in values:
+        values["encryption"] = {key: value for key, value in values["encryption"].items() if key == "format"}
     return values
 
 

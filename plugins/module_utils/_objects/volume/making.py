@@ -14,6 +14,7 @@ from ..._xml import document, rows, units
 from .. import storage
 from ..formats import by_ending, of_file
 from ..pool.table import FILES
+from .describe import lasting
 from .order import active_pool
 from .table import VOLUME
 
@@ -173,10 +174,8 @@ def document_of(order: Order, backing: t.Optional[Values]) -> str:
 
 
 def _predicted(order: Order, backing: t.Optional[Values]) -> Values:
-    values = {"name": order.name, "pool": order.pool_name, **order.wanted}
+    values = {"name": order.name, "pool": order.pool_name, **lasting(dict(order.wanted))}
     values.pop("allocation", None)
-    if "encryption" in values:  # libvirt reports how, not with which secret
-        values["encryption"] = {key: value for key, value in values["encryption"].items() if key == "format"}
     if order.path:
         values["path"] = order.path
     if backing:
