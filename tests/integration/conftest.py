@@ -102,6 +102,9 @@ def remove_ours(connection: t.Any) -> None:
             there.destroy()
         if persistent:
             there.undefine()
+    for secret in connection.listAllSecrets():
+        if cycles.PREFIX in secret.usageID() or secret.UUIDString().startswith(cycles.UUID):
+            secret.undefine()
 
 
 def ours(objects: t.Iterable[t.Any]) -> list[t.Any]:

@@ -19,6 +19,7 @@ import typing as t
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).parent
 PREFIX = "mkt-"  # names of everything that the tests make on the machine
+UUID = "6d6b7400"  # and how the UUIDs begin of what has no name
 
 Args = dict[str, t.Any]
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._xml import document, rows
-from .whole import Normal
+from .._xml import document, place, rows
+from .kind import starts, status, stored_document
 
 if t.TYPE_CHECKING:
     from .._xml.rows import Element, Values
@@ -23,25 +23,32 @@ ADOPT_SPEC: Values = {
 }
 
 
-def exported(kind: Kind, name: str, stored: Element, active: bool, autostart: bool, identity: str) -> Values:
+def exported(kind: Kind, there: t.Any, identity: str) -> Values:
     """``{options, not_exported, secrets_needed}`` of one object."""
-    normal = Normal(kind.define, kind.measured)
+    name, normal = kind.called(there), kind.normal(kind)
+    active = status(kind, there)[0]
+    stored = stored_document(kind, there, active)
     values = rows.read(kind.rows, stored)
     for option in IDENTITY if identity == "new" else ():
         values.pop(option, None)
     fewest = _without_defaults(kind, name, values, normal)
     rebuilt = normal(_built(kind, name, {**fewest, **{key: value for key, value in values.items() if key in IDENTITY}}))
     options = {
-        "name": name,
+        **({"name": name} if kind.naming else {}),
         **_shown(kind, fewest),
-        "state": "active" if active else "inactive",
-        "autostart": autostart,
+        **_life(kind, there, active),
     }
     secrets = [value for path, value in _leaves(fewest) if path.endswith(("secret_usage", "secret_uuid"))]
     return {"options": options, "not_exported": lost(normal(stored), rebuilt), "secrets_needed": secrets}
 
 
-def _without_defaults(kind: Kind, name: str, values: Values, normal: Normal) -> Values:
+def _life(kind: Kind, there: t.Any, active: bool) -> Values:
+    if not kind.runs:
+        return {}
+    return {"state": "active" if active else "inactive", "autostart": starts(kind, there)}
+
+
+def _without_defaults(kind: Kind, name: str, values: Values, normal: t.Callable[[Element], Element]) -> Values:
     """The options without which libvirt would make another object."""
     kept = dict(values)
     for option in values:
@@ -54,8 +61,9 @@ def _without_defaults(kind: Kind, name: str, values: Values, normal: Normal) -> 
 
 
 def _built(kind: Kind, name: str, values: Values) -> Element:
-    root = document.element(kind.noun)
-    document.child(root, "name").text = name
+    root = document.element(kind.tag)
+    if kind.naming:
+        place.put(root, kind.naming, name)
     rows.apply(kind.rows, root, rows.parse(kind.rows, values), "", rows.Edit(creating=True))
     return root
 

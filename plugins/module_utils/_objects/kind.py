@@ -1,16 +1,17 @@
 # Copyright: metal.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A kind of object that is defined, started, stopped and undefined; one such object on its way; what results say."""
+"""A kind of object that is defined and undefined, and most of them started and stopped; one such object on its way; what
+results say."""
 
 from __future__ import annotations
 
 import functools
 import typing as t
 
-from .._libvirt import found_or_none
+from .._libvirt import found_or_none, missing_object
 from .._plan import KvmError, Remark, Step
-from .._xml import document, rows
+from .._xml import document, place, rows
 
 if t.TYPE_CHECKING:
     from .._plan import Plan
@@ -21,11 +22,9 @@ Operations = t.Mapping[str, t.Callable[..., t.Any]]
 
 STATES = ("active", "inactive", "present", "absent")
 
-LIFE_SPEC: Values = {
+DEFINITION_SPEC: Values = {
     "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": list(STATES)},
-    "autostart": {"type": "bool"},
-    "apply": {"type": "str", "choices": ["live", "stage", "restart"], "default": "live"},
+    "state": {"type": "str", "choices": ["present", "absent"]},
     "unset": {"type": "list", "elements": "str"},
     "xml": {"type": "str"},
     "xml_patch": {
@@ -40,6 +39,13 @@ LIFE_SPEC: Values = {
     },
 }
 
+LIFE_SPEC: Values = {
+    **DEFINITION_SPEC,
+    "state": {"type": "str", "choices": list(STATES)},
+    "autostart": {"type": "bool"},
+    "apply": {"type": "str", "choices": ["live", "stage", "restart"], "default": "live"},
+}
+
 INACTIVE = 1  # VIR_NETWORK_XML_INACTIVE, VIR_STORAGE_XML_INACTIVE
 
 
@@ -48,7 +54,13 @@ class Kind:
 
     - ``noun``, ``rows``: its name in results and errors, its table.
     - ``define``: the connection's method that defines one.
+    - ``runs``: whether such an object is ever active; others are definitions and no more.
+    - ``tag``: its document's root, where that isn't the noun; ``naming``: the name's place in it, ``""`` where rows say it.
+    - ``name(params)``, ``called(there)``, ``find(world, name)``: what one is called in steps and sentences, by the task and
+      by libvirt, and how it is looked up by that; ``selectors`` are the options that say it.
+    - ``normal(kind)``: makes what renders a document as libvirt does, where libvirt's test driver can't.
     - ``identity(root)``: places that a whole document need not repeat; ``measured``: elements that libvirt fills in.
+    - ``beside``: options of the table that may stand beside a whole document.
     - ``stored``: options that no running object uses.
     - ``check(draft)``: refuses what libvirt would refuse later or not at all.
     - ``live(draft)``: adds the steps that bring the running object up to date; returns its document after them.
@@ -63,7 +75,16 @@ class Kind:
         self.noun = noun
         self.rows = table
         self.define = define
+        self.runs: bool = own.get("runs", True)
+        self.tag: str = own.get("tag", noun)
+        self.naming: str = own.get("naming", "name")
+        self.name: t.Callable[[Params], str] = own.get("name", lambda params: _named(noun, params["name"]))
+        self.selectors: tuple[str, ...] = own.get("selectors", ("name",))
+        self.find: t.Callable[[t.Any, str], t.Any] = own.get("find", lambda world, name: world.find(noun, name))
+        self.called: t.Callable[[t.Any], str] = own.get("called", lambda there: str(there.name()))
+        self.normal: t.Callable[[Kind], t.Callable[[Element], Element]] = own.get("normal", _by_libvirt)
         self.identity: t.Callable[[Element], tuple[str, ...]] = own.get("identity", lambda root: ("uuid",))
+        self.beside: tuple[str, ...] = own.get("beside", ("labels",))
         self.measured: tuple[str, ...] = own.get("measured", ())
         self.stored: tuple[str, ...] = own.get("stored", ())
         self.check: t.Callable[[Draft], None] = own.get("check", _nothing)
@@ -86,14 +107,13 @@ class Draft:
         self.kind = kind
         self.params = params
         self.plan = plan
-        self.name: str = _named(kind, params["name"])
+        self.name: str = kind.name(params)
         self.state: str = params["state"] or "present"
-        self.there = world.find(kind.noun, self.name)
-        self.active = self.there is not None and bool(self.there.isActive())
-        self.persistent = self.there is not None and bool(self.there.isPersistent())
+        self.there = kind.find(world, self.name)
+        self.active, self.persistent = (False, False) if self.there is None else status(kind, self.there)
         self.before = None if self.there is None else stored_document(kind, self.there, self.active)
         self.running = clean(kind, document.document(self.there.XMLDesc(0))) if self.active else None
-        self.after = document.element(kind.noun) if self.before is None else document.clone(self.before)
+        self.after = document.element(kind.tag) if self.before is None else document.clone(self.before)
         self.rendered: t.Optional[Element] = None
         self.wanted: Values = {}
         self.changes: list[Change] = []
@@ -122,10 +142,10 @@ class Draft:
         return self.active and self.state != "inactive"
 
 
-def _named(kind: Kind, name: str) -> str:
+def _named(noun: str, name: str) -> str:
     if not name.strip() or "/" in name or "\n" in name:
         raise KvmError(
-            f"name: '{name}' can't be the name of a {kind.noun}",
+            f"name: '{name}' can't be the name of a {noun}",
             "Use a name without slashes and line breaks.",
             option="name",
         )
@@ -134,26 +154,37 @@ def _named(kind: Kind, name: str) -> str:
 
 def describe(world: t.Any, kind: Kind, params: Params) -> t.Optional[Values]:
     """The object as it is now, None where there is none."""
-    there = world.find(kind.noun, params["name"])
+    there = kind.find(world, kind.name(params))
     return None if there is None else described(kind, there)
 
 
 def described(kind: Kind, there: t.Any) -> Values:
     """Options as the definition says, and what only libvirt knows."""
-    active, persistent = bool(there.isActive()), bool(there.isPersistent())
+    active, persistent = status(kind, there)
+    running = {"active": active, "autostart": starts(kind, there), "persistent": persistent}
     return {
-        "name": there.name(),
+        **({"name": there.name()} if kind.naming else {}),
         **rows.read(kind.rows, stored_document(kind, there, active)),
-        "active": active,
-        "autostart": persistent and bool(there.autostart()),
-        "persistent": persistent,
+        **(running if kind.runs else {}),
         **kind.measure(there, active),
     }
+
+
+def status(kind: Kind, there: t.Any) -> tuple[bool, bool]:
+    """Whether the object is active, and whether it has a definition that outlives that."""
+    return (bool(there.isActive()), bool(there.isPersistent())) if kind.runs else (False, True)
+
+
+def starts(kind: Kind, there: t.Any) -> bool:
+    """Whether the object starts with the host."""
+    return kind.runs and bool(there.isPersistent()) and bool(there.autostart())
 
 
 def stored_document(kind: Kind, there: t.Any, active: bool) -> Element:
     """The persistent definition; a transient object's only one."""
     flag = INACTIVE if active and there.isPersistent() else 0
+    if not flag:
+        return clean(kind, document.document(there.XMLDesc(0)))
     text = found_or_none(functools.partial(there.XMLDesc, flag), "VIR_ERR_INVALID_ARG")
     return clean(kind, document.document(text or there.XMLDesc(0)))  # a driver without a definition of its own
 
@@ -176,13 +207,16 @@ def _on_object(
 ) -> t.Any:
     if operation == "define":
         return act(world, kind, name, **arguments)
-    return act(world, world.get(kind.noun, name), **arguments)
+    there = kind.find(world, name)
+    if there is None:
+        raise missing_object(kind.noun, name, "name")
+    return act(world, there, **arguments)
 
 
 def _define(world: t.Any, kind: Kind, name: str, xml: str) -> t.Any:
     """Define, read back; what libvirt left out of it is said."""
     there = getattr(world.connection, kind.define)(xml)
-    got = stored_document(kind, there, bool(there.isActive()))
+    got = stored_document(kind, there, status(kind, there)[0])
     lost = [
         change.path
         for change in rows.compare(kind.rows, document.document(xml), got)
@@ -200,6 +234,31 @@ def clean(kind: Kind, root: Element) -> Element:
     return root
 
 
+def _by_libvirt(kind: Kind) -> t.Callable[[Element], Element]:
+    from .whole import Normal
+
+    return Normal(kind.define, kind.measured)
+
+
+def rebuilt(complete: t.Callable[[Values], Values]) -> t.Callable[[Kind], t.Callable[[Element], Element]]:
+    """A ``normal`` for kinds whose rows say all that libvirt keeps: the document made anew from what the rows read in it.
+
+    ``complete(values)`` adds what libvirt fills in.
+    """
+
+    def normal(kind: Kind) -> t.Callable[[Element], Element]:
+        def rendered(root: Element) -> Element:
+            new = document.element(kind.tag)
+            if kind.naming:
+                place.put(new, kind.naming, place.value(root, kind.naming) or "")
+            rows.apply(kind.rows, new, complete(rows.read(kind.rows, root)), "", rows.Edit(creating=True))
+            return new
+
+        return rendered
+
+    return normal
+
+
 def _nothing(draft: Draft) -> None:
     """This kind has nothing to add here."""
 
@@ -211,30 +270,38 @@ def _as_it_runs(draft: Draft) -> Element:
 
 def read_all(world: t.Any, kind: Kind, params: Params, plural: str, listing: t.Callable[[], list[t.Any]]) -> Values:
     """The result of an ``_info`` module: the objects under ``plural``, or with ``as: options`` what makes them."""
-    name = params.get("name")
+    one = kind.name(params) if any(params.get(option) is not None for option in kind.selectors) else None
     if params.get("as", "info") == "info":
-        return {plural: listed(world, kind, listing, name)}
+        return {plural: listed(world, kind, listing, one)}
     from .export import exported
 
-    found = [] if name is None else [there for there in [world.find(kind.noun, name)] if there is not None]
-    results = []
-    for there in sorted(listing() if name is None else found, key=lambda one: str(one.name())):
-        active, persistent = bool(there.isActive()), bool(there.isPersistent())
-        autostart = persistent and bool(there.autostart())
-        stored = stored_document(kind, there, active)
-        results.append(exported(kind, there.name(), stored, active, autostart, params["identity"]))
-    if name is not None and results:
+    found = sorted(listing() if one is None else _found(world, kind, one), key=kind.called)
+    results = [exported(kind, there, params["identity"]) for there in found]
+    if one is not None and results:
         return results[0]
     return {key: [one[key] for one in results] for key in ("options", "not_exported", "secrets_needed")}
+
+
+GONE = (
+    "VIR_ERR_NO_NETWORK",
+    "VIR_ERR_NO_STORAGE_POOL",
+    "VIR_ERR_NO_NWFILTER",
+    "VIR_ERR_NO_SECRET",
+    "VIR_ERR_NO_NODE_DEVICE",
+)
 
 
 def listed(world: t.Any, kind: Kind, listing: t.Callable[[], list[t.Any]], name: t.Optional[str]) -> list[Values]:
     """All objects of a kind, or the one of that name if it is there; sorted by name."""
     if name is not None:
-        there = world.find(kind.noun, name)
-        return [] if there is None else [described(kind, there)]
+        return [described(kind, there) for there in _found(world, kind, name)]
     found = []
-    for there in listing():
-        one = found_or_none(functools.partial(described, kind, there), "VIR_ERR_NO_NETWORK", "VIR_ERR_NO_STORAGE_POOL")
+    for there in sorted(listing(), key=kind.called):
+        one = found_or_none(functools.partial(described, kind, there), *GONE)
         found += [] if one is None else [one]
-    return sorted(found, key=lambda item: str(item["name"]))
+    return found
+
+
+def _found(world: t.Any, kind: Kind, name: str) -> list[t.Any]:
+    there = kind.find(world, name)
+    return [] if there is None else [there]

@@ -8,12 +8,12 @@ from __future__ import annotations
 import typing as t
 
 from .._plan import KvmError, Plan
-from .._xml import document, rows, table
+from .._xml import document, place, rows, table
 from .._xml.rows import REFUSED, Change, Edit
 from .kind import Draft, clean
 
 if t.TYPE_CHECKING:
-    from .._xml.rows import Element
+    from .._xml.rows import Element, Values
     from .kind import Kind, Params
 
 
@@ -30,15 +30,17 @@ def plan_object(world: t.Any, kind: Kind, params: Params) -> Plan:
     _plan_definition(draft)
     kind.after_define(draft)
     left = _plan_live(draft)
-    autostart = _plan_autostart(draft)
-    plan.no_return()
-    active = _plan_running(draft, left)
+    running: Values = {}
+    if kind.runs:
+        running["autostart"] = _plan_autostart(draft)
+        plan.no_return()
+        running = {"active": _plan_running(draft, left), **running, "persistent": True}
+    elif draft.there is None:
+        plan.differs("state", "absent", "present")
     plan.predicted = {
-        "name": draft.name,
+        **({"name": draft.name} if kind.naming else {}),
         **rows.read(kind.rows, draft.shown),
-        "active": active,
-        "autostart": autostart,
-        "persistent": True,
+        **running,
         **({} if draft.there is None else kind.measure(draft.there, draft.active)),
     }
     return plan
@@ -47,8 +49,8 @@ def plan_object(world: t.Any, kind: Kind, params: Params) -> Plan:
 def _edit(draft: Draft) -> None:
     """Bring ``after`` and ``changes`` to what the options say."""
     kind, params = draft.kind, draft.params
-    if draft.before is None:
-        document.child(draft.after, "name").text = draft.name
+    if draft.before is None and kind.naming:
+        place.put(draft.after, kind.naming, draft.name)
     if params.get("xml") is not None:
         return _edit_whole(draft)
     draft.wanted = rows.parse(kind.rows, params)
@@ -67,13 +69,13 @@ def _edit_whole(draft: Draft) -> None:
     from . import whole
 
     kind, params = draft.kind, draft.params
-    whole.refuse_beside(kind.rows, params)
-    after = clean(kind, whole.definition(params["xml"], kind.noun, draft.name))
+    whole.refuse_beside(kind.rows, params, kind.beside)
+    after = clean(kind, whole.definition(params["xml"], kind.tag, draft.name, kind.naming))
     if draft.before is not None:
         whole.carry(after, draft.before, kind.identity(after))
     labels = [row for row in kind.rows if getattr(row, "name", "") == "labels"]
     rows.apply(labels, after, rows.parse(labels, params), "", Edit())
-    normal = whole.Normal(kind.define, kind.measured)
+    normal = kind.normal(kind)
     if draft.before is not None and not whole.differs(normal, draft.before, after):
         return
     draft.wanted = rows.read(kind.rows, after)
@@ -93,7 +95,7 @@ def _edit_by_path(draft: Draft) -> None:
     done = patch.apply(patched, draft.params["xml_patch"])
     if not done:
         return
-    normal = whole.Normal(draft.kind.define, draft.kind.measured)
+    normal = draft.kind.normal(draft.kind)
     draft.plan.warnings += patch.rewritten(normal(patched), draft.params["xml_patch"])
     if draft.before is not None and not whole.differs(normal, draft.after, patched):
         return
@@ -195,4 +197,5 @@ def _plan_absence(draft: Draft) -> None:
     draft.kind.remove(draft)
     if draft.persistent:
         draft.add("undefine", f"undefine {draft.title}")
-    draft.plan.differs("state", "active" if draft.active else "inactive", "absent")
+    there = ("active" if draft.active else "inactive") if draft.kind.runs else "present"
+    draft.plan.differs("state", there, "absent")

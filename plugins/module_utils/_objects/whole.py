@@ -19,21 +19,25 @@ if t.TYPE_CHECKING:
 METADATA = "metadata/metal:kvm"
 
 
-def definition(text: str, tag: str, name: str) -> Element:
-    """The document of an object called ``name``; its root must be ``tag``, its name that one, or left out."""
+def definition(text: str, tag: str, name: str, naming: str = "name") -> Element:
+    """The document of an object called ``name``; its root must be ``tag``, its name that one, or left out.
+
+    ``naming`` is the name's place, ``""`` where it has none of its own.
+    """
     root = document.parse(text)
     if root.tag != tag:
         raise KvmError(
             f"xml: this is a <{root.tag}>, not a <{tag}>", f"Write the whole <{tag}> document.", option="xml"
         )
-    named = root.find("name")
-    if named is None:
-        named = document.child(root, "name")
-        root.insert(0, named)
-        named.text = name
-    if (named.text or "").strip() != name:
+    if naming == "name" and root.find("name") is None:
+        root.insert(0, document.child(root, "name"))
+    if not naming:
+        return root
+    said = (place.value(root, naming) or "").strip() or name
+    place.put(root, naming, said)
+    if said != name:
         raise KvmError(
-            f"xml: the document is called '{(named.text or '').strip()}', the task's name is '{name}'",
+            f"xml: the document is called '{said}', the task's name is '{name}'",
             "Make them the same; a rename is not done this way.",
             option="xml",
         )

@@ -67,6 +67,25 @@ def ensure(parent: document.Element, steps: Steps) -> document.Element:
     return node
 
 
+def value(parent: document.Element, path: str) -> t.Optional[str]:
+    """The attribute or text that ``path`` leads to, None where there is none."""
+    steps, attribute = place(path)
+    node = find(parent, steps)
+    if node is None:
+        return None
+    return t.cast("t.Optional[str]", node.get(attribute) if attribute else node.text)
+
+
+def put(parent: document.Element, path: str, text: str) -> None:
+    """Write the attribute or text that ``path`` leads to."""
+    steps, attribute = place(path)
+    node = ensure(parent, steps)
+    if attribute:
+        node.set(attribute, text)
+    else:
+        node.text = text
+
+
 def bare(node: document.Element, steps: Steps) -> bool:
     """Whether the element that ``steps`` led to says nothing beyond how it's found."""
     return not (len(node) or (node.text or "").strip() or set(node.attrib) - set(steps[-1][1]))

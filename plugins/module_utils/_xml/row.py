@@ -104,6 +104,7 @@ class Field(Row):
     """One value at one place.
 
     - ``same(a, b)``: whether two spellings mean the same to libvirt.
+    - ``takes`` may be a function of the values before and after.
     - ``silent``: the value that libvirt leaves out: nothing there means the same.
     - ``get``, ``put``: in place of the plain reading and writing at ``path``, for a value that has several places.
     """
@@ -116,7 +117,7 @@ class Field(Row):
         path: str,
         type: Type = STR,
         doc: t.Any = "",
-        takes: str = RESTART,
+        takes: t.Any = RESTART,
         live: str = "",
         choices: t.Optional[t.Sequence[t.Any]] = None,
         since: int = 0,

@@ -1,0 +1,62 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Modules without Ansible around them: the same specs, plans and steps, in this process, a hundred in a second."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
+from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
+from ansible_collections.metal.kvm.plugins.module_utils._objects.export import ADOPT_SPEC
+from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
+
+Args = dict[str, t.Any]
+
+
+class Bench:
+    """One kind of object: ``plans`` is its plan.py, ``make`` what makes a plan, ``read`` what its ``_info`` calls."""
+
+    def __init__(self, plans: t.Any, make: t.Any, read: t.Any, uri: str = "qemu:///system") -> None:
+        self.world = World(uri)
+        self.plans = plans
+        self.make = make
+        self.read = read
+
+    def plan(self, args: Args) -> t.Any:
+        """What a check would show."""
+        return self.make(self.world, validated(self.plans.ARGUMENT_SPEC, args, getattr(self.plans, "RULES", {})))
+
+    def run(self, args: Args) -> t.Any:
+        """The plan, carried out."""
+        plan = self.plan(args)
+        if plan.assumed:
+            raise plan.assumed[0]
+        plan.warnings += run_steps(plan, self.plans.operations(), self.world)
+        return plan
+
+    def describe(self, args: Args) -> t.Any:
+        return self.plans.describe(self.world, validated(self.plans.ARGUMENT_SPEC, args))
+
+    def info(self, args: Args) -> t.Any:
+        spec = {**getattr(self.plans, "SELECT_SPEC", {"name": {"type": "str"}}), **ADOPT_SPEC}
+        return self.read(self.world, validated(spec, args))
+
+
+def validated(spec: Args, args: Args, rules: t.Optional[Args] = None) -> Args:
+    """The parameters as a module sees them."""
+    result = ModuleArgumentSpecValidator(spec, **(rules or {})).validate(args)
+    assert not result.error_messages, result.error_messages
+    return t.cast("Args", result.validated_parameters)
+
+
+def assert_settles(bench: Bench, args: Args) -> t.Any:
+    """Check equals run; the run changes something, the second has nothing to do. Returns the plan that ran."""
+    check = bench.plan(args)
+    ran = bench.run(args)
+    assert ran.actions, args
+    assert (check.actions, check.before, check.after) == (ran.actions, ran.before, ran.after), args
+    again = bench.plan(args)
+    assert not again.actions, (again.actions, again.before, again.after, args)
+    return ran
