@@ -8,7 +8,10 @@ It tells what it sees on its serial port, one line each time that something has 
     mkd: boot=<boot id> up=<seconds> cpus=<number> mem=<KiB> disks=<name:sectors,...> nics=<MAC/carrier/address,...> cd=<label>
 
 and powers off when its ACPI button is pressed or its agent is told to. Words on its kernel command line: ``mkd.deaf``
-does neither, ``mkd.noagent`` has no agent.
+does neither, ``mkd.noagent`` has no agent, ``mkd.mute`` has one that holds its port open and never answers.
+
+With ``mkd.install`` it's an installer: it writes to its first disk the file boot.bin of its medium, and behind it a line
+for each thing that it was given; then it powers off, or with ``mkd.reboot`` reboots. ``mkd.slow`` takes its time.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ MODULES = (
 KERNEL = re.compile(r"^linux-(?:image|modules)-(?:unsigned-)?\d[\w.+-]*$")
 
 INIT = """#!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev /tmp /run /sbin /var/run /var/log /etc/acpi/PWRF
+/bin/busybox mkdir -p /proc /sys /dev /mnt /tmp /run /sbin /var/run /var/log /etc/acpi/PWRF
 /bin/busybox --install -s /bin
 export PATH=/bin:/sbin
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
@@ -56,11 +59,29 @@ cp /sbin/shutdown /etc/acpi/PWRF/00000080
 chmod +x /sbin/shutdown /etc/acpi/PWRF/* /lease
 case $cmdline in *mkd.deaf*) ;; *)
     acpid -f >/dev/null 2>&1 &
-    case $cmdline in *mkd.noagent*) ;; *)
+    case $cmdline in *mkd.noagent*) ;; *mkd.mute*) sleep 1000000 <>"$(echo /dev/vport*p1)" & ;; *)
         [ ! -e /dev/vport*p1 ] || (cd /tmp; while sleep 0.1; do
             qemu-ga -p "$(echo /dev/vport*p1)" -t /run >/tmp/agent.log 2>&1; done) &
     esac
 esac
+case $cmdline in *mkd.install*)
+    until [ -b /dev/vda ]; do usleep 100000; done
+    echo "words: $cmdline" >/tmp/given
+    [ ! -e /preseed.cfg ] || sed 's/^/preseed: /' /preseed.cfg >>/tmp/given
+    for drive in /dev/sr*; do
+        mount -t iso9660 -o ro $drive /mnt || continue
+        label=$(dd if=$drive bs=8 skip=4101 count=4 2>/dev/null | tr -d ' \\0')
+        for file in /mnt/*; do [ -d $file ] || echo "$label/${file##*/}: $(head -c 60 $file | head -n 1)" >>/tmp/given; done
+        cp /mnt/boot.bin /tmp/ 2>/dev/null
+        umount /mnt
+    done
+    cat /tmp/boot.bin /tmp/given >/dev/vda; sync
+    echo "mkd: installed"
+    case $cmdline in *mkd.slow*) sleep 5 ;; esac
+    case $cmdline in *mkd.reboot*) reboot -f ;; esac
+    poweroff -f
+esac
+hostname mkd
 ip link set lo up
 read boot </proc/sys/kernel/random/boot_id
 said=

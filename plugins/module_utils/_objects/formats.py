@@ -34,9 +34,18 @@ def by_ending(name: str, otherwise: str = "qcow2") -> str:
 
 def image_info(path: str, option: str) -> dict[str, t.Any]:
     """What ``qemu-img info`` says about an image on this machine; works on one that a guest is using."""
+    return t.cast("dict[str, t.Any]", _image_info(path, option))
+
+
+def image_chain(path: str, option: str) -> list[dict[str, t.Any]]:
+    """The same of an image and of all that it's backed by, from the top down."""
+    return t.cast("list[dict[str, t.Any]]", _image_info(path, option, "--backing-chain"))
+
+
+def _image_info(path: str, option: str, *more: str) -> t.Any:
     try:
         run = subprocess.run(
-            ["qemu-img", "info", "--output=json", "-U", path], capture_output=True, text=True, check=False
+            ["qemu-img", "info", "--output=json", "-U", *more, path], capture_output=True, text=True, check=False
         )
     except FileNotFoundError as error:
         raise KvmError(
@@ -51,7 +60,7 @@ def image_info(path: str, option: str) -> dict[str, t.Any]:
             "Check the path, or say the format.",
             option=option,
         )
-    return t.cast("dict[str, t.Any]", json.loads(run.stdout))
+    return json.loads(run.stdout)
 
 
 def of_file(path: str, option: str = "format") -> str:

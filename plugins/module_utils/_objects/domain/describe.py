@@ -49,11 +49,14 @@ def describe_domain(domain: t.Any) -> Values:
     )
 
 
-def addresses(domain: t.Any, sources: t.Iterable[str]) -> list[Values]:
-    """The guest's addresses but loopback and link-local: ``{address, prefix, mac, interface, source}``, each once."""
+def addresses(domain: t.Any, sources: t.Iterable[str], timeout: int = 5) -> list[Values]:
+    """The guest's addresses but loopback and link-local: ``{address, prefix, mac, interface, source}``, each once.
+
+    An agent that is asked gets ``timeout`` seconds.
+    """
     found: dict[str, Values] = {}
     for source in sources:
-        for device, interface in (_asked(domain, ADDRESS_SOURCES[source]) or {}).items():
+        for device, interface in (_asked(domain, source, timeout) or {}).items():
             for address in interface.get("addrs") or ():
                 text = address["addr"]
                 if text.startswith(("127.", "169.254.", "fe80:")) or text == "::1":
@@ -69,10 +72,16 @@ def addresses(domain: t.Any, sources: t.Iterable[str]) -> list[Values]:
     return list(found.values())
 
 
-def _asked(domain: t.Any, source: int) -> t.Optional[dict[str, t.Any]]:
+def _asked(domain: t.Any, source: str, timeout: int) -> t.Optional[dict[str, t.Any]]:
     """What one source says; None where it can't be asked now (no agent, no lease file, no rights)."""
+    number = ADDRESS_SOURCES[source]
     try:
-        return t.cast("dict[str, t.Any]", domain.interfaceAddresses(source, 0))
+        if source != "agent":
+            return t.cast("dict[str, t.Any]", domain.interfaceAddresses(number, 0))
+        from .agent import bounded
+
+        with bounded(domain, timeout):
+            return t.cast("dict[str, t.Any]", domain.interfaceAddresses(number, 0))
     except Exception as error:
         if code_is(
             error,

@@ -10,33 +10,113 @@ import typing as t
 from ..._libvirt import missing_object
 from ..._plan import KvmError
 from ..._xml.rows import Values
-from .describe import ADDRESS_SOURCES, addresses, describe_domain
+from .describe import ADDRESS_SOURCES, addresses, agent_answers, describe_domain
 from .state import OFF
 
 Spec = dict[str, t.Any]
 
+# what is read beside options, state and addresses where it's asked for: whether that needs the right to write
+PARTS = {"storage": False, "statistics": False, "guest": True, "machine_state": True}
+
 ARGUMENTS: Spec = {
     "name": {"type": "str"},
+    "names": {"type": "list", "elements": "str"},
+    "include": {"type": "list", "elements": "str", "choices": list(PARTS), "default": []},
     "addresses": {"type": "list", "elements": "str", "choices": list(ADDRESS_SOURCES), "default": ["lease"]},
+    "agent_timeout": {"type": "int", "default": 5},
     "screenshot": {"type": "path"},
     "as": {"type": "str", "choices": ["info", "options"], "default": "info"},
     "identity": {"type": "str", "choices": ["keep", "new"], "default": "keep"},
 }
+RULES: dict[str, t.Any] = {"mutually_exclusive": [("name", "names")]}
 
 
 def read_domains(world: t.Any, params: Values) -> Values:
     """``domains``: a list, one for each domain, by name; ``warnings`` says what couldn't be read for want of rights."""
-    domains = [_named(world, params["name"])] if params["name"] else world.connection.listAllDomains()
+    warnings = _refused(world, params)
+    asked = [params["name"]] if params["name"] else params["names"]
+    listed = world.connection.listAllDomains() if asked is None else [world.find("domain", name) for name in asked]
+    domains = sorted({one.name(): one for one in listed if one is not None}.items())
     if params["as"] == "options":
-        return _options(world, params, [domain for domain in domains if domain is not None])
-    found, warnings = [], []
-    for domain in sorted((domain for domain in domains if domain is not None), key=lambda domain: domain.name()):
-        entry = describe_domain(domain)
-        entry["addresses"] = [] if entry["state"] in OFF else addresses(domain, params["addresses"])
-        found.append(entry)
+        return _options(world, params, [domain for dummy, domain in domains])
+    reader = _Reader(world, params, [domain for dummy, domain in domains], warnings)
+    found = [reader.entry(domain) for dummy, domain in domains]
     if params["screenshot"]:
         warnings += _screenshot(world, params)
     return {"domains": found, "warnings": warnings}
+
+
+def _refused(world: t.Any, params: Values) -> list[str]:
+    """Opens for writing where something that was asked for needs it; a warning where that right is missing."""
+    needs = [f"include: {part}" for part in params["include"] if PARTS[part]]
+    needs += ["addresses: agent"] if "agent" in params["addresses"] else []
+    if not needs or world.writable() is not None:
+        return []
+    return [f"{', '.join(needs)}: reading this needs the right to write, which this user hasn't got"]
+
+
+class _Reader:
+    """One reading: what was asked for, and what is measured of all domains at once."""
+
+    def __init__(self, world: t.Any, params: Values, domains: list[t.Any], warnings: list[str]) -> None:
+        self.world = world
+        self.params = params
+        self.warnings = warnings
+        self.allowed = not warnings
+        self.measures: dict[str, Values] = {}
+        parts = set(params["include"])
+        if parts & {"storage", "statistics"}:
+            from .statistics import measured
+
+            self.measures = measured(world, domains, "statistics" in parts)
+
+    def entry(self, domain: t.Any) -> Values:
+        """One domain as the result has it."""
+        entry = describe_domain(domain)
+        active = entry["state"] not in OFF
+        entry["addresses"] = addresses(domain, self.params["addresses"], self._timeout()) if active else []
+        for part in self.params["include"]:
+            if PARTS[part]:
+                entry[part] = getattr(self, f"_{part}")(domain) if active and self.allowed else None
+            else:
+                entry[part] = getattr(self, f"_{part}")(domain, active)
+        return entry
+
+    def _timeout(self) -> int:
+        return max(1, int(self.params["agent_timeout"]))
+
+    def _flat(self, domain: t.Any) -> Values:
+        return self.measures.get(domain.UUIDString(), {})
+
+    def _statistics(self, domain: t.Any, active: bool) -> Values:
+        from .statistics import statistics
+
+        return statistics(self._flat(domain))
+
+    def _storage(self, domain: t.Any, active: bool) -> list[Values]:
+        from .documents import persistent_document, running_document
+        from .statistics import storage
+
+        root = (running_document if active else persistent_document)(domain, secrets=False)
+        return storage(self.world, root, self._flat(domain), active)
+
+    def _guest(self, domain: t.Any) -> t.Optional[Values]:
+        from .agent import guest_facts
+
+        if not agent_answers(domain):
+            return None
+        facts = guest_facts(domain, self._timeout())
+        if facts is None:
+            self.warnings.append(
+                f"include: guest: the agent of domain {domain.name()} has its port open,"
+                f" and hasn't answered within {self._timeout()} seconds"
+            )
+        return facts
+
+    def _machine_state(self, domain: t.Any) -> Values:
+        from .monitor import machine_state
+
+        return machine_state(domain, self._timeout() if agent_answers(domain) else 0)
 
 
 def _options(world: t.Any, params: Values, domains: list[t.Any]) -> Values:
@@ -49,18 +129,12 @@ def _options(world: t.Any, params: Values, domains: list[t.Any]) -> Values:
         )
     if params["name"]:
         domains = [world.get("domain", params["name"])]
-    found = [
-        options_of(world, domain, params["identity"]) for domain in sorted(domains, key=lambda domain: domain.name())
-    ]
+    found = [options_of(world, domain, params["identity"]) for domain in domains]
     return (
         found[0]
         if params["name"]
         else {key: [one[key] for one in found] for key in ("options", "not_exported", "secrets_needed")}
     )
-
-
-def _named(world: t.Any, name: str) -> t.Any:
-    return world.find("domain", name)
 
 
 def _screenshot(world: t.Any, params: Values) -> list[str]:
