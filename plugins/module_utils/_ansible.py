@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from . import _command
 from ._plan import KvmError, Operations, Plan
 
 CONNECTION_SPEC: dict[str, t.Any] = {"uri": {"type": "str", "default": "qemu:///system"}}
@@ -81,6 +82,7 @@ class _Answer:
         self.module = AnsibleModule(
             argument_spec={**shared, **argument_spec}, supports_check_mode=True, no_log=True, **rules
         )
+        _command.lend(self.module.run_command)
         self.params: Params = self.module.params
         self.warnings: list[str] = []
         if secrets is not None:

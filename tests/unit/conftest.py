@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
+import types
 import typing as t
 
 import hypothesis
 import libvirt
 import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.metal.kvm.plugins.module_utils import _command
 
 hypothesis.settings.register_profile("suite", deadline=None)  # the machine may be busy
 hypothesis.settings.load_profile("suite")
@@ -22,6 +26,13 @@ DATA = pathlib.Path(__file__).parent / "data"
 def quiet_libvirt() -> None:
     """Errors are raised as exceptions; libvirt prints them to stderr as well unless told otherwise."""
     libvirt.registerErrorHandler(lambda context, error: None, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lent_runner() -> None:
+    """Programs are run by Ansible's own code, as in a module."""
+    bare = types.SimpleNamespace(run_command_environ_update={}, _debug=False)
+    _command.lend(functools.partial(AnsibleModule.run_command, t.cast(AnsibleModule, bare)))
 
 
 @pytest.fixture

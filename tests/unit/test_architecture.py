@@ -110,6 +110,16 @@ def xml_has_one_door(source: Source) -> t.Iterator[Finding]:
                 yield line, f"imports {name}: only {XML_DOOR} parses XML; use its functions"
 
 
+def programs_have_one_door(source: Source) -> t.Iterator[Finding]:
+    if source.is_util or source.is_module:
+        for line, name, _relative in source.imports():
+            if starts(name, "subprocess", "pty", "asyncio"):
+                yield line, f"imports {name}: programs are run by {UTILS}_command.py alone; use its run"
+        for node in source.walk(ast.Attribute):
+            if re.fullmatch(r"os\.(popen|system|exec\w+|(posix_)?spawn\w*|fork)", ast.unparse(node)):
+                yield node.lineno, f"{ast.unparse(node)}: programs are run by {UTILS}_command.py alone; use its run"
+
+
 def ansible_has_one_door(source: Source) -> t.Iterator[Finding]:
     if source.path != FRAME:
         for line, name, _relative in source.imports():
@@ -252,6 +262,14 @@ RULES: list[tuple[t.Callable[[Source], t.Iterator[Finding]], list[Source]]] = [
     (
         xml_has_one_door,
         [example("from lxml import etree"), example("import xml.etree.ElementTree as ET", UTILS + "_xml/rows.py")],
+    ),
+    (
+        programs_have_one_door,
+        [
+            example("import subprocess"),
+            example("from subprocess import run", "plugins/modules/example.py"),
+            example("import os\nos.system('true')"),
+        ],
     ),
     (
         ansible_has_one_door,

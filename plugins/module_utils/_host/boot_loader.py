@@ -9,11 +9,10 @@ it, to take away later what isn't wanted any more.
 
 from __future__ import annotations
 
-import subprocess
 import typing as t
 
+from .._command import SYSTEM, run
 from .._plan import KvmError
-from .command import ENVIRONMENT
 
 if t.TYPE_CHECKING:
     from .root import Root
@@ -112,9 +111,8 @@ def update(subject: t.Any, commands: t.Sequence[t.Sequence[str]]) -> None:
     """Have the boot loader know."""
     for words in commands:
         try:
-            done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, timeout=TIMEOUT, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise KvmError(f"{' '.join(words)}: {error}") from error
-        if done.returncode:
-            said = done.stderr.decode("utf-8", "replace").strip().replace("\n", "; ")
-            raise KvmError(f"{' '.join(words)} failed: {said or done.returncode}", "Run it by hand and see.")
+            done = run(words, timeout=TIMEOUT, environment=SYSTEM)
+        except OSError as error:
+            raise KvmError(f"{' '.join(words)}: {error.strerror}") from error
+        if done.status:
+            raise KvmError(f"{' '.join(words)} failed: {done.complaint}", "Run it by hand and see.")

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import shlex
 import typing as t
 
+from .._command import SYSTEM, run
 from .root import Root
 
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
-AT_ONCE = 8
+# One program per line of a shell, all at once; each answer follows its number, between NULs.
+SCRIPT = "(answer=$(exec {} 2>/dev/null </dev/null) && printf '%s\\0%s\\0' {} \"$answer\") &\n"
 
 
 def answers(root: Root, commands: t.Sequence[tuple[str, ...]], timeout: float = 5.0) -> dict[tuple[str, ...], str]:
@@ -23,37 +23,12 @@ def answers(root: Root, commands: t.Sequence[tuple[str, ...]], timeout: float = 
     if root.path != "/":
         told = root.record.get("commands", {})
         return {command: told[" ".join(command)] for command in commands if " ".join(command) in told}
-    found: dict[tuple[str, ...], str] = {}
-    for start in range(0, len(commands), AT_ONCE):
-        running = [(command, _start(command)) for command in commands[start : start + AT_ONCE]]
-        for command, process in running:
-            output = _output(process, timeout)
-            if output is not None:
-                found[command] = output
-    return found
-
-
-def _start(command: tuple[str, ...]) -> t.Optional[subprocess.Popen[bytes]]:
+    if not commands:
+        return {}
+    lines = [SCRIPT.format(shlex.join(("timeout", str(timeout), *command)), number)
+             for number, command in enumerate(commands)]  # fmt: skip
     try:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**ENVIRONMENT, "HOME": os.environ.get("HOME", "/")},
-            cwd="/",
-        )
+        parts = run(["sh", "-c", f"{''.join(lines)}wait"], environment=SYSTEM).text.split("\0")
     except OSError:
-        return None
-
-
-def _output(process: t.Optional[subprocess.Popen[bytes]], timeout: float) -> t.Optional[str]:
-    if process is None:
-        return None
-    try:
-        output = process.communicate(timeout=timeout)[0]
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return None
-    return output.decode("utf-8", "replace") if process.returncode == 0 else None
+        return {}
+    return {commands[int(number)]: text for number, text in zip(parts[::2], parts[1::2])}

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 import typing as t
 
+from .._command import SYSTEM, Done, run
 from .._plan import KvmError
-from .command import ENVIRONMENT
 from .root import Root
 
 STOP_SECONDS, START_SECONDS = 30, 120
@@ -21,18 +20,18 @@ PROPERTIES = "--property=Id,LoadState,ActiveState,UnitFileState"
 
 def show(root: Root, names: t.Sequence[str]) -> str:
     """What systemd says of units."""
-    done = subprocess.run(["systemctl", "show", PROPERTIES, *names], env=ENVIRONMENT, capture_output=True, check=False)
-    if done.returncode:
-        raise KvmError(f"systemctl show failed: {_words(done)}", "See whether systemd runs on this machine.")
-    return done.stdout.decode("utf-8", "replace")
+    done = _run(["systemctl", "show", PROPERTIES, *names])
+    if done.status:
+        raise KvmError(f"systemctl show failed: {done.complaint}", "See whether systemd runs on this machine.")
+    return done.text
 
 
 def systemctl(subject: t.Any, verb: str, names: t.Sequence[str]) -> None:
     """One verb for some units; a unit that fails is an error with what systemd says."""
     done = _run(["systemctl", "--quiet", verb, *names])
-    if done.returncode:
+    if done.status:
         raise KvmError(
-            f"systemctl {verb} {' '.join(names)}: {_words(done)}".rstrip(": "),
+            f"systemctl {verb} {' '.join(names)}: {done.complaint}",
             "journalctl --unit with the unit's name says why.",
         )
 
@@ -40,15 +39,15 @@ def systemctl(subject: t.Any, verb: str, names: t.Sequence[str]) -> None:
 def service(subject: t.Any, verb: str, name: str) -> None:
     """One verb for an init script."""
     done = _run(["service", name, verb])
-    if done.returncode:
-        raise KvmError(f"service {name} {verb}: {_words(done)}".rstrip(": "), "See the daemon's messages in the log.")
+    if done.status:
+        raise KvmError(f"service {name} {verb}: {done.complaint}", "See the daemon's messages in the log.")
 
 
 def start(subject: t.Any, program: str, flags: t.Sequence[str]) -> None:
     """Start a daemon in the background; it reports back when it answers, or says why it doesn't."""
     done = _run([program, "--daemon", *flags])
-    if done.returncode:
-        raise KvmError(f"{program} --daemon {' '.join(flags)}: {_words(done)}", "Mend what it complains of.")
+    if done.status:
+        raise KvmError(f"{program} --daemon {' '.join(flags)}: {done.complaint}", "Mend what it complains of.")
 
 
 def stop(subject: t.Any, name: str, sysroot: str) -> None:
@@ -83,17 +82,8 @@ def command_line(root: Root, name: str) -> list[str]:
     return [word.decode("utf-8", "replace") for word in (raw or b"").split(b"\0") if word]
 
 
-def _run(words: list[str]) -> subprocess.CompletedProcess[bytes]:
+def _run(words: list[str]) -> Done:
     try:
-        return subprocess.run(
-            words, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, timeout=START_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise KvmError(f"{' '.join(words)} has no end after {START_SECONDS} seconds") from error
+        return run(words, timeout=START_SECONDS, environment=SYSTEM)
     except OSError as error:
-        raise KvmError(f"{words[0]}: {os.strerror(error.errno or 0)}") from error
-
-
-def _words(done: subprocess.CompletedProcess[bytes]) -> str:
-    text = (done.stderr or done.stdout or b"").decode("utf-8", "replace").strip()
-    return text.replace("\n", "; ") or f"exit status {done.returncode}"
+        raise KvmError(f"{words[0]}: {error.strerror}") from error

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import typing as t
 
+from .._command import SYSTEM, run
 from .._plan import KvmError, Remark
 from . import files, modules
-from .command import ENVIRONMENT
 from .parameter import same
 from .root import Root
 
@@ -141,15 +140,10 @@ def rebuild(subject: t.Any, command: list[str]) -> None:
 def _run(command: list[str], timeout: int = TIMEOUT) -> str:
     """Run a command; what it complained of if it failed, else an empty text."""
     try:
-        done = subprocess.run(
-            command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return f"no end after {timeout} seconds"
+        done = run(command, timeout=timeout, environment=SYSTEM)
     except OSError as error:
-        return f"{command[0]}: {os.strerror(error.errno or 0)}"
-    text = (done.stderr or done.stdout).decode("utf-8", "replace").strip().replace("\n", "; ")
-    return "" if done.returncode == 0 else text or f"exit status {done.returncode}"
+        return f"{command[0]}: {error.strerror}"
+    return done.complaint if done.status else ""
 
 
 def _explained(what: str, failure: str) -> KvmError:

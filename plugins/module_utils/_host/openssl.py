@@ -12,14 +12,13 @@ import calendar
 import os
 import re
 import secrets
-import subprocess
 import tempfile
 import time
 import typing as t
 
+from .. import _command
 from .._plan import KvmError
 from . import files
-from .command import ENVIRONMENT
 
 KEYS = {
     "ec": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
@@ -36,22 +35,14 @@ TIMEOUT = 60
 def run(words: t.Sequence[str], given: str = "", failing: str = "") -> str:
     """What openssl writes; its complaint is an error that begins with ``failing``."""
     try:
-        done = subprocess.run(
-            ["openssl", *words],
-            input=given.encode(),
-            env=ENVIRONMENT,
-            capture_output=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
+        done = _command.run(["openssl", *words], given.encode(), TIMEOUT, _command.SYSTEM)
     except FileNotFoundError as error:
         raise KvmError("openssl isn't installed", "Install the package openssl.") from error
-    except subprocess.TimeoutExpired as error:
-        raise KvmError(f"openssl {words[0]} has no end after {TIMEOUT} seconds") from error
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise KvmError(f"{failing or f'openssl {words[0]} failed'}: {said[-1] if said else done.returncode}")
-    return done.stdout.decode("utf-8", "replace")
+    except TimeoutError as error:
+        raise KvmError(f"openssl {words[0]}: {error.strerror}") from error
+    if done.status:
+        raise KvmError(f"{failing or f'openssl {words[0]} failed'}: {done.last_words}")
+    return done.text
 
 
 def public_key(path: str) -> str:

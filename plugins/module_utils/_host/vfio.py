@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import typing as t
 
+from .._command import SYSTEM, run
 from .._plan import KvmError, Operations, Plan
 from . import files, pci_use
-from .command import ENVIRONMENT
 from .root import Root
 
 PCI, DRIVER = "sys/bus/pci/devices", "vfio-pci"
@@ -151,11 +150,10 @@ def _bind(plan: Plan, root: Root, address: str, wanted: t.Optional[str]) -> None
 
 def load(subject: t.Any, program: str) -> None:
     """Load vfio-pci."""
-    done = subprocess.run([program, "vfio-pci"], env=ENVIRONMENT, capture_output=True, check=False)
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip()
+    done = run([program, "vfio-pci"], environment=SYSTEM)
+    if done.status:
         raise KvmError(
-            f"vfio-pci could not be loaded: {said}", "Install the kernel's modules; after an upgrade, reboot."
+            f"vfio-pci could not be loaded: {done.complaint}", "Install the kernel's modules; after an upgrade, reboot."
         )
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import typing as t
 
+from .._command import run
 from .._plan import KvmError
 
 FORMATS = ("raw", "qcow2", "qcow", "qed", "vmdk", "vpc", "vdi", "bochs", "cloop", "dmg", "iso", "dir", "luks", "ploop")
@@ -44,23 +44,20 @@ def image_chain(path: str, option: str) -> list[dict[str, t.Any]]:
 
 def _image_info(path: str, option: str, *more: str) -> t.Any:
     try:
-        run = subprocess.run(
-            ["qemu-img", "info", "--output=json", "-U", *more, path], capture_output=True, text=True, check=False
-        )
+        done = run(["qemu-img", "info", "--output=json", "-U", *more, path])
     except FileNotFoundError as error:
         raise KvmError(
             f"{option}: qemu-img isn't installed, so the format of {path} can't be read",
             "Install qemu-utils (qemu-img on Fedora and SUSE's qemu-tools), or apply the role metal.kvm.host.",
             option=option,
         ) from error
-    if run.returncode:
-        words = run.stderr.strip().splitlines()
+    if done.status:
         raise KvmError(
-            f"{option}: {path} can't be read as a disk image: {words[-1] if words else 'qemu-img failed'}",
+            f"{option}: {path} can't be read as a disk image: {done.last_words}",
             "Check the path, or say the format.",
             option=option,
         )
-    return json.loads(run.stdout)
+    return json.loads(done.output)
 
 
 def of_file(path: str, option: str = "format") -> str:

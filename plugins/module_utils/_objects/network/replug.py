@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import typing as t
 
 from ... import _libvirt
+from ..._command import run
 from ..._plan import KvmError
 from ..._xml import document
 
@@ -61,12 +61,10 @@ def _device(world: t.Any, port: document.Element) -> str:
 
 
 def _join(device: str, bridge: str) -> None:
-    run = subprocess.run(
-        ["ip", "link", "set", "dev", device, "master", bridge], capture_output=True, text=True, check=False
-    )
-    if run.returncode:
+    done = run(["ip", "link", "set", "dev", device, "master", bridge])
+    if done.status:
         raise KvmError(
-            f"apply: {device} can't be put back into {bridge}: {run.stderr.strip()}",
+            f"apply: {device} can't be put back into {bridge}: {done.complaint}",
             f"Do it by hand: ip link set dev {device} master {bridge}.",
             option="apply",
         )

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import typing as t
 
+from ..._command import run
 from ..._libvirt import missing_object
 from ..._plan import KvmError, Plan
 from .. import storage
@@ -136,11 +136,9 @@ def _download(world: t.Any, pool: str, name: str, dest: str, form: t.Optional[st
 
 
 def _convert(path: str, has: str, target: str, form: t.Optional[str]) -> None:
-    command = ["qemu-img", "convert", "-f", has, "-O", form or has, path, target]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    if run.returncode:
-        words = run.stderr.strip().splitlines() or ["no reason given"]
-        raise KvmError(f"dest: qemu-img convert failed: {words[-1]}", "", option="dest")
+    done = run(["qemu-img", "convert", "-f", has, "-O", form or has, path, target])
+    if done.status:
+        raise KvmError(f"dest: qemu-img convert failed: {done.last_words}", "", option="dest")
 
 
 def describe(world: t.Any, params: Params) -> t.Optional[Values]:

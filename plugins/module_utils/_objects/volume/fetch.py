@@ -10,12 +10,12 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 import typing as t
 import urllib.error
 
 from ansible.module_utils.urls import open_url
 
+from ..._command import run
 from ..._plan import KvmError
 from . import records
 
@@ -65,11 +65,9 @@ def _drop(path: str) -> None:
 
 def _copy(file: str, path: str) -> None:
     """A copy that keeps holes, and shares blocks where the file system can."""
-    run = subprocess.run(
-        ["cp", "--sparse=always", "--reflink=auto", "--", file, path], capture_output=True, text=True, check=False
-    )
-    if run.returncode:
-        raise KvmError(f"source.file: {file} can't be copied: {run.stderr.strip()}", "", option="source.file")
+    done = run(["cp", "--sparse=always", "--reflink=auto", "--", file, path])
+    if done.status:
+        raise KvmError(f"source.file: {file} can't be copied: {done.complaint}", "", option="source.file")
 
 
 def digests_of(path: str, algorithms: t.Iterable[str]) -> dict[str, str]:

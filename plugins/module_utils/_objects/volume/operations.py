@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import typing as t
 
+from ..._command import run
 from ..._libvirt import constant
 from ..._plan import KvmError
 from ..._xml import document, units
@@ -159,10 +159,9 @@ def _refuse_references(info: Values, content: str) -> None:
 
 
 def _qemu_img(*arguments: str) -> None:
-    run = subprocess.run(["qemu-img", *arguments], capture_output=True, text=True, check=False)
-    if run.returncode:
-        words = (run.stderr.strip() or run.stdout.strip()).splitlines() or ["no reason given"]
-        raise KvmError(f"source: qemu-img {arguments[0]} failed: {words[-1]}", "", option="source")
+    done = run(["qemu-img", *arguments])
+    if done.status:
+        raise KvmError(f"source: qemu-img {arguments[0]} failed: {done.last_words}", "", option="source")
 
 
 def _put_in_place(image: str, target: str, permissions: Values, replace: bool) -> None:
@@ -184,12 +183,11 @@ def _put_in_place(image: str, target: str, permissions: Values, replace: bool) -
 
 
 def _qemu_copy(image: str, near: str) -> None:
-    try:
-        subprocess.run(["cp", "--sparse=always", "--", image, near], capture_output=True, text=True, check=True)
-    except subprocess.CalledProcessError as error:
+    done = run(["cp", "--sparse=always", "--", image, near])
+    if done.status:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(near)
-        raise KvmError(f"source: {near} can't be written: {error.stderr.strip()}", "", option="source") from error
+        raise KvmError(f"source: {near} can't be written: {done.complaint}", "", option="source")
 
 
 def _upload(

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 import typing as t
 
+from ..._command import run
 from ..._plan import KvmError
 
 if t.TYPE_CHECKING:
@@ -42,18 +42,17 @@ def _write(path: str, content: bytes) -> None:
 
 def _gpgv(keyring: str, place: str, *arguments: str) -> bytes:
     try:
-        run = subprocess.run(["gpgv", "--keyring", keyring, *arguments], capture_output=True, check=False)
+        done = run(["gpgv", "--keyring", keyring, *arguments])
     except FileNotFoundError as error:
         raise KvmError(
             "source.keyring: gpgv isn't installed, so signatures can't be proved",
             "Install gpgv.",
             option="source.keyring",
         ) from error
-    if run.returncode:
-        words = run.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
+    if done.status:
         raise KvmError(
-            f"source.signature: {place} isn't signed by a key of {keyring}: {words[-1]}",
+            f"source.signature: {place} isn't signed by a key of {keyring}: {done.last_words}",
             "Correct source.signature or source.keyring; else don't trust the source. Nothing was put into the pool.",
             option="source.signature",
         )
-    return run.stdout
+    return done.output

@@ -101,7 +101,7 @@ CPU = (
     Field("migratable", "@migratable", ON_OFF, "Whether features that stand in a migration's way are left out.",
           volatile=unsaid("@migratable")),
     _Features("features", "feature", STR, value_at="policy", choices=("force", "require", "optional", "disable", "forbid"),
-        doc="Features by name, with what is asked of them: V(require), V(disable), V(optional), V(force), V(forbid). Full when given."),
+              doc="Features by name, with what is asked of them: V(require), V(disable), V(optional), V(force), V(forbid). Full when given."),
     Group("topology", "topology", (
         Field("sockets", "@sockets", POSITIVE, "Sockets."),
         Field("dies", "@dies", POSITIVE, "Dies in a socket."),
