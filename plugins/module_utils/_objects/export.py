@@ -15,7 +15,6 @@ if t.TYPE_CHECKING:
     from .kind import Kind
 
 IDENTITY = ("uuid", "mac")
-SPELLED = {"netmask": "prefix"}  # attributes that say the same
 
 ADOPT_SPEC: Values = {
     "as": {"type": "str", "choices": ["info", "options"], "default": "info"},
@@ -84,8 +83,7 @@ def _leaves(values: t.Any, above: str = "") -> t.Iterator[tuple[str, t.Any]]:
 
 def lost(before: Element, after: Element, above: str = "") -> list[str]:
     """The paths of elements and attributes that are in the one document and not in the other."""
-    gone = [name for name in before.attrib if not {name, SPELLED.get(name)} & set(after.attrib)]
-    paths = [above + "@" + name for name in gone]
+    paths = [f"{above}@{name}" for name in before.attrib if name not in after.attrib]
     free = list(after)
     for node in before.iterchildren("{*}*"):
         other = next((one for one in free if document.canonical(one) == document.canonical(node)), None)

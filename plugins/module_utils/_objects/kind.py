@@ -61,6 +61,7 @@ class Kind:
     - ``normal(kind)``: makes what renders a document as libvirt does, where libvirt's test driver can't.
     - ``identity(root)``: places that a whole document need not repeat; ``measured``: elements that libvirt fills in.
     - ``beside``: options of the table that may stand beside a whole document.
+    - ``spell(root)``: writes in one way what libvirt leaves as it was written.
     - ``stored``: options that no running object uses.
     - ``check(draft)``: refuses what libvirt would refuse later or not at all.
     - ``live(draft)``: adds the steps that bring the running object up to date; returns its document after them.
@@ -86,6 +87,7 @@ class Kind:
         self.identity: t.Callable[[Element], tuple[str, ...]] = own.get("identity", lambda root: ("uuid",))
         self.beside: tuple[str, ...] = own.get("beside", ("labels",))
         self.measured: tuple[str, ...] = own.get("measured", ())
+        self.spell: t.Callable[[Element], None] = own.get("spell", lambda root: None)
         self.stored: tuple[str, ...] = own.get("stored", ())
         self.check: t.Callable[[Draft], None] = own.get("check", _nothing)
         self.live: t.Callable[[Draft], Element] = own.get("live", _as_it_runs)
@@ -237,7 +239,7 @@ def clean(kind: Kind, root: Element) -> Element:
 def _by_libvirt(kind: Kind) -> t.Callable[[Element], Element]:
     from .whole import Normal
 
-    return Normal(kind.define, kind.measured)
+    return Normal(kind)
 
 
 def rebuilt(complete: t.Callable[[Values], Values]) -> t.Callable[[Kind], t.Callable[[Element], Element]]:

@@ -11,10 +11,11 @@ import tempfile
 import typing as t
 
 from .._plan import KvmError
-from .._xml import document, place, rows
+from .._xml import document, place, rows, units
 
 if t.TYPE_CHECKING:
     from .._xml.rows import Element, Values
+    from .kind import Kind
 
 METADATA = "metadata/metal:kvm"
 
@@ -24,7 +25,7 @@ def definition(text: str, tag: str, name: str, naming: str = "name") -> Element:
 
     ``naming`` is the name's place, ``""`` where it has none of its own.
     """
-    root = document.parse(text)
+    root = document.tidied(document.parse(text), kept=("metadata", "description"))
     if root.tag != tag:
         raise KvmError(
             f"xml: this is a <{root.tag}>, not a <{tag}>", f"Write the whole <{tag}> document.", option="xml"
@@ -63,7 +64,8 @@ def carry(root: Element, before: Element, places: t.Iterable[str]) -> None:
         if there is None:
             continue
         value = there.get(attribute) if attribute else there.text
-        if value and (here is None or not (here.get(attribute) if attribute else (here.text or "").strip())):
+        given = "" if here is None else (here.get(attribute) if attribute else here.text) or ""
+        if value and (not given.strip() or units.numbered(given, value)):
             node = place.ensure(root, steps)
             if attribute:
                 node.set(attribute, value)
@@ -76,32 +78,34 @@ def carry(root: Element, before: Element, places: t.Iterable[str]) -> None:
 
 class Normal:
     """libvirt's own rendering of a document, from the test driver inside this process: nothing on the host is touched.
+    What libvirt leaves as it was written is written in one way (``kind.spell``).
 
     ``define`` is the connection's method that takes the document. Where the driver refuses one, the document stands for
     itself: what the real driver thinks of it is seen when it is defined.
     """
 
-    def __init__(self, define: str, measured: t.Iterable[str] = ()) -> None:
-        self.define = define
-        self.measured = tuple(measured)
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
 
     def __call__(self, root: Element) -> Element:
         from .. import _libvirt
 
+        identified = root.find("uuid") is not None  # else the driver makes one up, and the real one another
         handle, path = tempfile.mkstemp(suffix=".xml")
         try:
             os.write(handle, b"<node/>")
             os.close(handle)
             connection = _libvirt.World(f"test://{path}").connection
             rendered = _libvirt.found_or_none(
-                lambda: getattr(connection, self.define)(document.text_of(root)), *_REFUSED
+                lambda: getattr(connection, self.kind.define)(document.text_of(root)), *_REFUSED
             )
             root = document.clone(root) if rendered is None else _with_extensions(rendered.XMLDesc(0), root)
         finally:
             os.unlink(path)
-        for tag in self.measured:
+        for tag in self.kind.measured + (() if identified else ("uuid",)):
             for node in root.findall(tag):
                 document.remove(node)
+        self.kind.spell(root)
         return root
 
 
@@ -110,7 +114,7 @@ def _with_extensions(rendered: str, root: Element) -> Element:
     normal = document.document(rendered)
     for node in root.iterchildren("{*}*"):
         if node.tag.startswith("{") and normal.find(node.tag) is None:
-            normal.append(document.clone(node))
+            document.graft(normal, node)
     return normal
 
 

@@ -78,6 +78,36 @@ def subelement(parent: Element, name: str, namespaces: dict[str, str], attribute
     return etree.SubElement(parent, name, attributes, nsmap=prefixes or None)
 
 
+def graft(parent: Element, node: Element) -> None:
+    """A copy of ``node`` as the last child of ``parent``, its names under our own prefixes whatever theirs are."""
+    new = etree.SubElement(parent, node.tag, dict(node.attrib), nsmap=_prefix(node.tag))
+    new.text = node.text
+    for below in node.iterchildren(etree.Element):
+        graft(new, below)
+
+
+def tidied(root: Element, kept: t.Container[str] = ()) -> Element:
+    """The document without comments, and its texts without white space around them; below ``kept`` all stays."""
+    for node in list(root):
+        if node.tag is etree.Comment:
+            _take_out(node)
+        elif node.tag not in kept:
+            tidied(node, kept)
+    if not len(root) and root.text:
+        root.text = root.text.strip()
+    return root
+
+
+def _take_out(node: Element) -> None:
+    """Remove ``node`` and leave the text behind it where it is."""
+    before, parent = node.getprevious(), node.getparent()
+    if before is None:
+        parent.text = (parent.text or "") + (node.tail or "")
+    else:
+        before.tail = (before.tail or "") + (node.tail or "")
+    parent.remove(node)
+
+
 def remove(node: Element) -> None:
     """Take ``node`` out of its parent, with the white space behind it."""
     node.getparent().remove(node)

@@ -101,6 +101,14 @@ class PciAddress(Type):
         node.set("type", "pci")
 
 
+class PlainPciAddress(PciAddress):
+    """The same without a type: ``<address domain='0x0000' bus='0x3b' slot='0x02' function='0x0'/>``."""
+
+    def put(self, node: Element, attribute: str, value: str) -> None:
+        super().put(node, attribute, value)
+        del node.attrib["type"]
+
+
 def _whole(value: t.Any) -> int:
     if int(value) < 0:
         raise ValueError("must be 0 or more")
@@ -130,6 +138,7 @@ USB_ID = Type("str", str, parse=lambda value: f"0x{units.number(value):04X}")
 USB_CLASS = Type("str", str, parse=lambda value: f"0x{units.number(value):02X}")
 HEX4 = Type("str", str, parse=lambda value: f"0x{units.number(value):04x}")
 PCI = PciAddress("str", str, parse=units.pci)
+PLAIN_PCI = PlainPciAddress("str", str, parse=units.pci)
 MAC = Type("str", units.mac, parse=units.mac)
 UUID = Type("str", units.uuid, parse=units.uuid)
 KIB = Size("KiB")

@@ -99,3 +99,10 @@ def pci(value: t.Any) -> str:
     if not match:
         raise ValueError("a PCI address: 0000:3b:02.0")
     return f"{match[1] or '0':0>4}:{match[2]:0>2}:{match[3]:0>2}.{match[4]}"
+
+
+def numbered(pattern: str, name: str) -> bool:
+    """Whether libvirt can have chosen ``name`` for ``pattern``: ``virbr0`` for ``virbr%d``."""
+    before, number, after = pattern.partition("%d")
+    chosen = name[len(before) : len(name) - len(after)]
+    return bool(number) and name.startswith(before) and name.endswith(after) and chosen.isdigit()

@@ -200,7 +200,7 @@ def test_a_definition_read_and_declared_is_the_same(lab: t.Any, case: str) -> No
     rows.apply(NETWORK, other, rows.parse(NETWORK, read), "", rows.Edit())
     for node in before.findall("metadata"):
         document.remove(node)
-    normal = whole.Normal("networkDefineXML")
+    normal = whole.Normal(network.KIND)
     assert rows.compare(NETWORK, normal(before), normal(other)) == []
     assert document.canonical(normal(other)) == document.canonical(normal(with_prefixes(before)))
 

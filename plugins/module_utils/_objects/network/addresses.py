@@ -69,6 +69,16 @@ def put_cidr(node: Element, value: str) -> None:
     node.set("prefix", str(parsed.network.prefixlen))
 
 
+def spell(network: Element) -> None:
+    """Subnets and MAC addresses in the one way in which options show them; libvirt keeps them as they were written."""
+    for node in [*network.findall("ip"), *network.findall("route")]:
+        value = cidr(node)
+        if value is not None:
+            put_cidr(node, value)
+    for node in network.iterfind("ip/dhcp/host[@mac]"):
+        node.set("mac", node.get("mac").lower())
+
+
 IP = Type("str", ip, parse=ip)
 INTERFACE = Type("str", interface, parse=interface)
 SUBNET = Type("str", subnet, parse=subnet)

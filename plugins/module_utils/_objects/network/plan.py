@@ -10,6 +10,7 @@ import typing as t
 from ..._plan import KvmError, Plan
 from ..._xml import document, rows, table
 from .. import kind, life
+from .addresses import spell
 from .table import BRIDGED, NETWORK
 
 if t.TYPE_CHECKING:
@@ -18,10 +19,8 @@ if t.TYPE_CHECKING:
 
 def _check(draft: kind.Draft) -> None:
     """Refuse what doesn't fit together; the name of another bridge is never taken along into a mode without one."""
-    if "forward_interfaces" in draft.wanted:
-        forward = draft.after.find("forward")
-        if forward is not None:
-            forward.attrib.pop("dev", None)
+    if any(change.path == "forward_interfaces" for change in draft.changes):
+        _follow_interfaces(draft.after)
     if draft.before is not None and not draft.changes:
         return
     from .subnets import check_addresses, check_overlaps, subnets
@@ -29,6 +28,15 @@ def _check(draft: kind.Draft) -> None:
     check_addresses(rows.read(NETWORK, draft.after))
     if draft.before is None or subnets(draft.before) != subnets(draft.after):
         check_overlaps(draft.world, draft.name, draft.after)
+
+
+def _follow_interfaces(network: Element) -> None:
+    """libvirt names the first of a pool of devices as the way out."""
+    forward = network.find("forward")
+    if forward is not None:
+        first = forward.find("interface")
+        forward.attrib.pop("dev", None)
+        forward.attrib.update({} if first is None else {"dev": first.get("dev")})
 
 
 def _identity(root: Element) -> tuple[str, ...]:
@@ -106,6 +114,7 @@ KIND = kind.Kind(
     NETWORK,
     "networkDefineXML",
     identity=_identity,
+    spell=spell,
     stored=("labels", "title", "description"),
     check=_check,
     live=_live,
@@ -120,7 +129,10 @@ ARGUMENT_SPEC: Values = {**kind.LIFE_SPEC, "force": {"type": "bool", "default": 
 
 def plan_network(world: t.Any, params: kind.Params) -> Plan:
     """What brings a network to what the options say."""
-    return life.plan_object(world, KIND, params)
+    plan = life.plan_object(world, KIND, params)
+    if "%d" in (plan.predicted or {}).get("bridge", ""):
+        t.cast("Values", plan.predicted).pop("bridge")  # libvirt chooses the number
+    return plan
 
 
 def operations() -> kind.Operations:

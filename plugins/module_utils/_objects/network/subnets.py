@@ -28,7 +28,7 @@ def subnets(root: Element) -> list[Subnet]:
 def check_addresses(values: Values) -> None:
     """Ranges and hosts lie in their subnet, no address is promised twice, and forwarding has an address."""
     forward, ips = values.get("forward", "isolated"), values.get("ips", [])
-    if forward in ("nat", "route") and not ips:
+    if forward in ("nat", "route", "open") and not ips:
         raise KvmError(
             f"ips: forward is {forward}, which needs an address of the host in the network",
             "Add one, for example ips: [{address: 10.20.0.1/24}].",

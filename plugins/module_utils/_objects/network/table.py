@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._xml import document
+from ..._xml import document, units
 from ..._xml.items import Items
 from ..._xml.rows import REFUSED, Element, Field, Group, Map, ValueList
 from ..._xml.types import MAC, ON_OFF, PCI, POSITIVE, STR, UUID, WHOLE, YES_NO
@@ -221,7 +221,8 @@ NETWORK: tuple[t.Any, ...] = (
         STR,
         "The bridge's name: with V(forward=bridge) one that the host has, else the"
         " one that"
-        " libvirt makes; it finds a free name where this is left out.",
+        " libvirt makes; it finds a free name where this is left out, or for a pattern, V(virbr%d).",
+        same=lambda one, other: units.numbered(one, other) or units.numbered(other, one),
     ),
     Field("stp", "bridge@stp", ON_OFF, "Whether the bridge takes part in the spanning tree protocol."),
     Field("delay", "bridge@delay", WHOLE, "The bridge's forward delay, in seconds."),

@@ -9,7 +9,7 @@ import typing as t
 
 from ..._xml.items import Items
 from ..._xml.rows import REFUSED, Element, Field, Group, Map, ValueList, Values
-from ..._xml.types import POSITIVE, STR, UUID, YES_NO
+from ..._xml.types import PLAIN_PCI, POSITIVE, STR, UUID, WHOLE, YES_NO
 from ..permissions import permissions
 
 TYPES = (
@@ -80,6 +80,12 @@ SOURCE = Group(
             "Block devices (V(fs), V(logical), V(disk)), or the target's name (V(iscsi)).",
         ),
         Field(
+            "part_separator",
+            "device@part_separator",
+            YES_NO,
+            "Whether a V(p) stands before the number of a partition (V(disk) on multipath devices).",
+        ),
+        Field(
             "name", "name", STR, "The volume group (V(logical)), the pool (V(rbd), V(zfs)) or the volume (V(gluster))."
         ),
         Field(
@@ -90,6 +96,8 @@ SOURCE = Group(
         ),
         Field("initiator", "initiator/iqn@name", STR, "The initiator's name (V(iscsi))."),
         Field("protocol_version", "protocol@ver", STR, "The version of NFS to use (V(netfs))."),
+        Field("vendor", "vendor@name", STR, "Who made the storage; only told."),
+        Field("product", "product@name", STR, "What the storage is called; only told."),
         Group(
             "adapter",
             "adapter",
@@ -97,6 +105,11 @@ SOURCE = Group(
                 Field("type", "@type", STR, "How the adapter is named.", choices=("scsi_host", "fc_host")),
                 Field("name", "@name", STR, "The SCSI host, V(host1)."),
                 Field("parent", "@parent", STR, "The HBA that a virtual one is made on."),
+                Field("parent_wwnn", "@parent_wwnn", STR, "That HBA by its world wide node name."),
+                Field("parent_wwpn", "@parent_wwpn", STR, "That HBA by its world wide port name."),
+                Field("parent_fabric_wwn", "@parent_fabric_wwn", STR, "That HBA by the fabric it is in."),
+                Field("parent_address", "parentaddr/address", PLAIN_PCI, "The SCSI host by its PCI address."),
+                Field("unique_id", "parentaddr@unique_id", WHOLE, "Which of the SCSI hosts at that address."),
                 Field("wwnn", "@wwnn", STR, "The virtual HBA's world wide node name."),
                 Field("wwpn", "@wwpn", STR, "The virtual HBA's world wide port name."),
                 Field("managed", "@managed", YES_NO, "Whether the virtual HBA goes away with the pool."),
@@ -120,6 +133,14 @@ SOURCE = Group(
                 ),
                 Field(
                     "secret_uuid", "secret@uuid", UUID, "The UUID of the secret that has the password.", no_log=False
+                ),
+                Field(
+                    "secret_type",
+                    "secret@type",
+                    STR,
+                    "The kind of that secret, which needn't be said.",
+                    choices=("ceph", "iscsi"),
+                    no_log=False,
                 ),
             ),
             "How to log in at the source. The password itself is a secret of libvirt's.",

@@ -1,0 +1,154 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole documents of networks and pools, planned and run in this process, and what must hold for every one of them."""
+
+from __future__ import annotations
+
+import importlib
+import ipaddress
+import typing as t
+
+import cycle as cycles
+import libvirt
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
+from ansible_collections.metal.kvm.plugins.module_utils._plan import Plan
+from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
+from ansible_collections.metal.kvm.plugins.module_utils._xml import document
+
+Options = dict[str, t.Any]
+
+NAME = f"{cycles.PREFIX}any"
+
+
+class Bench:
+    """Tasks of one module, over one connection, without a process each."""
+
+    def __init__(self, noun: str) -> None:
+        module = importlib.import_module(f"ansible_collections.metal.kvm.plugins.module_utils._objects.{noun}.plan")
+        self.noun = noun
+        self.world = World("qemu:///system")
+        self.spec = ArgumentSpecValidator({"uri": {"type": "str", "default": "qemu:///system"}, **module.ARGUMENT_SPEC})
+        self._plan = getattr(module, f"plan_{noun}")
+        self._read = getattr(module, f"read_{noun}s")
+        self._module = module
+
+    def params(self, options: Options) -> Options:
+        result = self.spec.validate({"name": NAME, **options})
+        assert not result.error_messages, result.error_messages
+        return dict(result.validated_parameters)
+
+    def check(self, **options: t.Any) -> Plan:
+        """What a task would do."""
+        plan: Plan = self._plan(self.world, self.params(options))
+        return plan
+
+    def run(self, **options: t.Any) -> Plan:
+        """A task's plan, carried out, with the object afterwards as its ``extra``."""
+        plan = self.check(**options)
+        assert not plan.assumed, plan.assumed
+        remarks = run_steps(plan, self._module.operations(), self.world)
+        plan.warnings += remarks
+        plan.extra["became"] = self._module.describe(self.world, self.params(options))
+        return plan
+
+    def export(self) -> Options:
+        """What ``as: options`` returns."""
+        return t.cast("Options", self._read(self.world, {"name": NAME, "as": "options", "identity": "keep"}))
+
+    @property
+    def there(self) -> t.Any:
+        return self.world.find(self.noun, NAME)
+
+    def text(self) -> str:
+        """The definition, in libvirt's own rendering; what it leaves as it was written, in one way."""
+        root = document.document(self.there.XMLDesc(1 if self.there.isActive() else 0))
+        for name in ("capacity", "allocation", "available"):
+            for node in root.findall(name):
+                document.remove(node)
+        for node in [*root.findall("ip"), *root.findall("route")]:
+            _spell(node)
+        for node in root.iterfind("ip/dhcp/host[@mac]"):
+            node.set("mac", node.get("mac").lower())
+        return document.canonical(root)
+
+    def accepts(self, xml: str) -> bool:
+        """Whether libvirt itself takes the document."""
+        root = document.parse(xml)
+        if root.find("name") is None:
+            document.child(root, "name").text = NAME
+        define = {"network": "networkDefineXML", "pool": "storagePoolDefineXML"}[self.noun]
+        try:
+            getattr(self.world.connection, define)(document.text_of(root)).undefine()
+        except libvirt.libvirtError:
+            return False
+        return True
+
+    def gone(self) -> None:
+        there = self.there
+        if there is not None:
+            if there.isActive():
+                there.destroy()
+            there.undefine()
+
+
+def _spell(node: t.Any) -> None:
+    prefix = node.get("prefix") or node.attrib.pop("netmask", None)
+    if node.get("family") == "ipv4":
+        del node.attrib["family"]
+    if prefix is None:
+        prefix = {"192": "24"}[node.get("address").split(".")[0]] if "." in node.get("address") else "64"
+    node.set("prefix", str(ipaddress.ip_interface(f"{node.get('address')}/{prefix}").network.prefixlen))
+
+
+def stays(plan: Plan, said: str) -> None:
+    """The task has nothing to do."""
+    assert not plan.changed, f"{said}: {plan.actions} {plan.before} {plan.after}"
+
+
+def converges(bench: Bench, xml: str, lost: t.Sequence[str] = ()) -> None:
+    """Applied twice the document changes once; a check says what the run does; exported and fed back nothing changes,
+    and made anew from the export alone it is the same definition, but for what no option says (``lost``)."""
+    assert bench.accepts(xml), "libvirt refuses the document"
+    check = bench.check(xml=xml)
+    run = bench.run(xml=xml)
+    assert check.actions == run.actions
+    assert (check.before, check.after) == (run.before, run.after)
+    assert run.changed
+    foreseen, became = t.cast("Options", check.predicted), run.extra["became"]
+    wrong = {
+        key: (value, became.get(key))
+        for key, value in foreseen.items()
+        if not cycles.within(value, became.get(key))
+    }
+    assert not wrong, f"the check foresaw other values: {wrong}"
+    stays(bench.check(xml=xml), "applied again")
+    stays(bench.check(xml=bench.there.XMLDesc(0)), "libvirt's own rendering applied")
+    exports(bench, list(lost))
+    if not lost:
+        stays(bench.check(xml=xml), "applied after the export")
+
+
+def exports(bench: Bench, lost: list[str]) -> None:
+    text, export = bench.text(), bench.export()
+    assert export["not_exported"] == lost
+    stays(bench.check(**export["options"]), "exported and fed back")
+    bench.gone()
+    assert bench.run(**export["options"]).changed
+    assert bench.text() == text or lost, "made from its export it is another"
+    stays(bench.check(**export["options"]), "the export applied again")
+
+
+def runs(bench: Bench, xml: str) -> None:
+    """Started, nothing waits for a restart, and nothing is left to do."""
+    run = bench.run(xml=xml, state="active")
+    assert run.restart_required == []
+    again = bench.check(xml=xml, state="active")
+    stays(again, "applied to what runs")
+    assert again.restart_required == []
+    export = bench.export()
+    fed = bench.check(**export["options"])
+    stays(fed, "exported and fed back to what runs")
+    assert fed.restart_required == []
+    bench.gone()
