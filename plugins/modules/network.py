@@ -90,7 +90,7 @@ options:
   forward_driver:
     description: The driver that gives devices away.
     type: str
-    choices: [vfio]
+    choices: [vfio, kvm, xen]
   nat:
     description: Details of V(forward=nat).
     type: dict
@@ -120,7 +120,7 @@ options:
             type: int
   bridge:
     description: 'The bridge''s name: with V(forward=bridge) one that the host has, else the one that
-      libvirt makes; it finds a free name where this is left out.'
+      libvirt makes; it finds a free name where this is left out, or for a pattern, V(virbr%d).'
     type: str
   stp:
     description: Whether the bridge takes part in the spanning tree protocol.

@@ -100,6 +100,9 @@ options:
         description: Block devices (V(fs), V(logical), V(disk)), or the target's name (V(iscsi)).
         type: list
         elements: str
+      part_separator:
+        description: Whether a V(p) stands before the number of a partition (V(disk) on multipath devices).
+        type: bool
       name:
         description: The volume group (V(logical)), the pool (V(rbd), V(zfs)) or the volume (V(gluster)).
         type: str
@@ -112,6 +115,12 @@ options:
         type: str
       protocol_version:
         description: The version of NFS to use (V(netfs)).
+        type: str
+      vendor:
+        description: Who made the storage; only told.
+        type: str
+      product:
+        description: What the storage is called; only told.
         type: str
       adapter:
         description: The adapter (V(scsi)).
@@ -127,6 +136,21 @@ options:
           parent:
             description: The HBA that a virtual one is made on.
             type: str
+          parent_wwnn:
+            description: That HBA by its world wide node name.
+            type: str
+          parent_wwpn:
+            description: That HBA by its world wide port name.
+            type: str
+          parent_fabric_wwn:
+            description: That HBA by the fabric it is in.
+            type: str
+          parent_address:
+            description: The SCSI host by its PCI address.
+            type: str
+          unique_id:
+            description: Which of the SCSI hosts at that address.
+            type: int
           wwnn:
             description: The virtual HBA's world wide node name.
             type: str
@@ -153,6 +177,10 @@ options:
           secret_uuid:
             description: The UUID of the secret that has the password.
             type: str
+          secret_type:
+            description: The kind of that secret, which needn't be said.
+            type: str
+            choices: [ceph, iscsi]
   permissions:
     description: Who may do what with the pool's directory.
     type: dict
@@ -169,6 +197,11 @@ options:
       label:
         description: The security label.
         type: str
+  volume_allocation:
+    description: 'How much of a volume counts as allocated: what the storage says, or without asking it
+      for all of the capacity (V(rbd), where asking takes long).'
+    type: str
+    choices: [default, capacity]
   cow:
     description: Whether files are copied on write (btrfs).
     type: bool

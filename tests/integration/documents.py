@@ -13,7 +13,7 @@ import cycle as cycles
 import libvirt
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
-from ansible_collections.metal.kvm.plugins.module_utils._plan import Plan
+from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document
 
@@ -67,6 +67,9 @@ class Bench:
         for name in ("capacity", "allocation", "available"):
             for node in root.findall(name):
                 document.remove(node)
+        for node in root.findall("metadata"):
+            if not len(node):
+                document.remove(node)
         for node in [*root.findall("ip"), *root.findall("route")]:
             _spell(node)
         for node in root.iterfind("ip/dhcp/host[@mac]"):
@@ -84,6 +87,15 @@ class Bench:
         except libvirt.libvirtError:
             return False
         return True
+
+    def refuses(self, xml: str) -> bool:
+        """Whether the task says beforehand that it can't be: what overlaps, an address outside of its subnet."""
+        try:
+            self.check(xml=xml)
+        except KvmError as error:
+            assert error.details.get("option"), error
+            return True
+        return False
 
     def gone(self) -> None:
         there = self.there
@@ -118,9 +130,7 @@ def converges(bench: Bench, xml: str, lost: t.Sequence[str] = ()) -> None:
     assert run.changed
     foreseen, became = t.cast("Options", check.predicted), run.extra["became"]
     wrong = {
-        key: (value, became.get(key))
-        for key, value in foreseen.items()
-        if not cycles.within(value, became.get(key))
+        key: (value, became.get(key)) for key, value in foreseen.items() if not cycles.within(value, became.get(key))
     }
     assert not wrong, f"the check foresaw other values: {wrong}"
     stays(bench.check(xml=xml), "applied again")

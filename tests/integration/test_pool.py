@@ -222,8 +222,8 @@ REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
     "fs without device": ({"type": "fs", "path": "/srv/mkt"}, ["source.devices"]),
     "netfs without host": ({"type": "netfs", "path": "/srv/mkt", "source": {"dir": "/e"}}, ["source.hosts"]),
     "backend that is missing": (
-        {"type": "rbd", "source": {"name": "a", "hosts": [{"name": "x"}]}},
-        ["type", "libvirt-daemon-driver-storage-rbd"],
+        {"type": "sheepdog", "source": {"name": "a", "hosts": [{"name": "x"}]}},
+        ["type", "sheepdog", "No distribution's package has it"],
     ),
     "mode as a number": (
         {"type": "dir", "path": "/srv/mkt", "permissions": {"mode": 755}},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._plan import KvmError
 from .._xml import document, place, rows
 from .kind import starts, status, stored_document
 
@@ -28,6 +29,7 @@ def exported(kind: Kind, there: t.Any, identity: str) -> Values:
     active = status(kind, there)[0]
     stored = stored_document(kind, there, active)
     values = rows.read(kind.rows, stored)
+    twofold = _not_options(kind, values)
     for option in IDENTITY if identity == "new" else ():
         values.pop(option, None)
     fewest = _without_defaults(kind, name, values, normal)
@@ -38,7 +40,20 @@ def exported(kind: Kind, there: t.Any, identity: str) -> Values:
         **_life(kind, there, active),
     }
     secrets = [value for path, value in _leaves(fewest) if path.endswith(("secret_usage", "secret_uuid"))]
-    return {"options": options, "not_exported": lost(normal(stored), rebuilt), "secrets_needed": secrets}
+    left = twofold + lost(normal(stored), rebuilt)
+    return {"options": options, "not_exported": left, "secrets_needed": secrets}
+
+
+def _not_options(kind: Kind, values: Values) -> list[str]:
+    """Take out of ``values`` what options can't say, such as a list with the same item twice; returns those options."""
+    taken = []
+    for option in list(values):
+        try:
+            rows.parse(kind.rows, {option: values[option]})
+        except KvmError:
+            del values[option]
+            taken.append(option)
+    return taken
 
 
 def _life(kind: Kind, there: t.Any, active: bool) -> Values:
@@ -88,6 +103,8 @@ def lost(before: Element, after: Element, above: str = "") -> list[str]:
     for node in before.iterchildren("{*}*"):
         other = next((one for one in free if document.canonical(one) == document.canonical(node)), None)
         other = other if other is not None else next((one for one in free if one.tag == node.tag), None)
+        if other is None and not (len(node) or node.attrib or node.text):
+            continue  # it says nothing
         if other is None:
             paths.append(above + node.tag)
         else:

@@ -113,7 +113,7 @@ def _with_extensions(rendered: str, root: Element) -> Element:
     """The rendering, with the elements of other namespaces that only the real driver knows (dnsmasq, mount options)."""
     normal = document.document(rendered)
     for node in root.iterchildren("{*}*"):
-        if node.tag.startswith("{") and normal.find(node.tag) is None:
+        if node.tag.startswith("{") and len(node) and normal.find(node.tag) is None:
             document.graft(normal, node)
     return normal
 

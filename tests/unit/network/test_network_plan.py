@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._objects import whole
-from ansible_collections.metal.kvm.plugins.module_utils._objects.network.plan import read_networks
+from ansible_collections.metal.kvm.plugins.module_utils._objects.network.plan import KIND, read_networks
 from ansible_collections.metal.kvm.plugins.module_utils._objects.network.table import NETWORK
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document, rows
@@ -200,7 +200,7 @@ def test_a_definition_read_and_declared_is_the_same(lab: t.Any, case: str) -> No
     rows.apply(NETWORK, other, rows.parse(NETWORK, read), "", rows.Edit())
     for node in before.findall("metadata"):
         document.remove(node)
-    normal = whole.Normal(network.KIND)
+    normal = whole.Normal(KIND)
     assert rows.compare(NETWORK, normal(before), normal(other)) == []
     assert document.canonical(normal(other)) == document.canonical(normal(with_prefixes(before)))
 

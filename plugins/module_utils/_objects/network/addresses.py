@@ -47,7 +47,10 @@ def filled_in(attribute: str) -> t.Callable[[Element, Element], bool]:
 
 
 def cidr(node: Element) -> t.Optional[str]:
-    """``<ip address= netmask=>``, ``prefix=`` or neither (then the class of the address) as ``10.20.0.1/24``."""
+    """``<ip address= netmask=>``, ``prefix=`` or neither (then the class of the address) as ``10.20.0.1/24``.
+
+    None where the netmask is none, which libvirt takes and can't start.
+    """
     address = node.get("address")
     if address is None:
         return None
@@ -56,7 +59,10 @@ def cidr(node: Element) -> t.Optional[str]:
     if prefix is None:
         first = int(address.partition(".")[0]) if version == 4 else 0
         prefix = "64" if version == 6 else "8" if first < 128 else "16" if first < 192 else "24"
-    return str(ipaddress.ip_interface(f"{address}/{prefix}").with_prefixlen)
+    try:
+        return str(ipaddress.ip_interface(f"{address}/{prefix}").with_prefixlen)
+    except ValueError:
+        return None
 
 
 def put_cidr(node: Element, value: str) -> None:
@@ -70,13 +76,17 @@ def put_cidr(node: Element, value: str) -> None:
 
 
 def spell(network: Element) -> None:
-    """Subnets and MAC addresses in the one way in which options show them; libvirt keeps them as they were written."""
+    """Subnets and MAC addresses in the way in which options show them, no metadata that says nothing; libvirt keeps them as
+    they were written."""
     for node in [*network.findall("ip"), *network.findall("route")]:
         value = cidr(node)
         if value is not None:
             put_cidr(node, value)
     for node in network.iterfind("ip/dhcp/host[@mac]"):
         node.set("mac", node.get("mac").lower())
+    for node in network.findall("metadata"):
+        if not len(node):
+            network.remove(node)
 
 
 IP = Type("str", ip, parse=ip)

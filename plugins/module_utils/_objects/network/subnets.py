@@ -49,6 +49,12 @@ def check_addresses(values: Values) -> None:
             option="bridge",
         )
     for item in ips:
+        if "address" not in item:
+            raise KvmError(
+                "xml: one of the addresses has a netmask that is none",
+                "Correct it, or write prefix='24'.",
+                option="xml",
+            )
         _check_dhcp(item, f"ips[{item['address']}].dhcp")
 
 

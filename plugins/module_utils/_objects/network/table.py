@@ -188,7 +188,13 @@ NETWORK: tuple[t.Any, ...] = (
         YES_NO,
         "Whether libvirt takes devices from their drivers and gives them back.",
     ),
-    Field("forward_driver", "forward/driver@name", STR, "The driver that gives devices away.", choices=("vfio",)),
+    Field(
+        "forward_driver",
+        "forward/driver@name",
+        STR,
+        "The driver that gives devices away.",
+        choices=("vfio", "kvm", "xen"),
+    ),
     Group(
         "nat",
         "forward/nat",

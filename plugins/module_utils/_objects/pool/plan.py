@@ -23,6 +23,7 @@ STATUS = ("inactive", "building", "running", "degraded", "inaccessible")  # virS
 
 # Types whose backend makes something new on devices that may hold data: only when told.
 FORMATTED = ("fs", "disk", "logical")
+PACKAGED = ("disk", "gluster", "iscsi", "iscsi-direct", "logical", "mpath", "rbd", "scsi", "zfs")  # each one of its own
 DELETED = ("dir", "fs", "netfs", "logical", "disk", "zfs")  # those that libvirt can delete
 
 
@@ -68,11 +69,12 @@ def _check_backend(world: t.Any, wanted: str) -> None:
         raise
     known = {node.get("type"): node.get("supported") for node in capabilities.iterfind("pool")}
     if known.get(wanted) != "yes":
-        raise KvmError(
-            f"type: this libvirt has no backend for pools of type {wanted}",
-            f"Install libvirt-daemon-driver-storage-{wanted} on the hypervisor and restart libvirt's daemon.",
-            option="type",
+        remedy = (
+            f"Install libvirt-daemon-driver-storage-{wanted} on the hypervisor and restart libvirt's daemon."
+            if wanted in PACKAGED
+            else "No distribution's package has it: use another type, or a libvirt that was built with it."
         )
+        raise KvmError(f"type: this libvirt has no backend for pools of type {wanted}", remedy, option="type")
 
 
 def _plan_build(draft: kind.Draft) -> None:

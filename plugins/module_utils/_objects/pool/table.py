@@ -172,6 +172,14 @@ POOL: tuple[t.Any, ...] = (
     ),
     SOURCE,
     permissions("the pool's directory"),
+    Field(
+        "volume_allocation",
+        "refresh/volume@allocation",
+        STR,
+        "How much of a volume counts as allocated: what the storage says, or without asking it for all of the capacity"
+        " (V(rbd), where asking takes long).",
+        choices=("default", "capacity"),
+    ),
     Field("cow", "features/cow@state", YES_NO, "Whether files are copied on write (btrfs)."),
     ValueList("mount_options", "fs:mount_opts/fs:option@name", STR, "Options for mount (V(fs), V(netfs))."),
     Map(
