@@ -30,10 +30,11 @@ def exported(kind: Kind, there: t.Any, identity: str) -> Values:
     stored = stored_document(kind, there, active)
     values = rows.read(kind.rows, stored)
     twofold = _not_options(kind, values)
-    for option in IDENTITY if identity == "new" else ():
-        values.pop(option, None)
+    own = {option: values[option] for option in IDENTITY if option in values}
+    for option in own if identity == "new" else ():
+        del values[option]
     fewest = _without_defaults(kind, name, values, normal)
-    rebuilt = normal(_built(kind, name, {**fewest, **{key: value for key, value in values.items() if key in IDENTITY}}))
+    rebuilt = normal(_built(kind, name, {**fewest, **own}))
     options = {
         **({"name": name} if kind.naming else {}),
         **_shown(kind, fewest),
