@@ -484,6 +484,14 @@ host:
           description: What the kernel's command line sets; module to parameter to value.
           type: dict
           returned: always
+        loads_at_boot:
+          description: Modules of KVM and its friends that are listed to be loaded at boot; module to file.
+          type: dict
+          returned: always
+        at_load:
+          description: Whether KVM takes the processor's virtualisation when it is loaded (C(kvm.enable_virt_at_load)).
+          type: bool
+          returned: always
         conflicts:
           description: Modules of other hypervisors that are loaded.
           type: list
@@ -643,9 +651,13 @@ host:
           description: Whether VFIO goes without interrupt remapping.
           type: bool
           returned: always
+        acs_override:
+          description: Whether groups are made smaller than the hardware is (C(pcie_acs_override)).
+          type: bool
+          returned: always
         groups:
-          description: Groups with C(id), C(type) and C(devices), which have C(address), C(driver), C(class),
-            C(vendor_device).
+          description: Groups with C(id), C(type) and C(devices), which have C(address), C(driver), C(override) (the
+            driver that was chosen), C(class), C(vendor_device).
           type: list
           elements: dict
           returned: always
@@ -687,6 +699,11 @@ host:
           returned: always
         controllers:
           description: Controllers in use.
+          type: list
+          elements: str
+          returned: always
+        delegated:
+          description: Those that the root of v2 hands down to groups below it.
           type: list
           elements: str
           returned: always
@@ -803,6 +820,11 @@ host:
           description: Each daemon, with C(installed), C(running), C(listening), C(enabled).
           type: dict
           returned: always
+        drivers:
+          description: Drivers that are installed, such as V(qemu), V(network), V(storage).
+          type: list
+          elements: str
+          returned: always
         active_sockets:
           description: Names below C(/run/libvirt) on which something listens.
           type: list
@@ -817,8 +839,8 @@ host:
           type: dict
           returned: always
         tls:
-          description: C(certificates) (C(use), C(path), C(subject), C(san), C(not_after)) and private keys that are
-            C(open_keys).
+          description: Whether it is C(enabled); C(certificates) (C(use), C(path), and of the first of C(count) in the
+            file C(subject), C(issuer), C(san), C(not_after)); private keys that others can read (C(open_keys)).
           type: dict
           returned: always
         uri:

@@ -139,18 +139,21 @@ def _ioapic(arch: str, caps: dict[str, int]) -> list[str]:
 
 
 def cgroup(root: Root) -> dict[str, t.Any]:
-    """The ``cgroup`` part: version (v1, v2, hybrid) and the controllers that are in use."""
+    """The ``cgroup`` part: version (v1, v2, hybrid), the controllers in use, and those v2 hands down."""
     second: set[str] = set()
+    delegated: set[str] = set()
     first: set[str] = set()
     unified = False
     for line in root.lines("proc/mounts"):
         words = line.split()
         if len(words) > 3 and words[2] == "cgroup2":
             unified = True
-            second.update((root.text(f"{words[1].lstrip('/')}/cgroup.controllers") or "").split())
+            base = words[1].lstrip("/")
+            second.update((root.text(f"{base}/cgroup.controllers") or "").split())
+            delegated.update((root.text(f"{base}/cgroup.subtree_control") or "").split())
         elif len(words) > 3 and words[2] == "cgroup":
             first.update(words[3].split(","))
     known = {line.split()[0] for line in root.lines("proc/cgroups")[1:] if line.split()}
     first &= known
     version = "hybrid" if first and unified else "v1" if first else "v2" if unified else None
-    return {"version": version, "controllers": sorted(first | second)}
+    return {"version": version, "controllers": sorted(first | second), "delegated": sorted(delegated)}

@@ -25,6 +25,7 @@ Rule = t.Callable[[Facts], t.Optional[Cause]]
 RULES: tuple[Rule, ...] = (
     refused.arch,
     refused.api,
+    refused.node_kind,
     refused.create,
     refused.container,
     refused.permission,

@@ -15,6 +15,7 @@ from .device import API_VERSION, node
 from .facts import Cause, Facts
 
 ARCHITECTURES = (*X86, "aarch64", "s390x", "ppc64le", "ppc64", "riscv64", "loongarch64", "mips64")
+KVM_DEVICE = "10:232"
 OTHER_HYPERVISORS = {"vboxdrv": "VirtualBox", "vmmon": "VMware", "nvmm": "NVMM"}
 
 
@@ -36,6 +37,22 @@ def api(facts: Facts) -> t.Optional[Cause]:
         "unknown",
         f"/dev/kvm opens, but answers API version {version} where {API_VERSION} is expected.",
         "See which driver owns /dev/kvm: it isn't the kernel's KVM.",
+    )
+
+
+def node_kind(facts: Facts) -> t.Optional[Cause]:
+    found = node(facts.root, "/dev/kvm")
+    if (
+        facts.answer["open"] == 0
+        or not found["exists"]
+        or (found["major_minor"] in (None, KVM_DEVICE) and found["char"])
+    ):
+        return None
+    return Cause(
+        "device_missing",
+        "/dev/kvm is there, but isn't KVM's device.",
+        "Remove it; then udevadm trigger --name-match=kvm, or mknod /dev/kvm c 10 232.",
+        f"/dev/kvm: {found['major_minor'] or 'no device'}",
     )
 
 

@@ -180,10 +180,22 @@ def tls(host: Host) -> Finding:
     late = [entry["path"] for entry in found["certificates"] if _ends(entry, 0)]
     if late:
         return bad(f"Expired: {', '.join(late)}.", "Renew it.", certificates=found["certificates"])
+    ours = {entry["use"]: entry for entry in found["certificates"]}
+    ca, server = ours.get("ca"), ours.get("server")
+    if ca and server and ca["count"] == server["count"] == 1 and server["issuer"] != ca["subject"]:
+        return bad(
+            f"{server['path']} is of the authority {server['issuer']}, not of {ca['path']}'s ({ca['subject']}).",
+            "Have the certificate made by that authority, or place the right one.",
+            certificates=found["certificates"],
+        )
     if found["open_keys"]:
         keys = ", ".join(found["open_keys"])
         return bad(f"Everyone can read the private key {keys}.", "chmod 0600, and renew the certificate.")
-    return good(f"{count(len(found['certificates']), 'certificate')} valid.", certificates=found["certificates"])
+    return good(
+        f"{count(len(found['certificates']), 'certificate')} valid.",
+        certificates=found["certificates"],
+        allowed=value_of(host["libvirt"]["conf"], "tls_allowed_dn_list", None),
+    )
 
 
 def tls_soon(host: Host) -> Finding:
@@ -217,6 +229,7 @@ def migration(host: Host) -> Finding:
     return bad(
         "Guests' memory may cross the network unencrypted when they migrate.",
         "Give QEMU a PKI and set migrate_tls_force = 1 in qemu.conf, or migrate on a network of its own.",
+        migration_address=host["libvirt"]["conf"].get("qemu", {}).get("values", {}).get("migration_address"),
     )
 
 

@@ -10,6 +10,7 @@ import typing as t
 from .cause_refused import OTHER_HYPERVISORS
 from .finding import Finding, absent, bad, count, good, said, skipped
 from .iommu import torn_groups
+from .parameter import text_of
 
 Host = t.Mapping[str, t.Any]
 
@@ -66,11 +67,40 @@ def kvm_conflict(host: Host) -> Finding:
     if not found:
         return good("No other hypervisor's modules are loaded.")
     names = " and ".join(OTHER_HYPERVISORS[name] for name in found)
+    at_load = host["kvm"]["at_load"]
+    beside = (
+        " KVM has it from its load on (kvm.enable_virt_at_load); set that to false to take turns." if at_load else ""
+    )
     return bad(
         f"Modules of {names} are loaded; one hypervisor at a time can have the processor.",
-        f"Unload them (modprobe -r {' '.join(found)}), or don't run their machines beside KVM's.",
+        f"Unload them (modprobe -r {' '.join(found)}), or don't run their machines beside KVM's.{beside}",
         modules=found,
+        enable_virt_at_load=at_load,
     )
+
+
+def kvm_options(host: Host) -> Finding:
+    """What modprobe and the boot will do: one parameter set twice, and a module for another processor."""
+    kvm = host["kvm"]
+    told: dict[str, dict[str, str]] = {}
+    for source, found in [*kvm["configured"].items(), ("the kernel's command line", kvm["cmdline"])]:
+        for module, values in found.items():
+            for name, value in values.items():
+                told.setdefault(f"{module}.{name}", {})[source] = text_of(name, value)
+    twice = {name: values for name, values in told.items() if len(set(values.values())) > 1}
+    if twice:
+        last = [f"{name}={list(values.values())[-1]} of {list(values)[-1]} counts" for name, values in twice.items()]
+        return bad(f"Set in several places, and not alike: {'; '.join(last)}.", "Keep one of them.", settings=twice)
+    listed = {name: path for name, path in kvm["loads_at_boot"].items() if name in ("kvm_intel", "kvm_amd")}
+    wrong = {name: path for name, path in listed.items() if name != kvm["vendor_module"]}
+    if wrong and (len(listed) > 1 or kvm["vendor_module"] in ("kvm_intel", "kvm_amd")):
+        named = ", ".join(f"{name} in {path}" for name, path in wrong.items())
+        return bad(
+            f"Listed to be loaded at boot, and for other processors: {named}; systemd-modules-load fails of it.",
+            "Take it out.",
+            listed=listed,
+        )
+    return good("Nobody contradicts another about KVM's modules.", configured=kvm["configured"])
 
 
 def cpu_paging(host: Host) -> Finding:
@@ -213,6 +243,13 @@ def iommu(host: Host) -> Finding:
             "Switch interrupt remapping on in the firmware; allow_unsafe_interrupts only where guests are trusted.",
             **seen,
         )
+    if found["acs_override"]:
+        return bad(
+            "IOMMU groups are made smaller than the hardware is (pcie_acs_override): devices of two guests may reach"
+            " each other's memory.",
+            "Take it from the kernel's command line, and give devices to guests by whole groups.",
+            **seen,
+        )
     return good(f"The IOMMU is in use ({count(len(found['groups']), 'group')}).", **seen)
 
 
@@ -225,6 +262,14 @@ def vfio(host: Host) -> Finding:
             f"IOMMU group {', '.join(str(group['id']) for group in torn)} is shared by guests' and host's drivers.",
             "Bind every device of the group to vfio-pci, or none.",
             groups=torn,
+        )
+    kept = [f"{device['address']} ({device['driver']})" for group in host["iommu"]["groups"] for device in group["devices"]
+            if device["override"] == "vfio-pci" and device["driver"] != "vfio-pci"]  # fmt: skip
+    if kept:
+        return bad(
+            f"Meant for guests, but not bound to vfio-pci: {', '.join(kept)}.",
+            "See what on the host uses it (metal.kvm.vfio_devices says so), or reboot.",
+            devices=kept,
         )
     if host["iommu"]["unsafe_interrupts"]:
         return bad("VFIO allows unsafe interrupts.", "Take vfio_iommu_type1.allow_unsafe_interrupts away.")
@@ -253,6 +298,12 @@ def hugepages(host: Host) -> Finding:
         )
     if not any(totals.values()):
         return said("No huge pages are reserved.")
+    if not host["memory"]["mounts"]:
+        return bad(
+            "Huge pages are reserved, but no hugetlbfs is mounted, through which guests get them.",
+            "Mount it on /dev/hugepages (systemd: dev-hugepages.mount), then restart libvirt's daemon.",
+            per_node=got,
+        )
     return good("Huge pages are there as configured.", per_node=got)
 
 
@@ -291,4 +342,4 @@ def numa(host: Host) -> Finding:
 
 
 def _node(device: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    return {key: device[key] for key in ("mode", "owner", "group") if device.get(key) is not None}
+    return {key: device[key] for key in ("major_minor", "mode", "owner", "group") if device.get(key) is not None}

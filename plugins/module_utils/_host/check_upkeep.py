@@ -133,7 +133,14 @@ def disks(host: Host) -> Finding:
         return bad(
             f"Nearly no room is left in {', '.join(full)}: guests pause when their disks can't grow.", "Make room."
         )
-    return good("Images and logs have room.", disks=host["security"]["disks"])
+    conf = host["libvirt"]["conf"]
+    if conf.get("qemu", {}).get("values", {}).get("stdio_handler") == "file":
+        return bad(
+            "A guest can fill the disk with what it writes to its console (stdio_handler file).",
+            "Leave it to virtlogd, which keeps logs to max_size (metal.kvm.libvirt_conf unset stdio_handler).",
+        )
+    kept = conf.get("virtlogd", {}).get("values", {})
+    return good("Images and logs have room.", disks=host["security"]["disks"], virtlogd=kept)
 
 
 def reboot(host: Host) -> Finding:

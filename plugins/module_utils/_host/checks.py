@@ -45,6 +45,7 @@ CHECKS: tuple[Check, ...] = (
     Check("kvm.cause", machine.kvm_cause, "warn", "kvm"),
     Check("kvm.hardware", machine.kvm_hardware, "warn", "hardware"),
     Check("kvm.vendor_module", machine.kvm_modules, "warn"),
+    Check("kvm.options", machine.kvm_options, "warn"),
     Check("kvm.conflict", machine.kvm_conflict, "warn"),
     Check("cpu.paging", machine.cpu_paging, "warn"),
     Check("cpu.mitigations", machine.cpu_mitigations, "warn", strict=True),

@@ -69,7 +69,8 @@ def known_keys(root: Root, name: str) -> set[str]:
 
 
 def certificates(root: Root) -> list[dict[str, t.Any]]:
-    """Certificates in the usual places: ``subject``, ``san``, ``not_after`` (in seconds; None if unreadable)."""
+    """Certificates in the usual places: ``subject``, ``issuer``, ``san``, ``not_after`` (in seconds; None if
+    unreadable); the first of ``count`` in the file."""
     return [{"use": use, "path": f"/{path}", **_decoded(root, path)} for use, path in CERTIFICATES if root.exists(path)]
 
 
@@ -81,17 +82,23 @@ def open_keys(root: Root) -> list[str]:
 def _decoded(root: Root, path: str) -> dict[str, t.Any]:
     import ssl
 
-    empty: dict[str, t.Any] = {"subject": None, "san": [], "not_after": None}
+    empty: dict[str, t.Any] = {"subject": None, "issuer": None, "san": [], "not_after": None, "count": 0}
     decode = getattr(getattr(ssl, "_ssl", None), "_test_decode_cert", None)
     if decode is None:
         return empty
     try:
         found = decode(root.at(path))
         return {
-            "subject": ",".join("=".join(pair) for part in found.get("subject", ()) for pair in part),
+            "subject": _name(found.get("subject", ())),
+            "issuer": _name(found.get("issuer", ())),
             "san": [value for kind, value in found.get("subjectAltName", ())],
             "not_after": int(ssl.cert_time_to_seconds(found["notAfter"])),
+            "count": (root.text(path) or "").count("BEGIN CERTIFICATE"),
         }
     except (OSError, ValueError, KeyError):
         root.note(f"/{path} could not be read as a certificate.")
         return empty
+
+
+def _name(parts: t.Iterable[t.Iterable[tuple[str, str]]]) -> str:
+    return ",".join("=".join(pair) for part in parts for pair in part)

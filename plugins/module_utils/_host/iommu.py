@@ -34,6 +34,7 @@ def report(root: Root) -> dict[str, t.Any]:
         "unsafe_interrupts": modules.value_of(
             root.word("sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts")
         ),
+        "acs_override": any(word.startswith("pcie_acs_override=") for word in modules.command_line(root)),
         "groups": groups,
     }
 
@@ -75,11 +76,18 @@ def _group(root: Root, number: int) -> dict[str, t.Any]:
             {
                 "address": address,
                 "driver": root.target(f"{base}/{address}/driver"),
+                "override": _override(root, f"{base}/{address}"),
                 "class": root.word(f"{base}/{address}/class"),
                 "vendor_device": ":".join(word[2:] for word in words if word) or None,
             }
         )
     return {"id": number, "type": root.word(f"{GROUPS}/{number}/type"), "devices": devices}
+
+
+def _override(root: Root, base: str) -> t.Optional[str]:
+    """The driver that an administrator chose for the device, whichever has it now."""
+    found = root.word(f"{base}/driver_override")
+    return None if found in ("", "(null)") else found
 
 
 def _type(root: Root, tables: list[str], units: list[str]) -> t.Optional[str]:

@@ -41,6 +41,8 @@ def report(root: Root, cpu: dict[str, t.Any], system: dict[str, t.Any], deep: st
         "modules": [describe(root, name) for name in _shown(root)],
         "configured": _configured(root),
         "cmdline": _configured(root, command_line=True).get(modules.COMMAND_LINE, {}),
+        "loads_at_boot": {name: path for name, path in modules.loads_at_boot(root).items() if modules.is_ours(name)},
+        "at_load": modules.value_of(root.word("sys/module/kvm/parameters/enable_virt_at_load")),
         "conflicts": [name for name in OTHER_HYPERVISORS if modules.loaded(root, name)],
         "blocked": [f"{s.source}: {s.kind} {s.module}" for s in _blocks(root)],
         "nested": nested(root, caps),

@@ -18,6 +18,7 @@ PROXY = "virtproxyd"
 HELPERS = ("virtlogd", "virtlockd")
 DAEMONS = (MONOLITHIC, *DRIVERS, PROXY, *HELPERS)
 LIBRARIES = ("usr/lib64", "usr/lib", "lib64")
+TLS_PORT = 16514
 RUN = "/run/libvirt/"
 # What only a connection tells; these keys are None without one.
 UNASKED: dict[str, t.Any] = dict.fromkeys(
@@ -36,6 +37,7 @@ def report(root: Root) -> dict[str, t.Any]:
         "mode": mode(units),
         "default_boot_mode": boot_mode(units),
         "units": units,
+        "drivers": drivers(root),
         "active_sockets": sorted(sockets(root)),
         "guests_service": enabled(root, "libvirt-guests.service"),
     }
@@ -54,6 +56,13 @@ def version(root: Root, units: t.Mapping[str, t.Any]) -> t.Optional[str]:
         return None
     found = re.search(r"(\d+\.\d+\.\d+)", answers(root, [(path, "--version")]).get((path, "--version"), ""))
     return found[1] if found else None
+
+
+def drivers(root: Root) -> list[str]:
+    """libvirt's drivers that are installed: qemu, network, storage ..."""
+    directories = [*LIBRARIES, *(f"usr/lib/{name}" for name in root.names("usr/lib") if "linux-gnu" in name)]
+    found = [name for directory in directories for name in root.names(f"{directory}/libvirt/connection-driver")]
+    return sorted({name[len("libvirt_driver_") : -len(".so")] for name in found if name.startswith("libvirt_driver_")})
 
 
 def mode(units: t.Mapping[str, t.Mapping[str, t.Any]]) -> str:
@@ -78,6 +87,14 @@ def boot_mode(units: t.Mapping[str, t.Mapping[str, t.Any]]) -> str:
             # Where both are installed and neither is enabled the newer layout is what the distribution means.
             return "modular" if many else "monolithic"
     return "none"
+
+
+def hears_tls(root: Root) -> bool:
+    """Whether something listens with TLS now, or does when it is wanted."""
+    from .network import listeners
+
+    units = [f"{name}-tls.socket" for name in (MONOLITHIC, PROXY)]
+    return any(one["port"] == TLS_PORT for one in listeners(root)) or any(enabled(root, unit) for unit in units)
 
 
 def sockets(root: Root) -> set[str]:

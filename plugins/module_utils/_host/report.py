@@ -169,7 +169,11 @@ def _libvirt(root: Root, host: Host, params: Params) -> t.Any:
     return {
         **libvirt.report(root),
         "conf": daemon_conf.report(root),
-        "tls": {"certificates": daemon_conf.certificates(root), "open_keys": daemon_conf.open_keys(root)},
+        "tls": {
+            "enabled": libvirt.hears_tls(root),
+            "certificates": daemon_conf.certificates(root),
+            "open_keys": daemon_conf.open_keys(root),
+        },
         **(params["ask"](params["uri"]) if params.get("uri") and root.path == "/" else libvirt.UNASKED),
     }
 

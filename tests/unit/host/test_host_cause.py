@@ -97,7 +97,7 @@ CASES: dict[str, tuple[Make, t.Optional[str], str, bool]] = {
         False,
     ),
     # c: another hypervisor holds it
-    "c before 6.12": (
+    "c intel before 6.12": (
         lambda h: (
             h.intel()
             .loaded("kvm_intel")
@@ -109,12 +109,28 @@ CASES: dict[str, tuple[Make, t.Optional[str], str, bool]] = {
         "vboxdrv",
         True,
     ),
-    "c since 6.12": (
+    "c amd since 6.12": (
         lambda h: (
             h.amd(kmsg="kvm: enabling virtualization on CPU0 failed").loaded("vmmon", 1).available("kvm", "kvm_amd")
         ),
         "in_use",
         "vmmon",
+        True,
+    ),
+    "c intel since 6.12": (
+        lambda h: (
+            h.intel(kmsg="kvm: enabling virtualization on CPU3 failed")
+            .loaded("vboxdrv", 1)
+            .available("kvm", "kvm_intel")
+        ),
+        "in_use",
+        "vboxdrv",
+        True,
+    ),
+    "c amd before 6.12": (
+        lambda h: h.amd().loaded("kvm_amd").usable().also(kvm={"open": 0, "api_version": 12, "create_vm": errno.EBUSY}),
+        "in_use",
+        "unload its modules",
         True,
     ),
     # d: missing, or not loaded
@@ -132,14 +148,28 @@ CASES: dict[str, tuple[Make, t.Optional[str], str, bool]] = {
         "kvm_module",
         True,
     ),
-    "d missing": (lambda h: h.intel().available("ext4"), "module_missing", "standard kernel", True),
-    "d missing on SUSE": (
+    "d missing intel": (lambda h: h.intel().available("ext4"), "module_missing", "standard kernel", True),
+    "d missing intel on SUSE": (
         lambda h: h.intel().available("ext4").also({"etc/os-release": "ID=sles\nID_LIKE=suse\n"}),
         "module_missing",
         "kernel-default-base",
         True,
     ),
     "d missing arm": (lambda h: h.arm(), "module_missing", "standard kernel", False),
+    "d missing amd on Red Hat": (
+        lambda h: h.amd().available("ext4").also({"etc/os-release": "ID=rhel\n"}),
+        "module_missing",
+        "kernel-modules-core",
+        True,
+    ),
+    "d missing s390": (lambda h: h.s390().available("ext4"), "module_missing", "standard kernel", True),
+    "d missing power": (lambda h: h.power().available("ext4"), "module_missing", "standard kernel", True),
+    "d no device": (
+        lambda h: h.amd().loaded("kvm_amd").also({"dev/kvm": ""}, kvm={"open": errno.ENOTTY}),
+        "device_missing",
+        "mknod",
+        True,
+    ),
     "d blacklisted": (
         lambda h: h.intel().available("kvm", "kvm_intel").also({"etc/modprobe.d/no.conf": "blacklist kvm-intel\n"}),
         "module_blocked",
@@ -234,10 +264,14 @@ CASES: dict[str, tuple[Make, t.Optional[str], str, bool]] = {
     ),
     # f: built in
     "f intel": (lambda h: h.intel().builtin("kvm").builtin("kvm_intel", nested="Y").usable(), None, "", True),
+    "f amd": (lambda h: h.amd().builtin("kvm").builtin("kvm_amd", nested="1").usable(), None, "", True),
+    "f arm": (lambda h: h.arm().builtin("kvm").usable(), None, "", True),
+    "f s390": (lambda h: h.s390().builtin("kvm", nested="1").usable(), None, "", True),
+    "f power": (lambda h: h.power().builtin("kvm").builtin("kvm_hv", nested="Y").usable(), None, "", True),
     # g: other architectures are among the rest; one that has no KVM
     "g unsupported": (lambda h: type(h.arm())("armv7l", "Hardware : board\n"), "unsupported_arch", "type qemu", False),
     # h: a container
-    "h no device": (
+    "h intel without the device": (
         lambda h: (
             h.intel().loaded("kvm_intel").also({"proc/misc": "232 kvm\n", "proc/self/ns/pid": "->pid:[4026532001]"})
         ),
@@ -245,7 +279,7 @@ CASES: dict[str, tuple[Make, t.Optional[str], str, bool]] = {
         "--device /dev/kvm",
         True,
     ),
-    "h refused": (
+    "h amd refused": (
         lambda h: (
             h.amd()
             .loaded("kvm_amd")
@@ -259,29 +293,69 @@ CASES: dict[str, tuple[Make, t.Optional[str], str, bool]] = {
         "DeviceAllow",
         True,
     ),
-    "h host not prepared": (
+    "h amd on a host not prepared": (
         lambda h: h.amd().also({"proc/self/ns/pid": "->pid:[4026532001]"}),
+        "container",
+        "Prepare the host",
+        True,
+    ),
+    "h arm without the device": (
+        lambda h: h.arm().builtin("kvm").also({"proc/misc": "232 kvm\n", "proc/self/ns/pid": "->pid:[4026532001]"}),
+        "container",
+        "--device /dev/kvm",
+        True,
+    ),
+    "h s390 refused": (
+        lambda h: (
+            h.s390()
+            .loaded("kvm")
+            .also(
+                {"proc/misc": "232 kvm\n", "proc/self/ns/pid": "->pid:[4026532001]"},
+                nodes=STATIC_NODE,
+                kvm={"open": errno.EPERM},
+            )
+        ),
+        "container",
+        "DeviceAllow",
+        True,
+    ),
+    "h power on a host not prepared": (
+        lambda h: h.power().also({"proc/self/ns/pid": "->pid:[4026532001]"}),
         "container",
         "Prepare the host",
         True,
     ),
     "h only looks like one": (lambda h: h.amd().loaded("kvm_amd").usable().also({".dockerenv": ""}), None, "", True),
     # i: another vendor module, no flag at all
-    "i pvm": (lambda h: h.guest(h.intel(flag=False)).builtin("kvm").builtin("kvm_pvm").usable(), None, "", False),
+    "i intel pvm": (lambda h: h.guest(h.intel(flag=False)).builtin("kvm").builtin("kvm_pvm").usable(), None, "", False),
+    "i amd pvm": (lambda h: h.guest(h.amd(flag=False)).loaded("kvm").loaded("kvm_pvm").usable(), None, "", False),
+    "i power pr": (lambda h: h.power("pSeries").loaded("kvm").loaded("kvm_pr").usable(), None, "", False),
     # j: Xen, confidential guests
-    "j dom0": (
+    "j intel dom0": (
         lambda h: h.intel(flag=False).also({"sys/hypervisor/type": "xen\n", "proc/xen/capabilities": "control_d\n"}),
         "xen_dom0",
         "without Xen",
         False,
     ),
-    "j tdx": (
+    "j amd dom0": (
+        lambda h: h.amd(flag=False).also({"sys/hypervisor/type": "xen\n", "proc/xen/capabilities": "control_d\n"}),
+        "xen_dom0",
+        "xen:///system",
+        False,
+    ),
+    "j arm dom0": (
+        lambda h: h.arm().builtin("kvm").also({"sys/hypervisor/type": "xen\n", "proc/xen/capabilities": "control_d\n"}),
+        "xen_dom0",
+        "without Xen",
+        False,
+    ),
+    "j intel tdx": (
         lambda h: h.guest(h.intel(flag=False)).also(nodes={"/dev/tdx_guest": {}}),
         "confidential_guest",
         "isn't confidential",
         False,
     ),
-    "j sev": (
+    "j amd sev": (
         lambda h: h.guest(h.amd(flag=False)).also(nodes={"/dev/sev-guest": {}}),
         "confidential_guest",
         "isn't confidential",
@@ -302,6 +376,17 @@ CASES: dict[str, tuple[Make, t.Optional[str], str, bool]] = {
         "6.1.0-newer",
         True,
     ),
+    **{
+        f"k {name}": (
+            lambda h, name=name: getattr(h, name)().also(
+                {f"lib/modules/{h.kernel}/modules.builtin": None, "usr/lib/modules/6.1.0-newer/modules.dep": "\n"}
+            ),
+            "stale_kernel",
+            "Reboot into an installed kernel (6.1.0-newer)",
+            True,
+        )
+        for name in ("amd", "s390", "power")
+    },
     # rights
     "no right": (
         lambda h: h.amd().loaded("kvm_amd").usable().also(uid=1000, kvm={"open": errno.EACCES}),
@@ -322,6 +407,27 @@ CASES: dict[str, tuple[Make, t.Optional[str], str, bool]] = {
         True,
     ),
 }
+
+
+# Where a case can be met at all. Firmware can't switch the feature off on s390x and POWER, and there is no processor of
+# these without it but in a guest; arm64 has KVM built in, and a processor without EL2 looks like firmware that left it.
+MET = {
+    "a": ("intel", "amd", "s390", "riscv"),
+    "b": ("intel", "amd", "arm"),
+    "c": ("intel", "amd"),
+    "d": ("intel", "amd", "arm", "s390", "power"),
+    "e": ("intel", "amd", "arm", "s390", "power", "riscv"),
+    "f": ("intel", "amd", "arm", "s390", "power"),
+    "h": ("intel", "amd", "arm", "s390", "power"),
+    "i": ("intel", "amd", "power"),
+    "j": ("intel", "amd", "arm", "s390"),
+    "k": ("intel", "amd", "s390", "power"),
+}
+
+
+def test_every_case_is_told_on_every_architecture() -> None:
+    there = {(name.split()[0], word) for name in CASES for word in name.split()[1:]}
+    assert [(case, kind) for case, kinds in MET.items() for kind in kinds if (case, kind) not in there] == []
 
 
 def read(root: Root, deep: str = "true") -> dict[str, t.Any]:

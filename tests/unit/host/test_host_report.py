@@ -301,7 +301,8 @@ def test_iommu_groups_and_virtual_functions(hosts: t.Any, root: Write) -> None:
     assert found["passthrough"] is False
     assert [group["id"] for group in found["groups"]] == [1, 12, 13]
     assert found["groups"][0]["devices"] == [
-        {"address": "0000:01:00.0", "driver": "ixgbe", "class": "0x020000", "vendor_device": "8086:10ca"}]  # fmt: skip
+        {"address": "0000:01:00.0", "driver": "ixgbe", "override": None, "class": "0x020000",
+         "vendor_device": "8086:10ca"}]  # fmt: skip
     assert [group["id"] for group in iommu.torn_groups(found["groups"])] == [12], "a bridge in the group doesn't count"
     assert iommu.sriov(place) == [
         {"device": "0000:01:00.0", "interfaces": ["eth0"], "driver": "ixgbe", "total": 64, "current": 4}]  # fmt: skip
@@ -347,9 +348,15 @@ def test_cgroups(version: t.Optional[str], hosts: t.Any, root: Write) -> None:
     mounts, controllers = MOUNTS[version]
     names = "#subsys_name hierarchy num_cgroups enabled\ncpu 1 1 1\ncpuacct 1 1 1\nmemory 2 1 1\n"
     host = hosts.amd().also(
-        {"proc/mounts": mounts, "proc/cgroups": names, "sys/fs/cgroup/cgroup.controllers": "cpu memory\n"}
+        {
+            "proc/mounts": mounts,
+            "proc/cgroups": names,
+            "sys/fs/cgroup/cgroup.controllers": "cpu memory\n",
+            "sys/fs/cgroup/cgroup.subtree_control": "memory\n",
+        }
     )
-    assert capability.cgroup(root(host)) == {"version": version, "controllers": controllers}
+    delegated = ["memory"] if version == "v2" else []
+    assert capability.cgroup(root(host)) == {"version": version, "controllers": controllers, "delegated": delegated}
 
 
 def test_network(hosts: t.Any, root: Write) -> None:
@@ -508,3 +515,77 @@ def test_certificates(hosts: t.Any, root: Write) -> None:
     assert 9 * 86400 < server["not_after"] - time.time() <= 10 * 86400
     statuses = {check["id"]: check["status"] for check in found["checks"]}
     assert (statuses["sec.tls"], statuses["sec.tls_soon"]) == ("ok", "warn")
+
+
+def finding(host: dict[str, t.Any], name: str) -> tuple[str, str, t.Any]:
+    """Status, message and remedy of a check."""
+    (found,) = [check for check in host["checks"] if check["id"] == name]
+    return found["status"], found["message"], found["remedy"]
+
+
+def test_settings_that_contradict_are_named(hosts: t.Any, root: Write) -> None:
+    host = hosts.amd().loaded("kvm_amd", nested="1").usable()
+    host.also(
+        {
+            "etc/modprobe.d/a.conf": "options kvm-amd nested=1 npt=Y\n",
+            "usr/lib/modprobe.d/kvm.conf": "options kvm_amd nested=0 npt=1\n",
+            "etc/modules": "kvm_intel\n",
+        }
+    )
+    status, message, dummy = finding(gather(root(host)), "kvm.options")
+    assert status == "warn"
+    assert message == "Set in several places, and not alike: kvm_amd.nested=0 of /usr/lib/modprobe.d/kvm.conf counts."
+
+
+def test_the_other_vendors_module_at_boot(hosts: t.Any, root: Write) -> None:
+    host = hosts.amd().loaded("kvm_amd", nested="1").usable().also({"etc/modules": "kvm_intel\ntun\n"})
+    found = gather(root(host))
+    assert found["kvm"]["loads_at_boot"] == {"kvm_intel": "/etc/modules", "tun": "/etc/modules"}
+    assert "for other processors: kvm_intel in /etc/modules" in finding(found, "kvm.options")[1]
+
+
+def test_virtualbox_beside_kvm_of_6_12(hosts: t.Any, root: Write) -> None:
+    host = hosts.intel().loaded("kvm_intel").loaded("kvm", enable_virt_at_load="Y").loaded("vboxdrv").usable()
+    assert "kvm.enable_virt_at_load" in finding(gather(root(host)), "kvm.conflict")[2]
+
+
+def test_devices_that_do_not_get_to_their_guests(hosts: t.Any, root: Write) -> None:
+    base = {"proc/interrupts": " 24:  0  0  IR-PCI-MSI-0000:01:00.0 eth0\n", "sys/class/iommu/dmar0": hosts.directory}
+    host = hosts.intel().also({**base, **pci("0000:01:00.0", "ixgbe", 1, driver_override="vfio-pci\n")})
+    host.also({"proc/cmdline": "intel_iommu=on pcie_acs_override=downstream\n"})
+    found = gather(root(host))
+    assert finding(found, "vfio")[:2] == ("fail", "Meant for guests, but not bound to vfio-pci: 0000:01:00.0 (ixgbe).")
+    assert "each other's memory" in finding(found, "iommu")[1]
+
+
+def test_huge_pages_that_no_guest_can_have(hosts: t.Any, root: Write) -> None:
+    base = "sys/kernel/mm/hugepages/hugepages-2048kB"
+    host = hosts.amd().also({f"{base}/nr_hugepages": "8\n", f"{base}/free_hugepages": "8\n"})
+    assert "no hugetlbfs is mounted" in finding(gather(root(host)), "hugepages")[1]
+
+
+def test_a_server_of_another_authority(hosts: t.Any, root: Write) -> None:
+    place = root(hosts.amd().also({"etc/pki/CA/x": "", "etc/pki/libvirt/x": ""}))
+    for path, subject in (("CA/cacert.pem", "/CN=one"), ("libvirt/servercert.pem", "/CN=other")):
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90",
+             "-subj", subject, "-keyout", place.at("key"), "-out", place.at(f"etc/pki/{path}")],
+            check=True, capture_output=True)  # fmt: skip
+    status, message, dummy = finding(gather(place), "sec.tls")
+    assert (status, "of the authority commonName=other" in message) == ("fail", True), message
+
+
+def test_logs_that_nothing_bounds_and_drivers(hosts: t.Any, root: Write) -> None:
+    host = hosts.amd().also(
+        {
+            "etc/libvirt/qemu.conf": 'stdio_handler = "file"\nmigration_address = "10.0.0.1"\n',
+            "usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so": "",
+            "etc/systemd/system/sockets.target.wants/virtproxyd-tls.socket": "->/dev/null",
+        }
+    )
+    found = gather(root(host))
+    assert finding(found, "logs")[0] == "warn"
+    assert found["libvirt"]["drivers"] == ["qemu"]
+    assert found["libvirt"]["tls"]["enabled"] is True
+    (migration,) = [check for check in found["checks"] if check["id"] == "sec.migration"]
+    assert migration["evidence"] == {"migration_address": "10.0.0.1"}
