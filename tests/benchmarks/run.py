@@ -23,7 +23,7 @@ import typing as t
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
-from hosts import Host, Play, hosts
+from hosts import Host, Play, hosts  # noqa: E402
 
 NAME = "bench"
 # A guest as people declare them: what an unchanged task has to read and compare.
@@ -58,7 +58,7 @@ LAYERS = {
     "interpreter": "pass",
     "AnsibleModule": "from ansible.module_utils.basic import AnsibleModule",
     "libvirt and lxml": "import libvirt, lxml.etree",
-    "our imports": f"from {{package}}._objects.domain import plan, options; from {{package}} import _ansible, _libvirt",
+    "our imports": "from {package}._objects.domain import plan, options; from {package} import _ansible, _libvirt",
     "connection": "world = _libvirt.World('qemu:///system')",
     "spec": "from ansible.module_utils.common.arg_spec import ArgumentSpecValidator\n"
     "params = ArgumentSpecValidator({{**_ansible.CONNECTION_SPEC, **options.ARGUMENTS}}).validate({guest})"

@@ -72,12 +72,16 @@ class Player:
     def __init__(self, place: pathlib.Path) -> None:
         self.place = place
         self.count = 0
+        self.output = ""
         (place / "ansible.cfg").touch()  # an empty one, so that nobody's own is read
         host = "localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n"
         (place / "hosts").write_text(host, encoding="utf-8")
 
-    def play(self, tasks: t.Sequence[Task], verbosity: int = 0) -> list[Result]:
-        """The results in the order of the tasks. Every task runs, also after one that failed."""
+    def play(self, tasks: t.Sequence[Task], verbosity: int = 0, before: t.Sequence[str] = ()) -> list[Result]:
+        """The results in the order of the tasks. Every task runs, also after one that failed.
+
+        ``before``: words that the command begins with. What it printed is in ``output`` then.
+        """
         self.count += 1
         playbook, record = self.place / f"play{self.count}.yml", self.place / f"play{self.count}.jsonl"
         play = {
@@ -89,6 +93,7 @@ class Player:
         record.touch()
         run = subprocess.run(
             [
+                *before,
                 str(pathlib.Path(sys.executable).parent / "ansible-playbook"),
                 f"--inventory={self.place / 'hosts'}",
                 *(["-" + "v" * verbosity] if verbosity else []),
@@ -99,6 +104,7 @@ class Player:
             text=True,
             check=False,
         )
+        self.output = run.stdout + run.stderr
         results = [Result(json.loads(line)) for line in record.read_text(encoding="utf-8").splitlines()]
         if len(results) != len(tasks):
             raise AssertionError(

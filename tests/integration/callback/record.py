@@ -1,7 +1,7 @@
 # Copyright: metal.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes what each task returned, a line of JSON each, into the file that KVM_RECORD names."""
+"""Writes what each task returned, a line of JSON each, into the file that KVM_RECORD names; prints what users see."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import json
 import os
 import typing as t
 
-from ansible.plugins.callback import CallbackBase
+from ansible.plugins.callback.default import CallbackModule as Default
 
 DOCUMENTATION = r"""
 name: record
@@ -20,7 +20,7 @@ extends_documentation_fragment: [default_callback]
 """
 
 
-class CallbackModule(CallbackBase):
+class CallbackModule(Default):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "record"
@@ -32,12 +32,16 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         self._write(result, "ok")
+        super().v2_runner_on_ok(result)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         self._write(result, "failed")
+        super().v2_runner_on_failed(result, ignore_errors)
 
     def v2_runner_on_skipped(self, result: t.Any) -> None:
         self._write(result, "skipped")
+        super().v2_runner_on_skipped(result)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         self._write(result, "unreachable")
+        super().v2_runner_on_unreachable(result)
