@@ -234,11 +234,12 @@ from ansible_collections.metal.kvm.plugins.module_utils._objects.volume.plan imp
     operations,
     plan_volume,
 )
+from ansible_collections.metal.kvm.plugins.module_utils._objects.volume.source import passwords
 
 
 def main() -> None:
     """Converge one volume."""
-    run_module(plan_volume, ARGUMENT_SPEC, operations, describe)
+    run_module(plan_volume, ARGUMENT_SPEC, operations, describe, passwords)
 
 
 if __name__ == "__main__":

@@ -73,7 +73,10 @@ def task(module: str, arguments: t.Mapping[str, t.Any], count: int) -> dict[str,
 
 
 def clock(number: int) -> dict[str, t.Any]:
-    return {"name": f"clock {number}", "ansible.builtin.debug": {"msg": f"clock {number} {{{{ now().timestamp() }}}} end"}}
+    return {
+        "name": f"clock {number}",
+        "ansible.builtin.debug": {"msg": f"clock {number} {{{{ now().timestamp() }}}} end"},
+    }
 
 
 def measure(host: Host, loop: int, turns: int) -> dict[str, list[float]]:
@@ -140,7 +143,9 @@ def main() -> int:
         guest = prepare(made[0])
         found, parts = measure(made[0], given.loop, given.turns), layers(made[0], guest)
     pings = found["ping"]
-    print(f"{given.loop} unchanged tasks in a loop, {given.turns} turns; median, and its ratio to ping in the same turn\n")
+    print(
+        f"{given.loop} unchanged tasks in a loop, {given.turns} turns; median, and its ratio to ping in the same turn\n"
+    )
     ratios = {}
     for name, times in found.items():
         ratios[name] = statistics.median(time / ping for time, ping in zip(times, pings))

@@ -148,9 +148,19 @@ def patched(world: t.Any, plan: Plan, params: Values, before: t.Optional[Element
     plan.warnings += rewritten(result, params["xml_patch"])
     if alone and ordered(result) == ordered(rendered(world, before)):
         return t.cast(Element, before)
+    from .secrets import in_document
+
+    hidden = {value for root in (before, after) if root is not None for value in in_document(root) if value}
     for patch in made:
-        plan.differs(patch.path, patch.before, patch.after)
+        plan.differs(patch.path, _without(hidden, patch.before), _without(hidden, patch.after))
     return after
+
+
+def _without(hidden: t.Iterable[str], text: t.Optional[str]) -> t.Optional[str]:
+    """The text of an edit as it's shown: secret values are not."""
+    for value in hidden:
+        text = text and text.replace(value, "(hidden)")
+    return text
 
 
 def surroundings(world: t.Any, plan: Plan, root: Element, wanted: Values) -> t.Any:

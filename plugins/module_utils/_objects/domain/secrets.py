@@ -38,6 +38,13 @@ def _in_xml(text: str) -> t.Iterator[str]:
         root = document.parse(text)
     except KvmError:  # said properly once the task is planned
         return
+    yield from in_document(root)
+
+
+def in_document(root: t.Any) -> t.Iterator[str]:
+    """Every secret value of a domain's document."""
+    from ..._xml import document
+
     for path in IN_XML:
         for value in document.xpath(root, path, None, "xml"):
             yield str(value)

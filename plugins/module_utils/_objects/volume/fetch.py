@@ -18,6 +18,7 @@ from ansible.module_utils.urls import open_url
 from ..._command import run
 from ..._plan import KvmError
 from . import records
+from .source import without_login
 
 if t.TYPE_CHECKING:
     from ..._xml.rows import Values
@@ -97,7 +98,7 @@ def _unreachable(url: str, error: Exception, option: str = "source.url") -> KvmE
 def _download(url: str, path: str) -> Values:
     """Get ``url`` into ``path``; goes on where an earlier run stopped if the server still has the same."""
     left = _left_over(path)
-    have = os.path.getsize(path) if left.get("url") == url and os.path.exists(path) else 0
+    have = os.path.getsize(path) if left.get("url") == without_login(url) and os.path.exists(path) else 0
     validator = left.get("etag") or left.get("modified")
     headers = {"Range": f"bytes={have}-", "If-Range": validator} if have and validator else {}
     try:
@@ -109,7 +110,11 @@ def _download(url: str, path: str) -> Values:
         return _download(url, path)
     except (OSError, ValueError) as error:
         raise _unreachable(url, error) from error
-    state = {"url": url, "etag": answer.headers.get("ETag"), "modified": answer.headers.get("Last-Modified")}
+    state = {
+        "url": without_login(url),
+        "etag": answer.headers.get("ETag"),
+        "modified": answer.headers.get("Last-Modified"),
+    }
     with open(path + ".json", "w", encoding="utf-8") as file:
         json.dump(state, file)
     resumed = answer.getcode() == 206

@@ -25,6 +25,8 @@ if t.TYPE_CHECKING:
 _CHECKSUM = re.compile(r"^(?:(sha256|sha512):)?(.+)$", re.IGNORECASE | re.DOTALL)
 _DIGITS = {"sha256": 64, "sha512": 128}
 _REMOTE = ("http://", "https://", "ftp://")
+_LOGIN = re.compile(r"^(\w+://)[^/@]*@")
+_PASSWORD = re.compile(r"://[^/@:]*:([^/@]+)@")
 
 
 class Checksum:
@@ -76,12 +78,24 @@ class Origin:
         """What it is in a sentence."""
         if self.given.get("volume"):
             return f"volume {self.given['volume']} of pool {self.given['pool']}"
-        return self.url or self.file
+        return without_login(self.url) or self.file
 
     @property
     def shown(self) -> Values:
-        """What it is in a diff."""
-        return {key: self.given[key] for key in ("url", "file", "volume", "pool") if self.given.get(key)}
+        """What it is in a diff and in records: without a password."""
+        shown = {key: self.given[key] for key in ("url", "file", "volume", "pool") if self.given.get(key)}
+        return {**shown, "url": without_login(shown["url"])} if "url" in shown else shown
+
+
+def without_login(url: str) -> str:
+    """The URL without user and password: ``https://user:password@host/x`` as ``https://host/x``."""
+    return _LOGIN.sub(r"\1", url)
+
+
+def passwords(params: Values) -> t.Iterator[str]:
+    """The passwords within the URLs of a task's ``source``."""
+    for value in (params.get("source") or {}).values():
+        yield from _PASSWORD.findall(str(value))
 
 
 def origin(given: Values, pool: str) -> Origin:
