@@ -636,9 +636,6 @@ options:
               burst:
                 description: How much can be sent at the peak, in KiB.
                 type: int
-              floor:
-                description: What it always gets, in KiB/s, on a network with limits of its own.
-                type: int
       vlan:
         description: VLANs, on Open vSwitch and SR-IOV.
         type: dict
@@ -1198,9 +1195,6 @@ options:
         type: str
       swap_hard_limit:
         description: The most memory and swap together.
-        type: str
-      min_guarantee:
-        description: Memory that it always has; QEMU knows no way.
         type: str
   numatune:
     description: The host's NUMA nodes that memory comes from.
@@ -1765,17 +1759,6 @@ options:
         description: How the TSC is read.
         type: str
         choices: [auto, native, emulate, paravirt, smpsafe]
-      platform:
-        description: Whether the guest has the platform's timer.
-        type: bool
-      platform_tickpolicy:
-        description: What becomes of ticks that the platform's timer missed.
-        type: str
-        choices: [delay, catchup, merge, discard]
-      platform_track:
-        description: What the platform's timer follows.
-        type: str
-        choices: [boot, guest, wall, realtime]
       armvtimer:
         description: Whether the guest has Arm's virtual timer.
         type: bool
@@ -2216,9 +2199,6 @@ options:
         description: What a missing device does to a start of the guest.
         type: str
         choices: [mandatory, requisite, optional]
-      write_filtering:
-        description: Whether writes to the PCI configuration are filtered.
-        type: bool
       display:
         description: Whether a mediated device draws on the guest's screen.
         type: bool
@@ -3728,15 +3708,6 @@ options:
       alias:
         description: A name of your own for it, starting with V(ua-).
         type: str
-      address:
-        description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
-        type: dict
-  nvram_device:
-    description: The NVRAM device of POWER machines.
-    type: list
-    elements: dict
-    suboptions:
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
           finds a place where it''s left out, and it stays.'

@@ -70,8 +70,7 @@ class Group:
         if node is None:
             node = place.ensure(parent, place.place(self.path.partition("|")[0])[0])
         apply(self.rows, node, wanted[self.name], f"{path}{self.name}.", edit)
-        if node is not parent and _says_nothing(node):
-            place.drop(parent, node)
+        self._settle(parent, node)
 
     def compare(self, before: Element, after: Element, path: str, changes: list[Change]) -> None:
         nothing = document.element("nothing")
@@ -93,9 +92,14 @@ class Group:
         inner = f"{path}{self.name}."
         below = [keys[1:]] if keys[1:] else [[name] for name in specs(self.rows)]
         known = [unset_rows(self.rows, there, one, inner, edit) for one in below]
-        if node is not None and node is not parent and _says_nothing(node):
-            place.drop(parent, node)
+        if node is not None:
+            self._settle(parent, node)
         return not keys[1:] or all(known)
+
+    def _settle(self, parent: Element, node: Element) -> None:
+        """Take the group's element out where nothing is left in it."""
+        if node is not parent and not (len(node) or node.attrib or (node.text or "").strip()):
+            place.drop(parent, node, () if "|" in self.path else place.place(self.path)[0])
 
 
 class ValueList(Row):
@@ -134,7 +138,7 @@ class ValueList(Row):
         """Put the full list in place of what is there."""
         steps, attribute = place.place(self.path)
         for node in place.find_all(parent, steps):
-            place.drop(parent, node)
+            place.drop(parent, node, steps)
         if values:
             above = place.ensure(parent, steps[:-1])
             tag, tests = steps[-1]
@@ -222,7 +226,7 @@ class Map(Row):
         steps = place.place(self.path)[0]
         for node in place.find_all(parent, steps):
             if node.get(self.key) not in after:
-                place.drop(parent, node)
+                place.drop(parent, node, steps)
         for key, value in after.items():
             if before.get(key) != value:
                 tag, tests = steps[-1]
@@ -328,7 +332,3 @@ class Union:
 
     def unset(self, parent: Element, keys: list[str], path: str, edit: Edit) -> bool:
         return unset_rows(self.branches.get(parent.get(self.attribute), ()), parent, keys, path, edit)
-
-
-def _says_nothing(node: Element) -> bool:
-    return not (len(node) or node.attrib or (node.text or "").strip())

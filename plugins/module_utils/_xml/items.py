@@ -173,7 +173,7 @@ class Items:
         for index, node in enumerate([] if self.add_only else unwanted):
             item = read(self.rows, node)
             self._note(edit, f"{path}{self.name}[{self.label(item, index)}]", item, None, item)
-            place.drop(parent, node)
+            place.drop(parent, node, steps)
         for index, (given, node) in enumerate(pairs):
             item = given or {}
             if node is None:

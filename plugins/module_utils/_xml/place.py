@@ -91,12 +91,13 @@ def bare(node: document.Element, steps: Steps) -> bool:
     return not (len(node) or (node.text or "").strip() or set(node.attrib) - set(steps[-1][1]))
 
 
-def drop(parent: document.Element, node: document.Element) -> None:
-    """Take ``node`` out, and those above it (below ``parent``) that are empty then."""
+def drop(parent: document.Element, node: document.Element, steps: Steps = ()) -> None:
+    """Take ``node`` out, and those above it (below ``parent``) that say nothing then beyond how ``steps`` find them."""
+    tests = [set(tests) for dummy, tests in steps[:-1]]
     while node is not parent:
         above = node.getparent()
         document.remove(node)
-        if len(above) or above.attrib or (above.text or "").strip():
+        if len(above) or set(above.attrib) - (tests.pop() if tests else set()) or (above.text or "").strip():
             return
         node = above
 

@@ -196,7 +196,7 @@ class Field(Row):
             if node is not None:
                 self.type.clear(node, attribute)
         elif self.type.clear(node, attribute) or place.bare(node, steps):
-            place.drop(parent, node)
+            place.drop(parent, node, steps)
 
     def equal(self, one: t.Any, other: t.Any) -> bool:
         """Whether both values mean the same."""

@@ -54,6 +54,7 @@ class Type:
         if attribute:
             node.attrib.pop(attribute, None)
             return not (len(node) or node.attrib or (node.text or "").strip())
+        node.text = None
         return True
 
 

@@ -144,8 +144,11 @@ def _machine_panic(panic: Element) -> bool:
 
 
 def _bus(controller: Element) -> bool:
-    """Buses that are there for what is attached to them, with nothing said of them."""
-    if len(controller.findall("driver")) or controller.get("ports") or controller.get("vectors"):
+    """Buses that are there for what is attached to them, with nothing said of them that libvirt doesn't say by itself."""
+    said = [*controller.findall("driver"), *controller.findall("pcihole64"), *controller.findall("target/node")]
+    said += [one for one in ("ports", "vectors") if controller.get(one)]
+    said += [one for target in controller.findall("target") for one in ("hotplug", "busNr") if target.get(one)]
+    if said:
         return False
     return controller.get("type") not in ("scsi", "usb", "pci") or controller.get("model") in (
         "pci-root", "pcie-root", "pcie-root-port", "pcie-to-pci-bridge", "dmi-to-pci-bridge", "pci-bridge",
@@ -160,11 +163,6 @@ def _with_screen(domain: Element) -> None:
             "Say video: [{model: none}], or graphics: [] too.",
             option="video",
         )
-
-
-def _machine_nvram(nvram: Element) -> bool:
-    """POWER machines have it always."""
-    return True
 
 
 def _new_input(item: Values, edit: Edit) -> Values:
@@ -230,8 +228,6 @@ DEVICES: tuple[t.Any, ...] = (
     Items("hub", "devices/hub", later("hardware", "HUB"), (), "USB hubs beyond those that libvirt makes.", new=_fixed(type="usb")),
     Items("crypto", "devices/crypto", later("hardware", "CRYPTO"), (), "Cryptographic devices.",
           new=_fixed(model="virtio", type="qemu", backend="builtin")),
-    Items("nvram_device", "devices/nvram", later("hardware", "NVRAM"), (), "The NVRAM device of POWER machines.",
-          implied=_machine_nvram, add_only=True),
     Items("controllers", "devices/controller", later("hardware", "CONTROLLER"), (_both("type", "index"),),
           "Controllers to add or change; those not listed stay, for libvirt makes what the devices need.", implied=_bus, add_only=True,
           ordered=False),

@@ -188,7 +188,7 @@ DOMAIN: tuple[t.Any, ...] = (
           choices=("static", "auto")),
     Field("vcpus_cpuset", "vcpu@cpuset", CPUSET, "The host's CPUs that vCPUs run on which O(cputune.vcpupin) doesn't name."),
     Items("vcpu_states", "vcpus/vcpu", later("tuning", "VCPU"), ("id",), "Single vCPUs, where some are to be there and others not.",
-          ordered=False, volatile=unsaid("vcpus/vcpu")),
+          ordered=False, volatile=lambda persistent, running: persistent.find("vcpus") is None),
     Field("memory_maximum", "memory", KIB, "The memory up to which the guest can be given more while it runs.", volatile=_aligned),
     Field("memory", "currentMemory", KIB, "The memory that the guest has, V(2 GiB). Raises the maximum where that is lower.",
           get=_boot_memory, put=_put_memory, live="memory", volatile=_unsettled),

@@ -122,12 +122,11 @@ MEMBALLOON = (
     VIRTIO, *PLACED,
 )  # fmt: skip
 HUB = (Field("type", "@type", STR, "The bus.", choices=("usb",)), ALIAS, ADDRESS)
-NVRAM = (ADDRESS,)
 CRYPTO = (
     Field("model", "@model", STR, "The device.", choices=("virtio",), since=9_001_000),
-    Field("type", "@type", STR, "Who does the work.", choices=("qemu",)),
-    Field("backend", "backend@model", STR, "How.", choices=("builtin", "lkcf")),
-    Field("queues", "backend@queues", POSITIVE, "Number of queues."),
+    Field("type", "@type", STR, "Who does the work.", choices=("qemu",), since=9_001_000),
+    Field("backend", "backend@model", STR, "How.", choices=("builtin", "lkcf"), since=9_001_000),
+    Field("queues", "backend@queues", POSITIVE, "Number of queues.", since=9_001_000),
     ALIAS, ADDRESS,
 )  # fmt: skip
 REDIRFILTER = (

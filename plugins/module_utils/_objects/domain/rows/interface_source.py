@@ -33,16 +33,19 @@ UDP = (
 )
 
 
-def _rate(name: str, doc: str) -> Group:
+def _rate(name: str, doc: str, *more: Field) -> Group:
     return Group(name, name, (
         Field("average", "@average", WHOLE, "The average, in KiB/s.", live="interface"),
         Field("peak", "@peak", WHOLE, "The most for a moment, in KiB/s.", live="interface"),
         Field("burst", "@burst", WHOLE, "How much can be sent at the peak, in KiB.", live="interface"),
-        Field("floor", "@floor", WHOLE, "What it always gets, in KiB/s, on a network with limits of its own.", live="interface"),
+        *more,
     ), doc)  # fmt: skip
 
 
-BANDWIDTH = (_rate("inbound", "To the guest."), _rate("outbound", "From the guest."))
+FLOOR = Field(
+    "floor", "@floor", WHOLE, "What it always gets, in KiB/s, on a network with limits of its own.", live="interface"
+)
+BANDWIDTH = (_rate("inbound", "To the guest.", FLOOR), _rate("outbound", "From the guest."))
 VLAN = (
     Field("trunk", "@trunk", YES_NO, "Whether the port is a trunk; libvirt sets it where there are several tags."),
     Items("tags", "tag", (

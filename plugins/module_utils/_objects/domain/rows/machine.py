@@ -57,7 +57,6 @@ CLOCK = (
     Field("tsc_frequency", "timer[@name='tsc']@frequency", POSITIVE, "The TSC's frequency, in hertz."),
     Field("tsc_mode", "timer[@name='tsc']@mode", STR, "How the TSC is read.",
           choices=("auto", "native", "emulate", "paravirt", "smpsafe")),
-    *_timer("platform", "the platform's timer", "tickpolicy", "track"),
     *_timer("armvtimer", "Arm's virtual timer", "tickpolicy"),
 )  # fmt: skip
 FEATURES = (

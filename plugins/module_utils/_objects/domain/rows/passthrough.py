@@ -49,7 +49,6 @@ HOSTDEV = (
     Field("driver_model", "driver@model", STR, "The vfio driver by name.", since=10_000_000),
     Field("startup_policy", "source@startupPolicy", STR, "What a missing device does to a start of the guest.",
           choices=("mandatory", "requisite", "optional")),
-    Field("write_filtering", "source@writeFiltering", YES_NO, "Whether writes to the PCI configuration are filtered."),
     Field("display", "@display", ON_OFF, "Whether a mediated device draws on the guest's screen."),
     Field("ramfb", "@ramfb", ON_OFF, "Whether a mediated device draws before the guest's driver is up."),
     Field("rawio", "@rawio", YES_NO, "Whether the guest may send any SCSI command."),

@@ -82,7 +82,6 @@ MEMTUNE = (
     Field("hard_limit", "hard_limit", KIB, "The most memory that QEMU and guest may use on the host.", live="memtune"),
     Field("soft_limit", "soft_limit", KIB, "The same when the host's memory is short.", live="memtune"),
     Field("swap_hard_limit", "swap_hard_limit", KIB, "The most memory and swap together.", live="memtune"),
-    Field("min_guarantee", "min_guarantee", KIB, "Memory that it always has; QEMU knows no way."),
 )
 BLKIOTUNE = (
     Field("weight", "weight", POSITIVE, "Weight among all guests, from 1 to 1000.", live="blkiotune"),
@@ -102,7 +101,13 @@ IOTHREAD = (
 VCPU = (
     Field("id", "@id", WHOLE, "Its number: its identity.", required=True),
     Field("enabled", "@enabled", YES_NO, "Whether the guest has it."),
-    Field("hotpluggable", "@hotpluggable", YES_NO, "Whether it can be taken away while the guest runs."),
-    Field("order", "@order", POSITIVE, "Its place in the order of plugging in."),
+    Field(
+        "hotpluggable",
+        "@hotpluggable",
+        YES_NO,
+        "Whether it can be taken away while the guest runs.",
+        volatile=unsaid("@hotpluggable"),
+    ),
+    Field("order", "@order", POSITIVE, "Its place in the order of plugging in.", volatile=unsaid("@order")),
 )
 THREAD_POOL = IOTHREAD[1:]

@@ -1,0 +1,195 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every row of the domain's table: what is put in is read out, once; the rest of the document stays as it is."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+import pytest
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.table import DOMAIN
+from ansible_collections.metal.kvm.plugins.module_utils._xml import document, kinds
+from ansible_collections.metal.kvm.plugins.module_utils._xml.row import Field
+from ansible_collections.metal.kvm.plugins.module_utils._xml.rows import Edit, Values, compare, parse, read, specs
+from ansible_collections.metal.kvm.plugins.module_utils._xml.table import unset_paths
+from cases import Case, cases
+from conftest import BARE, Anywhere, Definition
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+CASES = list(cases())
+# a document with something unknown at every place that the table writes to
+FOREIGN = """<domain type='qemu' xmlns:x='urn:x' id='7'><name>one</name><x:own a='1'><x:b>text</x:b></x:own>
+  <metadata><x:thing>kept</x:thing></metadata><memory unit='KiB' extra='e'>8388608</memory>
+  <vcpu extra='e'>64</vcpu><os extra='e'><type arch='x86_64' machine='pc-q35-7.2'>hvm</type><unknown/></os>
+  <features><unknown state='on'/></features><cpu extra='e'><unknown/></cpu><clock extra='e'><timer name='other'/></clock>
+  <pm><unknown/></pm><cputune><unknown/></cputune><devices><unknown>text</unknown><disk type='file' device='disk'><target
+  dev='vdz' bus='virtio'/><unknown/></disk></devices></domain>"""
+
+
+def without_address(values: t.Any) -> t.Any:
+    """Values as they're read: an address is only read by who asks for it."""
+    if isinstance(values, dict):
+        return {key: without_address(value) for key, value in values.items() if key != "address"}
+    return [without_address(value) for value in values] if isinstance(values, list) else values
+
+
+def within(said: t.Any, there: t.Any, silent: t.Any = None) -> bool:
+    """Whether all that is said is there; ``silent`` is the value that means the same as nothing."""
+    if isinstance(said, dict):
+        return all(within(value, (there or {}).get(key), silent) for key, value in said.items())
+    if isinstance(said, list) and said and isinstance(said[0], dict):
+        return all(any(within(item, other, silent) for other in there or ()) for item in said)
+    return bool(said == there) or (there is None and (said is False or (silent is not None and said == silent)))
+
+
+def options_of(rows: t.Iterable[t.Any], path: str = "") -> t.Iterator[str]:
+    """Every option that Ansible knows, by path, from the argument specs."""
+    for name, spec in specs(rows).items():
+        inner = spec.get("options")
+        if inner is None:
+            yield path + name
+        else:
+            yield from _inner(inner, path + name + ("[]." if spec["type"] == "list" else "."))
+
+
+def _inner(options: Values, path: str) -> t.Iterator[str]:
+    for name, spec in options.items():
+        inner = spec.get("options")
+        yield from (
+            [path + name] if inner is None else _inner(inner, path + name + ("[]." if spec["type"] == "list" else "."))
+        )
+
+
+def test_no_option_is_without_a_case() -> None:
+    """The gate: a row that cases() doesn't reach isn't proven."""
+    assert sorted({case.path for case in CASES}) == sorted(set(options_of(DOMAIN)))
+    assert len(CASES) > 300
+
+
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_what_is_put_in_is_read_out(case: Case) -> None:
+    for options in case.options:
+        definition = Definition()
+        wanted = parse(DOMAIN, options)
+        definition.edit(**options)
+        there = read(DOMAIN, definition.root)
+        assert within(without_address(wanted), parse(DOMAIN, there), getattr(case.row, "silent", None)), (wanted, there)
+        again = document.parse(document.text_of(definition.root))
+        assert read(DOMAIN, again) == there, "the text of the document says the same"
+        assert definition.edit(**options) == [], "the second time nothing is left to do"
+        assert compare(DOMAIN, definition.root, again) == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_one_value_becomes_another(case: Case) -> None:
+    """From each sample to the next in place: only this option differs, and its change names it."""
+    for one, other in zip(case.options, case.options[1:]):
+        definition = Definition()
+        definition.edit(**one)
+        before = copy.deepcopy(definition.root)
+        changes = definition.edit(**other)
+        there = parse(DOMAIN, read(DOMAIN, definition.root))
+        assert within(without_address(parse(DOMAIN, other)), there, getattr(case.row, "silent", None))
+        leaf = case.path.rpartition(".")[2]
+        assert changes, (one, other)
+        identity = (
+            isinstance(case.row, Field) and f"{case.path.partition('[]')[0]}[" in changes[0].path and len(changes) > 1
+        )
+        assert identity or any(
+            leaf in change.path or change.path.endswith("source") or change.row is not case.row for change in changes
+        )
+        back = {change.path for change in compare(DOMAIN, before, definition.root)}
+        if not isinstance(case.row, kinds.Attributes) and not case.row.volatile:
+            assert back, "the difference between both documents is seen too"
+
+
+def test_what_the_table_does_not_know_stays() -> None:
+    """Each option set and taken back on a document full of foreign things leaves those as they were."""
+    for case in CASES:
+        definition = Definition(FOREIGN)
+        for options in case.options:
+            definition.edit(**options)
+        root = definition.root
+        for path in (
+            "x:own/x:b",
+            "metadata/x:thing",
+            "os/unknown",
+            "features/unknown",
+            "devices/unknown",
+            "pm/unknown",
+            "cpu/unknown",
+        ):
+            assert root.find(path, {"x": "urn:x"}) is not None, (case, path)
+        assert root.find("cputune/unknown") is not None, case
+        assert root.find("clock/timer[@name='other']") is not None, case
+        for path in ("memory", "vcpu", "os", "cpu", "clock"):
+            assert root.find(path).get("extra") == "e", (case, path)
+        if not case.path.startswith("disks[]"):
+            assert root.find("devices/disk/unknown") is not None, case
+
+
+PLAIN = [case for case in CASES if "[]" not in case.path]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.sampled_from(PLAIN), min_size=1, max_size=6, unique_by=lambda case: case.path), st.data())
+def test_options_do_not_disturb_each_other(chosen: list[Case], data: st.DataObject) -> None:
+    """Any set of options, one after the other or together, in any order: the same values are there, and nothing else changed."""
+    values = [data.draw(st.sampled_from(case.options), label=case.path) for case in chosen]
+    definition = Definition(FOREIGN)
+    before = read(DOMAIN, definition.root)
+    for options in values:
+        definition.edit(**options)
+    there = read(DOMAIN, definition.root)
+    spoken = {next(iter(options)) for options in values}
+    related = {
+        "vcpus",
+        "vcpus_maximum",
+        "memory",
+        "memory_maximum",
+        "firmware",
+        "loader",
+        "nvram",
+        "secure_boot",
+        "cpu",
+        "iothreads",
+    }
+    untouched = set(before) - spoken - (related if spoken & related else set())
+    assert {name: there.get(name) for name in untouched} == {name: before[name] for name in untouched}
+    assert definition.root.find("x:own/x:b", {"x": "urn:x"}).text == "text"
+
+
+NO_DEFAULT = ("memory", "vcpus", "uuid", "type", "machine", "arch")  # without a node of their own to delete
+
+
+@pytest.mark.parametrize("case", PLAIN, ids=repr)
+def test_unset_leaves_no_trace(case: Case) -> None:
+    """Set and unset again: the document is what it was."""
+    if case.path.startswith(NO_DEFAULT):
+        return
+    for options in case.options:
+        definition = Definition(FOREIGN)
+        before = definition.text
+        if not definition.edit(**options):
+            continue
+        edit = Edit(Anywhere)
+        unset_paths(DOMAIN, definition.root, [case.path], {}, edit)
+        assert edit.changes, options
+        assert definition.text == before, options
+
+
+def test_bare_document_reads_as_little_as_it_says() -> None:
+    assert read(DOMAIN, document.parse(BARE)) == {
+        "type": "qemu",
+        "memory": 64 << 20,
+        "memory_maximum": 64 << 20,
+        "vcpus": 1,
+        "vcpus_maximum": 1,
+        "arch": "x86_64",
+        "machine": "pc-q35-7.2",
+        "firmware": "bios",
+        "agent": False,
+    }
