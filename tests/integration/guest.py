@@ -37,7 +37,7 @@ from lxml import etree
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOGS = pathlib.Path("/var/log/libvirt/qemu")
 PREFIX = "mkd-"  # names of the domains, pools and networks that the tests of domains make
-NAME = f"{PREFIX}one"
+NAME, OTHER, POOL = f"{PREFIX}one", f"{PREFIX}other", f"{PREFIX}pool"
 
 MODULES = (
     "virtio_pci virtio_blk virtio_scsi sd_mod virtio_net virtio_console virtio_balloon virtio-rng sr_mod isofs"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from cycle import Task
-from guest import NAME, Lab, lab
+from guest import NAME, POOL, Lab, lab
 
 __all__ = ["lab"]
 
@@ -19,8 +19,8 @@ MAC = "52:54:00:0d:00:01"
 def pool(lab: Lab, *volumes: str) -> list[Task]:
     """A pool of the lab with these volumes."""
     (lab.place / "pool").mkdir()
-    made = [Task("pool", {"name": "mkd-pool", "type": "dir", "path": str(lab.place / "pool"), "state": "active"})]
-    return made + [Task("volume", {"pool": "mkd-pool", "name": name, "capacity": "8 MiB"}) for name in volumes]
+    made = [Task("pool", {"name": POOL, "type": "dir", "path": str(lab.place / "pool"), "state": "active"})]
+    return made + [Task("volume", {"pool": POOL, "name": name, "capacity": "8 MiB"}) for name in volumes]
 
 
 def test_cycle_of_a_stopped_domain(lab: Lab, cycle: t.Any) -> None:
