@@ -168,7 +168,7 @@ class _Answer:
         }
 
 
-_NOT_SHOWN = ("cloud_init", "xml", "xml_patch")
+_NOT_SHOWN = ("cloud_init", "install", "xml", "xml_patch")
 
 
 def _explained(error: Exception) -> KvmError:

@@ -1029,6 +1029,74 @@ options:
         type: str
         choices: [copy, overlay]
         default: copy
+  install:
+    description:
+      - 'Install a domain that isn''t there yet: its first boot is from the installer''s medium, with
+        the answers given, and undoes itself. When the guest goes off, or reboots, the medium is gone,
+        and the domain starts from its disk as O(state) says. The definition never has anything of it.'
+      - A run that is killed on the way is finished by the next one. On a domain that is there, and not
+        being installed, this option does nothing.
+      - Of the answers one kind is given at most. None of them is ever shown; the volume that carries
+        them is deleted at the end.
+    type: dict
+    suboptions:
+      iso:
+        description: 'The installer''s medium: its path on the hypervisor, or the volume of O(install.media_pool).'
+        type: str
+      drivers:
+        description: A second medium, like virtio-win.iso for Windows, by path or volume like O(install.iso).
+        type: str
+      media_pool:
+        description: The pool of which O(install.iso) and O(install.drivers) are volumes.
+        type: str
+      preseed:
+        description: 'Answers for Debian''s installer: the text of a preseed file. They''re put into its
+          initial RAM disk.'
+        type: str
+      autoinstall:
+        description: Answers for Ubuntu's installer, a dict of autoinstall's keys or the text of C(user-data),
+          on a volume labelled C(cidata).
+        type: raw
+      kickstart:
+        description: Answers for Anaconda (Fedora, RHEL and its family), on a volume labelled C(OEMDRV).
+        type: str
+      autounattend:
+        description: 'Answers for Windows Setup: the text of C(autounattend.xml), on a volume of its own.
+          Have them shut the machine down at the end.'
+        type: str
+      kernel:
+        description: The installer's kernel, a path on the hypervisor or, as C(iso:/path), on the medium.
+          Where it's left out and words for it are needed, it's looked for where Debian, Ubuntu, Fedora
+          and SUSE have it.
+        type: str
+      initrd:
+        description: Its initial RAM disk, likewise.
+        type: str
+      cmdline:
+        description: Words for that kernel beyond those that the answers need, C(console=ttyS0).
+        type: str
+      bus:
+        description: Where the drives of the media are; V(sata) on x86, else V(scsi).
+        type: str
+        choices: [sata, scsi, usb, ide]
+      pool:
+        description: The pool for the answers and the installer's kernel while it runs, where it isn't
+          the first disk's.
+        type: str
+      reboots:
+        description: Whether the installer reboots on its way, so that only powering off is its end. The
+          disk is then booted first, once it can be. True with O(install.autounattend), else a reboot
+          is the end.
+        type: bool
+      until:
+        description: V(agent) takes the answer of the guest's agent for the end, and shuts the guest down.
+        type: str
+        choices: ['off', agent]
+        default: 'off'
+      timeout:
+        description: How long it may take, in seconds.
+        type: int
+        default: 3600
   wait_for:
     description: Wait until the running guest answers; the error of a wait that ends in vain shows the
       end of its serial log.
@@ -3872,6 +3940,22 @@ EXAMPLES = r"""
     state: running
     autostart: true
     wait_for: {agent: true, timeout: 300}
+
+- name: A guest that Debian's installer makes, by its answers
+  metal.kvm.domain:
+    name: web2
+    memory: 2 GiB
+    vcpus: 2
+    disks:
+      - {target: vda, pool: images, volume: web2.qcow2}
+    interfaces:
+      - {network: lab}
+    install:
+      iso: /srv/iso/debian-netinst.iso
+      preseed: "{{ lookup('ansible.builtin.template', 'preseed.cfg.j2') }}"
+      cmdline: console=ttyS0
+      timeout: 3600
+    state: running
 
 - name: More memory for a running guest, at once if its maximum allows
   metal.kvm.domain:

@@ -12,6 +12,7 @@ from ..._xml import document
 from ..._xml.rows import Values
 from .devices import SEED_SERIAL
 from .documents import persistent_document
+from .mark import installing
 from .state import OFF, add_acts, observed
 
 Element = document.Element
@@ -44,12 +45,23 @@ def plan_absent(world: t.Any, plan: Plan, domain: t.Any, params: Values) -> Plan
                 pool=source.get("pool"),
                 volume=source.get("volume"),
             )
+    _delete_installer(world, plan, name, installing(definition))
     for disk in doomed:
         plan.add("domain.delete_storage", f"delete {_shown(disk)}", name=name, **disk)
     plan.before.pop("state", None)
     plan.after.pop("state", None)
     plan.differs("state", state, "absent")
     return plan
+
+
+def _delete_installer(world: t.Any, plan: Plan, name: str, mark: t.Any) -> None:
+    """What an installation that isn't finished has left in a pool."""
+    if mark is None:
+        return
+    from .install import volumes
+
+    for volume in volumes(world, name, mark):
+        plan.add("seed.delete", f"delete the installer's volume {volume}", pool=mark.get("pool"), volume=volume)
 
 
 def _shown(disk: dict[str, str]) -> str:

@@ -16,6 +16,7 @@ from ..._xml.rows import Values
 from ..formats import by_ending
 from .devices import SEED_SERIAL
 from .documents import persistent_document
+from .mark import INSTALL
 from .state import OFF, observed
 from .surroundings import Surroundings
 
@@ -60,6 +61,8 @@ def _new_identity(root: Element, surroundings: Surroundings, old: str, name: str
     ours = root.find("metadata/" + document.qualified("metal:kvm"))
     if ours is not None:
         ours.attrib.pop("restarting", None)
+        for mark in ours.findall(INSTALL):
+            document.remove(mark)
 
 
 def _disk(world: t.Any, plan: Plan, disk: Element, wanted: Values, name: str) -> None:

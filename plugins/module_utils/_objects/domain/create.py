@@ -27,8 +27,10 @@ def create(world: t.Any, plan: Plan, params: Values, wanted: Values) -> None:
             f"state: there is no domain {name} whose memory could be saved", "Make it first.", option="state"
         )
     after = _new_document(world, plan, params, wanted)
+    install = _install(world, plan, params, after)
     after = define(world, plan, name, after, "")
     plan.no_return()
+    install()
     if params["autostart"]:
         set_autostart(plan, name, True)
     state = params["state"] if params["state"] in ("running", "paused") else "stopped"
@@ -38,6 +40,15 @@ def create(world: t.Any, plan: Plan, params: Values, wanted: Values) -> None:
     plan.predicted = described(
         after, name=name, state=state, autostart=bool(params["autostart"]), persistent=True, restart_required=[]
     )
+
+
+def _install(world: t.Any, plan: Plan, params: Values, root: Element) -> t.Callable[[], None]:
+    """What adds the steps of an installation once ``root`` is defined."""
+    if params["install"] is None:
+        return lambda: None
+    from .install import start_installing
+
+    return start_installing(world, plan, params, root)
 
 
 def _new_document(world: t.Any, plan: Plan, params: Values, wanted: Values) -> Element:

@@ -117,6 +117,81 @@ TASK: dict[str, Spec] = {
             },
         },
     },
+    "install": {
+        "type": "dict",
+        "doc": [
+            "Install a domain that isn't there yet: its first boot is from the installer's medium, with the answers given, and"
+            " undoes itself. When the guest goes off, or reboots, the medium is gone, and the domain starts from its disk as"
+            " O(state) says. The definition never has anything of it.",
+            "A run that is killed on the way is finished by the next one. On a domain that is there, and not being installed,"
+            " this option does nothing.",
+            "Of the answers one kind is given at most. None of them is ever shown; the volume that carries them is deleted at"
+            " the end.",
+        ],
+        "options": {
+            "iso": {
+                "type": "str",
+                "doc": "The installer's medium: its path on the hypervisor, or the volume of O(install.media_pool).",
+            },
+            "drivers": {
+                "type": "str",
+                "doc": "A second medium, like virtio-win.iso for Windows, by path or volume like O(install.iso).",
+            },
+            "media_pool": {
+                "type": "str",
+                "doc": "The pool of which O(install.iso) and O(install.drivers) are volumes.",
+            },
+            "preseed": {
+                "type": "str",
+                "doc": "Answers for Debian's installer: the text of a preseed file. They're put into its initial RAM disk.",
+            },
+            "autoinstall": {
+                "type": "raw",
+                "doc": "Answers for Ubuntu's installer, a dict of autoinstall's keys or the text of C(user-data), on a volume"
+                " labelled C(cidata).",
+            },
+            "kickstart": {
+                "type": "str",
+                "doc": "Answers for Anaconda (Fedora, RHEL and its family), on a volume labelled C(OEMDRV).",
+            },
+            "autounattend": {
+                "type": "str",
+                "doc": "Answers for Windows Setup: the text of C(autounattend.xml), on a volume of its own. Have them shut the"
+                " machine down at the end.",
+            },
+            "kernel": {
+                "type": "str",
+                "doc": "The installer's kernel, a path on the hypervisor or, as C(iso:/path), on the medium. Where it's left out"
+                " and words for it are needed, it's looked for where Debian, Ubuntu, Fedora and SUSE have it.",
+            },
+            "initrd": {"type": "str", "doc": "Its initial RAM disk, likewise."},
+            "cmdline": {
+                "type": "str",
+                "doc": "Words for that kernel beyond those that the answers need, C(console=ttyS0).",
+            },
+            "bus": {
+                "type": "str",
+                "choices": ["sata", "scsi", "usb", "ide"],
+                "doc": "Where the drives of the media are; V(sata) on x86, else V(scsi).",
+            },
+            "pool": {
+                "type": "str",
+                "doc": "The pool for the answers and the installer's kernel while it runs, where it isn't the first disk's.",
+            },
+            "reboots": {
+                "type": "bool",
+                "doc": "Whether the installer reboots on its way, so that only powering off is its end. The disk is then booted"
+                " first, once it can be. True with O(install.autounattend), else a reboot is the end.",
+            },
+            "until": {
+                "type": "str",
+                "choices": ["off", "agent"],
+                "default": "off",
+                "doc": "V(agent) takes the answer of the guest's agent for the end, and shuts the guest down.",
+            },
+            "timeout": {"type": "int", "default": 3600, "doc": "How long it may take, in seconds."},
+        },
+    },
     "wait_for": {
         "type": "dict",
         "doc": "Wait until the running guest answers; the error of a wait that ends in vain shows the end of its serial log.",
@@ -162,8 +237,14 @@ ARGUMENTS: Spec = argument_spec(DOMAIN, TASK)
 
 _BESIDE_XML = (
     "name", "state", "autostart", "apply", "labels", "wait_for", "force", "shutdown_timeout", "discard_saved", "storage", "xml", "hotplug_ports",
+    "install",
 )  # fmt: skip
-RULES: dict[str, t.Any] = {"mutually_exclusive": [("xml", name) for name in ARGUMENTS if name not in _BESIDE_XML]}
+RULES: dict[str, t.Any] = {
+    "mutually_exclusive": [
+        *(("xml", name) for name in ARGUMENTS if name not in _BESIDE_XML),
+        ("source_domain", "install"),
+    ]
+}
 
 
 def option_docs() -> dict[str, Spec]:

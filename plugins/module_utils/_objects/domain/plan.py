@@ -15,6 +15,7 @@ from ..._xml.table import managed, unset_paths
 from .describe import describe, described
 from .documents import persistent_document, running_document
 from .live import plan_live
+from .mark import installing
 from .state import OFF, add_act, add_acts, observed
 from .table import DOMAIN
 
@@ -49,7 +50,8 @@ def _converge(world: t.Any, plan: Plan, domain: t.Any, params: Values, wanted: V
     if domain.name() != name:
         _rename(plan, before, before_state, name)
     after = _edited(world, plan, params, wanted, before)
-    active = before_state not in OFF
+    unfinished = params["install"] is not None and installing(before) is not None
+    active = before_state not in OFF and not unfinished
     if set(plan.after) - {"name"} or set(plan.before) - {"name"} or not persistent:
         old = document.text_of(before) if persistent else ""
         after = define(world, plan, name, after, old, "" if persistent else " (made persistent)")
@@ -57,6 +59,11 @@ def _converge(world: t.Any, plan: Plan, domain: t.Any, params: Values, wanted: V
     if active:
         spoken = functools.partial(_spoken, params, wanted)
         waiting = plan_live(plan, name, spoken, before, running_document(domain), after, params["apply"] != "stage")
+    if unfinished:
+        from .install import go_on
+
+        plan.no_return()
+        before_state = go_on(world, plan, params, domain, before_state, after)
     autostart = bool(domain.autostart()) if persistent else False
     if params["autostart"] is not None and params["autostart"] != autostart:
         set_autostart(plan, name, params["autostart"])
@@ -253,7 +260,7 @@ def operations() -> t.Mapping[str, t.Callable[..., t.Any]]:
 
 def secrets(params: Values) -> t.Iterable[str]:
     """Secret values that no option of its own covers."""
-    if not (params["xml"] or params["xml_patch"] or params["cloud_init"]):
+    if not (params["xml"] or params["xml_patch"] or params["cloud_init"] or params["install"]):
         return ()
     from .secrets import hidden
 

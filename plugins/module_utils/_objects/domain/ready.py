@@ -63,17 +63,23 @@ def ping(domain: t.Any, timeout: int = 2) -> bool:
 
 def _failure(world: t.Any, domain: t.Any, missing: str, message: str) -> KvmError:
     """The error with what can be seen of the guest: the end of its serial log, and a picture of its screen."""
-    details: dict[str, t.Any] = {"serial_tail": serial_tail(world, domain)}
-    picture = os.path.join(EVIDENCE, f"{domain.name()}.png")
-    if world.local and save_screenshot(world, domain, picture):
-        details["screenshot"] = picture
-    look = "Look at serial_tail" + (f" and at {picture}" if "screenshot" in details else "")
+    details = evidence(world, domain)
+    look = "Look at serial_tail" + (f" and at {details['screenshot']}" if "screenshot" in details else "")
     return KvmError(
         f"wait_for.{missing}: {message}",
         f"{look}; give it longer with wait_for.timeout if it was only slow.",
         option=f"wait_for.{missing}",
         **details,
     )
+
+
+def evidence(world: t.Any, domain: t.Any) -> dict[str, t.Any]:
+    """What can be seen of a guest: ``serial_tail``, and ``screenshot``, the path of a picture, where it has a screen."""
+    details: dict[str, t.Any] = {"serial_tail": serial_tail(world, domain)}
+    picture = os.path.join(EVIDENCE, f"{domain.name()}.png")
+    if world.local and save_screenshot(world, domain, picture):
+        details["screenshot"] = picture
+    return details
 
 
 def serial_tail(world: t.Any, domain: t.Any) -> str:

@@ -20,6 +20,7 @@ IN_USER_DATA = ("passwd", "password", "hashed_passwd", "plain_text_passwd", "rsa
 
 def hidden(params: dict[str, t.Any]) -> t.Iterator[str]:
     """Every secret value of the task's parameters that no option of its own covers."""
+    yield from _in_user_data((params.get("install") or {}).get("autoinstall"))
     if params.get("xml"):
         yield from _in_xml(params["xml"])
     for patch in params.get("xml_patch") or ():

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import typing as t
 
@@ -17,12 +16,10 @@ from ..._xml import document
 from ..._xml.rows import Edit, Values
 from .devices import SEED_SERIAL
 from .documents import persistent_document, running_document
+from .iso import Files, make_iso, put_volume, read_iso
 from .state import OFF, observed
 
 Element = document.Element
-Files = dict[str, str]
-
-PYCDLIB = "Install python3-pycdlib from the distribution (the role metal.kvm.host does)."
 
 
 def plan_seed(world: t.Any, plan: Plan, params: Values, root: Element, edit: Edit) -> None:
@@ -32,7 +29,7 @@ def plan_seed(world: t.Any, plan: Plan, params: Values, root: Element, edit: Edi
     if wanted["state"] == "absent":
         _remove(plan, root, drive)
         return
-    pool = wanted["pool"] or (_source(drive, "pool") if drive is not None else None) or _pool_of_first_disk(world, root)
+    pool = wanted["pool"] or (_source(drive, "pool") if drive is not None else None) or pool_of_first_disk(world, root)
     volume = f"{name}-seed.iso"
     before = _stored(world, pool, volume)
     after = _files(wanted, root.findtext("uuid"), name, before)
@@ -78,21 +75,27 @@ def _remove(plan: Plan, root: Element, drive: t.Optional[Element]) -> None:
 
 
 def _add_drive(root: Element, pool: str, volume: str, context: t.Any) -> None:
-    bus = context.removable_bus()
-    devices = root.find("devices")
-    drive = document.child(devices, "disk", type="volume", device="cdrom")
+    drive = add_cdrom(root, context, context.removable_bus(), pool=pool, volume=volume)
+    document.child(drive, "serial").text = SEED_SERIAL
+
+
+def add_cdrom(root: Element, context: t.Any, bus: str, **source: str) -> Element:
+    """A CD-ROM drive with a medium, ``pool`` and ``volume`` or ``file``, at the first free target of the bus."""
+    kind = "file" if "file" in source else "volume"
+    drive = document.child(root.find("devices"), "disk", type=kind, device="cdrom")
     document.child(drive, "driver", name="qemu", type="raw")
-    document.child(drive, "source", pool=pool, volume=volume)
-    target = context.free_target("sd")
+    document.child(drive, "source", **source)
+    target = context.free_target("hd" if bus == "ide" else "sd")
     context.targets.add(target)
     document.child(drive, "target", dev=target, bus=bus)
     document.child(drive, "readonly")
-    document.child(drive, "serial").text = SEED_SERIAL
     if bus == "scsi":
         context.need_scsi()
+    return drive
 
 
-def _pool_of_first_disk(world: t.Any, root: Element) -> str:
+def pool_of_first_disk(world: t.Any, root: Element, option: str = "cloud_init.pool", what: str = "the seed") -> str:
+    """The pool for small volumes that belong to a domain: the one that its first disk is in."""
     for disk in root.iterfind("devices/disk"):
         source = disk.find("source")
         if disk.get("device") not in (None, "disk") or source is None:
@@ -105,9 +108,9 @@ def _pool_of_first_disk(world: t.Any, root: Element) -> str:
             if folder and path.rpartition("/")[0] == folder.rstrip("/"):
                 return str(pool.name())
     raise KvmError(
-        "cloud_init.pool: the seed is a volume beside the first disk, and that disk is in no storage pool",
-        "Name the pool for the seed.",
-        option="cloud_init.pool",
+        f"{option}: {what} is a volume beside the first disk, and that disk is in no storage pool",
+        f"Name the pool for {what}.",
+        option=option,
     )
 
 
@@ -198,64 +201,9 @@ def _stored(world: t.Any, pool: str, volume: str) -> t.Optional[Files]:
     return read_iso(bytes(data))
 
 
-def read_iso(image: bytes) -> t.Optional[Files]:
-    """File name to text of an ISO image's root; None for what isn't one."""
-    pycdlib = _pycdlib()
-    iso = pycdlib.PyCdlib()
-    try:
-        iso.open_fp(io.BytesIO(image))
-    except Exception:
-        return None
-    files = {}
-    for child in iso.list_children(rr_path="/"):
-        if child is not None and child.is_file():
-            out = io.BytesIO()
-            name = child.rock_ridge.name().decode()
-            iso.get_file_from_iso_fp(out, rr_path=f"/{name}")
-            files[name] = out.getvalue().decode()
-    iso.close()
-    return files
-
-
-def make_iso(files: Files) -> bytes:
-    """An ISO image labelled CIDATA, as the NoCloud data source looks for it."""
-    iso = _pycdlib().PyCdlib()
-    iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident="cidata")
-    for name, text in sorted(files.items()):
-        data = text.encode()
-        plain = name.replace("-", "").upper()[:8]
-        iso.add_fp(io.BytesIO(data), len(data), f"/{plain}.;1", rr_name=name, joliet_path=f"/{name}")
-    out = io.BytesIO()
-    iso.write_fp(out)
-    iso.close()
-    return out.getvalue()
-
-
-def _pycdlib() -> t.Any:
-    try:
-        import pycdlib
-    except ImportError as error:
-        raise KvmError(f"cloud_init: the seed is made with pycdlib, which isn't there ({error})", PYCDLIB) from error
-    return pycdlib
-
-
 def write(world: t.Any, pool: str, volume: str, files: str) -> None:
     """Make the seed volume anew; only root and the guest's QEMU may read it."""
-    image = make_iso(json.loads(base64.b64decode(files)))
-    there = world.volume(pool, volume)
-    if there is not None:
-        there.delete(0)
-    root = document.element("volume")
-    document.child(root, "name").text = volume
-    document.child(root, "capacity", unit="bytes").text = str(len(image))
-    target = document.child(root, "target")
-    document.child(target, "format", type="raw")
-    document.child(document.child(target, "permissions"), "mode").text = "0600"
-    made = world.get("pool", pool, "cloud_init.pool").createXML(document.text_of(root), 0)
-    stream = world.connection.newStream(0)
-    made.upload(stream, 0, len(image), 0)
-    stream.sendAll(lambda dummy, size, source: source.read(size), io.BytesIO(image))
-    stream.finish()
+    put_volume(world, pool, volume, make_iso(json.loads(base64.b64decode(files))), "cloud_init.pool")
 
 
 def delete(world: t.Any, pool: str, volume: str) -> None:

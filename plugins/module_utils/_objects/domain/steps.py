@@ -14,10 +14,11 @@ from ..._plan import KvmError, Remark
 from ..._xml import document
 from ..._xml.rows import Edit, apply, compare, read, unset
 from ..._xml.table import split
-from . import clone, ready, seed, tuning
+from . import clone, installer, ready, seed, tuning
 from .devices import METADATA, device, items_of
 from .documents import persistent_document, running_document
 from .live import no_slot
+from .mark import own, put_own
 from .state import observed
 
 Element = document.Element
@@ -59,7 +60,7 @@ def reset(world: t.Any, name: str) -> None:
 def start(world: t.Any, name: str) -> None:
     domain = world.get("domain", name)
     domain.create()
-    if _own(persistent_document(domain)).get("restarting"):
+    if own(persistent_document(domain)).get("restarting"):
         _mark(domain, False)
 
 
@@ -142,19 +143,12 @@ def restart(world: t.Any, name: str, timeout: int, force: bool) -> None:
 
 
 def _mark(domain: t.Any, restarting: bool) -> None:
-    node = _own(persistent_document(domain))
+    node = own(persistent_document(domain))
     if restarting:
         node.set("restarting", "yes")
     else:
         node.attrib.pop("restarting", None)
-    text = document.bare(node) if len(node) or node.attrib else None
-    domain.setMetadata(2, text, "metal", document.NAMESPACES["metal"], flags("VIR_DOMAIN_AFFECT_CONFIG"))
-
-
-def _own(root: Element) -> Element:
-    """Our own element of the metadata, a new one where there is none."""
-    node = root.find("metadata/" + document.qualified("metal:kvm"))
-    return document.element("metal:kvm") if node is None else node
+    put_own(domain, node)
 
 
 def set_autostart(world: t.Any, name: str, value: bool) -> None:
@@ -295,4 +289,5 @@ OPERATIONS: dict[str, t.Callable[..., t.Any]] = {
     "seed.write": seed.write,
     "seed.delete": seed.delete,
     "seed.reload": seed.reload,
+    **installer.OPERATIONS,
 }
