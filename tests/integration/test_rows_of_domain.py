@@ -55,6 +55,9 @@ def bench(place: pathlib.Path, connection: t.Any) -> Bench:
 
 @pytest.mark.parametrize("case", HERE, ids=[case["case"] for case in HERE])
 def test_case(case: Options, bench: Bench) -> None:
+    arch = case.get("base", {}).get("arch", "x86_64")
+    if shutil.which(f"qemu-system-{arch}") is None:
+        pytest.skip(f"needs qemu-system-{arch}, which isn't installed: libvirt would ask each emulator what it can")
     options = {**BASE, **case.get("base", {}), **case["options"]}
     bench.task(**options)
     assert bench.differences(**case["options"]) == []
