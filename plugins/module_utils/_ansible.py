@@ -68,6 +68,16 @@ def run_local_info(
         answer.read(lambda none, params: read(params), None)
 
 
+class _Module(AnsibleModule):
+    """Tells the system's log which options a task has, and no values: passwords may be anywhere in them.
+
+    ``no_log`` of the constructor can't do that: the task's own no_log, false if it says nothing, takes its place.
+    """
+
+    def log(self, msg: str, log_args: t.Any = None) -> None:
+        super().log(f"Invoked with {', '.join(name for name, value in self.params.items() if value is not None)}")
+
+
 class _Answer:
     """One run of a module: leaves once, with a result or with an error of one paragraph."""
 
@@ -78,10 +88,7 @@ class _Answer:
         rules: dict[str, t.Any],
         secrets: t.Optional[t.Callable[[Params], t.Iterable[str]]] = None,
     ) -> None:
-        # no_log here keeps the parameters, with passwords in `xml` or nested in lists, out of the system log.
-        self.module = AnsibleModule(
-            argument_spec={**shared, **argument_spec}, supports_check_mode=True, no_log=True, **rules
-        )
+        self.module = _Module(argument_spec={**shared, **argument_spec}, supports_check_mode=True, **rules)
         _command.lend(self.module.run_command)
         self.params: Params = self.module.params
         self.warnings: list[str] = []
