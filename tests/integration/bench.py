@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
+import libvirt
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
+from ansible_collections.metal.kvm.plugins.module_utils import _libvirt
 from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
 from ansible_collections.metal.kvm.plugins.module_utils._objects.export import ADOPT_SPEC
+from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
 
 Args = dict[str, t.Any]
@@ -49,6 +53,38 @@ def validated(spec: Args, args: Args, rules: t.Optional[Args] = None) -> Args:
     result = ModuleArgumentSpecValidator(spec, **(rules or {})).validate(args)
     assert not result.error_messages, result.error_messages
     return t.cast("Args", result.validated_parameters)
+
+
+def refusal(bench: Bench, args: Args) -> str:
+    """The error of a task that must fail; the check says the same, or plans on something missing with it as a warning."""
+    rules = getattr(bench.plans, "RULES", {})
+    wrong = ModuleArgumentSpecValidator(bench.plans.ARGUMENT_SPEC, **rules).validate(args).error_messages
+    if wrong:
+        return " ".join(wrong)
+    said = []
+    for go in (bench.plan, bench.run):
+        try:
+            plan = go(args)
+            said.append(str(plan.assumed[0]) if plan.assumed else "")
+        except KvmError as error:
+            said.append(str(error))
+        except libvirt.libvirtError as error:
+            said.append(str(_libvirt.explain(error)))
+    assert said[0] in ("", said[1]), said
+    assert said[0] or said[1].startswith("Failed to"), said  # only libvirt itself may find out later than the check
+    return said[1]
+
+
+def assert_refused(bench: Bench, cases: t.Mapping[str, tuple[Args, t.Sequence[str]]]) -> list[str]:
+    """Each fails with one paragraph that has all its words. Returns the paragraphs."""
+    said = {case: refusal(bench, args) for case, (args, dummy) in cases.items()}
+    wrong = {
+        case: (said[case], [word for word in words if word not in said[case]])
+        for case, (dummy, words) in cases.items()
+        if not said[case] or "\n" in said[case] or any(word not in said[case] for word in words)
+    }
+    assert not wrong, json.dumps(wrong, indent=1)
+    return list(said.values())
 
 
 def assert_settles(bench: Bench, args: Args) -> t.Any:

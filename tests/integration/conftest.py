@@ -102,6 +102,17 @@ def remove_ours(connection: t.Any) -> None:
             there.destroy()
         if persistent:
             there.undefine()
+    remove_definitions(connection)
+
+
+def remove_definitions(connection: t.Any) -> None:
+    """Filters and secrets of ours."""
+    filters = ours(connection.listAllNWFilters())
+    while filters:  # those that others refer to go last
+        for one in filters:
+            with contextlib.suppress(libvirt.libvirtError):
+                one.undefine()
+        filters = ours(connection.listAllNWFilters())
     for secret in connection.listAllSecrets():
         if cycles.PREFIX in secret.usageID() or secret.UUIDString().startswith(cycles.UUID):
             secret.undefine()

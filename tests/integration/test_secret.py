@@ -17,7 +17,7 @@ import typing as t
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._objects.secret import plan as secrets
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
-from bench import Bench, assert_settles
+from bench import Bench, assert_refused, assert_settles
 from cycle import PREFIX, Player, Task, beside_the_paragraph
 
 MARKER, OTHER = "marker-one-Zq7", "marker-two-Xw9"
@@ -37,7 +37,7 @@ def value(connection: t.Any, usage: int = 2, name: str = NAME) -> bytes:
 
 
 @pytest.fixture
-def bench() -> Bench:
+def bench(daemon: None) -> Bench:
     return Bench(secrets, secrets.plan_secret, secrets.read_secrets)
 
 
@@ -175,18 +175,20 @@ REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
 }
 
 
-def test_bad_input_is_refused(player: t.Any, connection: t.Any) -> None:
-    refused = player.refuse_all("secret", REFUSED)
+def test_bad_input_is_refused(bench: Bench, player: t.Any, connection: t.Any) -> None:
+    refused: list[t.Any] = assert_refused(bench, REFUSED)
+    few = ("nothing that names it", "not base64")
+    refused.append(player.refuse_all("secret", {case: REFUSED[case] for case in few}))
     assert not [one for one in connection.listAllSecrets() if one.usageID().startswith(PREFIX)]
     assert not [word for word in SPELLED if word in repr(refused)]
 
 
-def test_what_cannot_change_is_refused(player: t.Any, connection: t.Any) -> None:
-    player.run("secret", **CEPH, value=MARKER, private=True, uuid="6d6b7400-6a0e-4a7e-8f5b-6d5c1c0d7e03")
-    before = connection.secretLookupByUsage(2, NAME).XMLDesc(0)
+def test_what_cannot_change_is_refused(bench: Bench, connection: t.Any) -> None:
     uuid = "6d6b7400-6a0e-4a7e-8f5b-6d5c1c0d7e03"
-    player.refuse_all(
-        "secret",
+    bench.run({**CEPH, "value": MARKER, "private": True, "uuid": uuid})
+    before = connection.secretLookupByUsage(2, NAME).XMLDesc(0)
+    assert_refused(
+        bench,
         {
             "private": ({**CEPH, "private": False}, ["private", "state: absent"]),
             "uuid": ({**CEPH, "uuid": "6d6b7400-6a0e-4a7e-8f5b-6d5c1c0d7e04"}, ["uuid", "state: absent"]),

@@ -59,6 +59,7 @@ class Kind:
     - ``name(params)``, ``called(there)``, ``find(world, name)``: what one is called in steps and sentences, by the task and
       by libvirt, and how it is looked up by that; ``selectors`` are the options that say it.
     - ``normal(kind)``: makes what renders a document as libvirt does, where libvirt's test driver can't.
+    - ``written(root)``: completes a document of libvirt's, where it leaves out what it doesn't fill in.
     - ``identity(root)``: places that a whole document need not repeat; ``measured``: elements that libvirt fills in.
     - ``beside``: options of the table that may stand beside a whole document.
     - ``spell(root)``: writes in one way what libvirt leaves as it was written.
@@ -86,6 +87,7 @@ class Kind:
         self.normal: t.Callable[[Kind], t.Callable[[Element], Element]] = own.get("normal", _by_libvirt)
         self.identity: t.Callable[[Element], tuple[str, ...]] = own.get("identity", lambda root: ("uuid",))
         self.beside: tuple[str, ...] = own.get("beside", ("labels",))
+        self.written: t.Callable[[Element], Element] = own.get("written", lambda root: root)
         self.measured: tuple[str, ...] = own.get("measured", ())
         self.spell: t.Callable[[Element], None] = own.get("spell", lambda root: None)
         self.stored: tuple[str, ...] = own.get("stored", ())
@@ -186,9 +188,11 @@ def stored_document(kind: Kind, there: t.Any, active: bool) -> Element:
     """The persistent definition; a transient object's only one."""
     flag = INACTIVE if active and there.isPersistent() else 0
     if not flag:
-        return clean(kind, document.document(there.XMLDesc(0)))
+        return kind.written(clean(kind, document.document(there.XMLDesc(0))))
     text = found_or_none(functools.partial(there.XMLDesc, flag), "VIR_ERR_INVALID_ARG")
-    return clean(kind, document.document(text or there.XMLDesc(0)))  # a driver without a definition of its own
+    return kind.written(
+        clean(kind, document.document(text or there.XMLDesc(0)))
+    )  # a driver without a definition of its own
 
 
 def operations(kind: Kind) -> Operations:
