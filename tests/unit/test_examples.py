@@ -91,7 +91,7 @@ def test_examples_of_a_module_use_what_exists(module: str, docs: Docs) -> None:
 def test_pages_show_what_exists(page: pathlib.Path, docs: Docs) -> None:
     text = page.read_text(encoding="utf-8")
     found = [problem for block in BLOCK.findall(text) for problem in problems(block, docs)]
-    known = {f"metal.kvm.{name}" for name in (*MODULES, *ROLES, "libvirt", "demo", "demo_clean", "site")}
+    known = {f"metal.kvm.{name}" for name in (*MODULES, *ROLES, "libvirt", "demo", "demo_clean", "site", "adopt")}
     found += [f"{name} doesn't exist" for name in re.findall(r"`(metal\.kvm\.[a-z_]+)`", text) if name not in known]
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
     found += [f"{link} doesn't exist" for link in links if not (page.parent / link).exists()]

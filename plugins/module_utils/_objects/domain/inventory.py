@@ -34,6 +34,10 @@ RULES: dict[str, t.Any] = {"mutually_exclusive": [("name", "names")]}
 def read_domains(world: t.Any, params: Values) -> Values:
     """``domains``: a list, one for each domain, by name; ``warnings`` says what couldn't be read for want of rights."""
     warnings = _refused(world, params)
+    if params["as"] == "options" and world.writable() is None:
+        raise KvmError(
+            "as: reading options needs the right to write", "Run this task as root (become: true).", option="as"
+        )
     asked = [params["name"]] if params["name"] else params["names"]
     listed = world.connection.listAllDomains() if asked is None else [world.find("domain", name) for name in asked]
     domains = sorted({one.name(): one for one in listed if one is not None}.items())
@@ -123,10 +127,6 @@ def _options(world: t.Any, params: Values, domains: list[t.Any]) -> Values:
     """``options``: for one domain a dict, for all of them a list, as the module domain takes it."""
     from .adopt import options_of
 
-    if world.writable() is None:
-        raise KvmError(
-            "as: reading options needs the right to write", "Run this task as root (become: true).", option="as"
-        )
     if params["name"]:
         domains = [world.get("domain", params["name"])]
     found = [options_of(world, domain, params["identity"]) for domain in domains]
