@@ -974,7 +974,7 @@ options:
     default: keep
   hotplug_ports:
     description: Spare PCIe ports that a new domain gets, so that as many devices can be attached while
-      it runs.
+      it runs. V(0) leaves the ports to libvirt.
     type: int
     default: 12
   unset:
@@ -1131,7 +1131,8 @@ options:
         type: str
         required: true
       set:
-        description: The text or attribute value to put there. Missing elements of a plain path are made.
+        description: The text or attribute value to put there, or the whole element that the path names,
+          as XML. Missing elements at the end of the path are made where they are plain.
         type: str
       delete:
         description: Delete the node.
@@ -1756,39 +1757,6 @@ options:
       start:
         description: Seconds since 1970 (V(clock.offset=absolute)).
         type: int
-      kvmclock:
-        description: Whether the guest has kvm-clock.
-        type: bool
-      hypervclock:
-        description: Whether the guest has the Hyper-V clock.
-        type: bool
-      hpet:
-        description: Whether the guest has an HPET.
-        type: bool
-      hpet_tickpolicy:
-        description: What becomes of ticks that an HPET missed.
-        type: str
-        choices: [delay, catchup, merge, discard]
-      pit:
-        description: Whether the guest has the PIT.
-        type: bool
-      pit_tickpolicy:
-        description: What becomes of ticks that the PIT missed.
-        type: str
-        choices: [delay, catchup, merge, discard]
-      pit_catchup:
-        description: How fast the PIT catches up (V(catchup)).
-        type: dict
-        suboptions:
-          threshold:
-            description: From how many nanoseconds on.
-            type: int
-          slew:
-            description: How many missed ticks a second.
-            type: int
-          limit:
-            description: The most nanoseconds that are caught up.
-            type: int
       rtc:
         description: Whether the guest has the RTC.
         type: bool
@@ -1813,6 +1781,39 @@ options:
           limit:
             description: The most nanoseconds that are caught up.
             type: int
+      pit:
+        description: Whether the guest has the PIT.
+        type: bool
+      pit_tickpolicy:
+        description: What becomes of ticks that the PIT missed.
+        type: str
+        choices: [delay, catchup, merge, discard]
+      pit_catchup:
+        description: How fast the PIT catches up (V(catchup)).
+        type: dict
+        suboptions:
+          threshold:
+            description: From how many nanoseconds on.
+            type: int
+          slew:
+            description: How many missed ticks a second.
+            type: int
+          limit:
+            description: The most nanoseconds that are caught up.
+            type: int
+      hpet:
+        description: Whether the guest has an HPET.
+        type: bool
+      hpet_tickpolicy:
+        description: What becomes of ticks that an HPET missed.
+        type: str
+        choices: [delay, catchup, merge, discard]
+      kvmclock:
+        description: Whether the guest has kvm-clock.
+        type: bool
+      hypervclock:
+        description: Whether the guest has the Hyper-V clock.
+        type: bool
       tsc:
         description: Whether the guest has the TSC.
         type: bool

@@ -137,15 +137,23 @@ def bare(root: Element) -> str:
     return str(etree.tostring(plain, encoding="unicode"))
 
 
-def canonical(root: Element) -> str:
-    """The document in a form in which two that mean the same are the same text: C14N without layout white space."""
+def bare_tag(node: Element) -> str:
+    """The element's name without its namespace."""
+    return str(etree.QName(node).localname)
+
+
+def canonical(root: Element, alone: bool = False) -> str:
+    """The document in a form in which two that mean the same are the same text: C14N without layout white space.
+
+    ``alone`` for an element out of a document: without the namespaces of that document that it doesn't use.
+    """
     tidy = copy.deepcopy(root)
     for node in tidy.iter():
         if len(node) and not (node.text or "").strip():
             node.text = None
         if not (node.tail or "").strip():
             node.tail = None
-    return etree.tostring(tidy, method="c14n", with_comments=False).decode("utf-8")
+    return etree.tostring(tidy, method="c14n", with_comments=False, exclusive=alone).decode("utf-8")
 
 
 def clone(root: Element) -> Element:

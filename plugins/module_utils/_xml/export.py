@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a document to the fewest options that make it: what adoption returns.
 
-Nothing is known here of any object's defaults. Options are dropped one by one, and stay dropped where a fresh object made
-from the rest comes out no further from the document than before.
+Nothing is known here of any object's defaults. What a fresh object has by itself is left out, and it stays left out where
+the object made from the rest comes out no further from the document than before.
 """
 
 from __future__ import annotations
@@ -12,92 +12,176 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .items import Items
-from .rows import Element, Values, read
+from . import document
+from .rows import Element, Values
 
 Flat = dict[str, str]
+Leaf = tuple[t.Any, t.Any]  # the dict that holds an option, and its name
+Difference = dict[str, tuple[t.Optional[str], t.Optional[str]]]
+
+# What tells elements of a tag apart, where it isn't their place.
+KEYED = {"controller": ("@type", "@index"), "disk": ("target/@dev",)}
+NAMED = ("cipher", "entry", "event", "feature", "parameter", "timer")
 
 
-def flat(table: t.Iterable[t.Any], root: Element, ignored: t.Pattern[str]) -> Flat:
-    """Every attribute, text and empty element of a document by its path; items of lists by their identity.
+def flat(root: Element, ignored: t.Pattern[str]) -> Flat:
+    """Every attribute, text and empty element of a document by its XPath, ``features/acpi``,
+    ``devices/disk[target/@dev='vda']/driver/@cache``; names of other namespaces as lxml writes them.
 
-    ``features/acpi``, ``devices/disk[vda]/driver@cache``. Paths that match ``ignored`` are left out.
+    Paths that match ``ignored`` are left out.
     """
-    names: dict[Element, str] = {}
-    for row in table:
-        if isinstance(row, Items):
-            for index, node in enumerate(row.elements(root)):
-                names[node] = f"{node.tag}[{row.label(read(row.rows, node), index)}]"
     out: Flat = {}
-    _walk(root, "", names, out)
+    _walk(root, "", out)
     return {path: value for path, value in out.items() if not ignored.search(path)}
 
 
-def _walk(node: Element, path: str, names: dict[Element, str], out: Flat) -> None:
+def _walk(node: Element, path: str, out: Flat) -> None:
+    above = f"{path}/" if path else ""
     for key, value in node.attrib.items():
-        out[f"{path}@{key}"] = value
-    text = (node.text or "").strip()
-    if text or not (len(node) or node.attrib):
-        out[path] = text
+        if f"@{key}='" not in path.rpartition("/")[2]:
+            out[f"{above}@{key}"] = value
+    text = node.text or ""
+    if text.strip() or not (len(node) or node.attrib) or path.endswith("']"):
+        out[path] = text.strip() if len(node) or not text.strip() else text
     seen: dict[str, int] = {}
     for below in node:
-        if not isinstance(below.tag, str):
-            continue
-        name = names.get(below)
-        if name is None:
-            number = seen[below.tag] = seen.get(below.tag, 0) + 1
-            name = below.tag if number == 1 else f"{below.tag}[{number}]"
-        _walk(below, f"{path}/{name}" if path else name, names, out)
+        if (below.tail or "").strip():
+            out[f"{above}text()"] = out.get(f"{above}text()", "") + below.tail
+        if isinstance(below.tag, str):
+            name = _name(below)
+            number = seen[name] = seen.get(name, 0) + 1
+            _walk(below, above + (name if number == 1 else f"{name}[{number}]"), out)
 
 
-def difference(wanted: Flat, there: Flat) -> dict[str, tuple[t.Optional[str], t.Optional[str]]]:
+def _name(node: Element) -> str:
+    keys = ("@name",) if node.tag in NAMED else KEYED.get(node.tag, ())
+    found = [(key, next(iter(node.xpath(key)), "")) for key in keys]
+    said = [f"[{key}='{value}']" for key, value in found if value and "'" not in value]
+    return str(node.tag) + "".join(said)
+
+
+def difference(wanted: Flat, there: Flat) -> Difference:
     """Path to (wanted, there) for all that differs."""
     return {
         path: (wanted.get(path), there.get(path)) for path in {**wanted, **there} if wanted.get(path) != there.get(path)
     }
 
 
-def fewest(options: Values, distance: t.Callable[[Values], t.Any], kept: t.Container[str] = ()) -> Values:
-    """The options without those that make no difference: ``distance`` of the rest stays what it is with all of them.
+def leaves(options: Values, kept: t.Container[str] = (), whole: t.Container[str] = ()) -> list[Leaf]:
+    """Every option that can be left out by itself, those within dicts and lists of dicts before what holds them.
 
-    Names in ``kept`` stay wherever they stand: identities, without which an item would be another.
+    Names in ``kept`` stay wherever they stand: identities, without which an item would be another. What is in ``whole`` is
+    left out with all that is in it, or not at all.
     """
-    best = _copy(options)
-    goal = distance(best)
-
-    def without(holder: t.Any, key: t.Any) -> None:
-        value = holder.pop(key)
-        if distance(best) == goal:
-            return
-        _put_back(holder, key, value)
+    found: list[Leaf] = []
+    for name, value in options.items():
         for inner in value if isinstance(value, list) else [value]:
-            if isinstance(inner, dict):
-                for name in [name for name in inner if name not in kept]:
-                    without(inner, name)
-
-    for name in [name for name in best if name not in kept]:
-        without(best, name)
-    return best
+            found += leaves(inner, kept, whole) if isinstance(inner, dict) and name not in whole else ()
+        if name not in kept:
+            found.append((options, name))
+    return found
 
 
-def _put_back(holder: t.Any, key: t.Any, value: t.Any) -> None:
-    holder[key] = value
+def alike(options: Values, other: Values, kept: t.Container[str] = (), whole: t.Container[str] = ()) -> list[Leaf]:
+    """The leaves of ``options`` that say the same in ``other``; items of lists are compared by their place."""
+    found: list[Leaf] = []
+    for name, value in options.items():
+        there = other.get(name)
+        pairs = zip(value, there) if isinstance(value, list) and isinstance(there, list) else [(value, there)]
+        for inner, one in pairs if name not in whole else ():
+            found += alike(inner, one, kept, whole) if isinstance(inner, dict) and isinstance(one, dict) else ()
+        if name not in kept and (value == there or (not value and not there)):
+            found.append((options, name))
+    return found
 
 
-def _copy(value: t.Any) -> t.Any:
+def drop(candidates: t.Sequence[Leaf], same: t.Callable[[], bool]) -> None:
+    """Take out those options that make no difference: ``same()`` says whether what they're in still comes out as it did."""
+    there = [(holder, name, list(holder.items())) for holder, name in candidates if name in holder]
+    if not there:
+        return
+    for holder, name, _before in there:
+        holder.pop(name, None)
+    if same():
+        return
+    for holder, _name, before in reversed(there):
+        holder.clear()
+        holder.update(before)
+    if len(there) > 1:
+        half = len(candidates) // 2
+        drop(candidates[:half], same)
+        drop(candidates[half:], same)
+
+
+def drop_items(holder: Values, name: str, same: t.Callable[[], bool]) -> None:
+    """Take those items out of a list that need not be on it, and the list where none is left."""
+
+    def without(some: list[t.Any]) -> None:
+        before = holder[name]
+        holder[name] = [item for item in before if not any(item is one for one in some)]
+        if not same():
+            holder[name] = before
+            for half in (some[: len(some) // 2], some[len(some) // 2 :]) if len(some) > 1 else ():
+                without(half)
+
+    without(holder[name])
+    if not holder[name]:
+        holder.pop(name)
+
+
+def copied(value: t.Any) -> t.Any:
+    """The options, with dicts and lists of their own."""
     if isinstance(value, dict):
-        return {key: _copy(inner) for key, inner in value.items()}
-    return [_copy(inner) for inner in value] if isinstance(value, list) else value
+        return {key: copied(inner) for key, inner in value.items()}
+    return [copied(inner) for inner in value] if isinstance(value, list) else value
 
 
-def patches(left: dict[str, tuple[t.Optional[str], t.Optional[str]]]) -> tuple[list[Values], list[str]]:
-    """What no option says, as entries of ``xml_patch``, and the paths that can't be written as one."""
-    made, impossible = [], []
-    for path, (wanted, dummy) in sorted(left.items()):
-        plain = re.fullmatch(r"(?:[\w.-]+/)*[\w.-]*(?:@[\w.-]+)?", path)
-        if not plain or not path:
-            impossible.append(path)
-            continue
-        place = path.replace("@", "/@") if not path.startswith("@") else path
-        made.append({"path": place, "delete": True} if wanted is None else {"path": place, "set": wanted})
-    return made, impossible
+def patches(left: Difference, root: Element) -> list[Values]:
+    """What no option says of ``root``, as entries of ``xml_patch``; elements of other namespaces whole.
+
+    What can't be written as one (text between elements) isn't among them.
+    """
+    made: list[Values] = []
+    for path, (wanted, _there) in sorted(left.items(), key=lambda one: one[1][0] is not None):
+        patch = _patch(path, wanted, root)
+        if patch and patch not in made:
+            made.append(patch)
+    return made
+
+
+def _patch(path: str, wanted: t.Optional[str], root: Element) -> t.Optional[Values]:
+    names: dict[str, str] = {}
+    foreign = re.match(r"(?:[^{/]*/)*\{[^}]*\}[^/]*", path) if wanted is not None else None
+    place = re.sub(r"\{([^}]*)\}", lambda match: _prefix(match[1], root, names) + ":", foreign[0] if foreign else path)
+    place = "" if place.endswith("text()") else _single(place, root, names, wanted is not None, bool(foreign))
+    if not place:
+        return None
+    if foreign:
+        wanted = document.canonical(document.xpath(root, place, names, "path")[0], alone=True)
+    patch: Values = {"path": place, "delete": True} if wanted is None else {"path": place, "set": wanted}
+    own = {prefix: uri for prefix, uri in names.items() if document.NAMESPACES.get(prefix) != uri}
+    return {**patch, "namespaces": own} if own else patch
+
+
+def _prefix(uri: str, root: Element, names: dict[str, str]) -> str:
+    known = {one: prefix for prefix, one in document.NAMESPACES.items()}
+    declared = {one: prefix for node in root.iter() for prefix, one in node.nsmap.items() if prefix}
+    prefix = known.get(uri) or declared.get(uri) or f"ns{len(names) + 1}"
+    names[prefix] = uri
+    return prefix
+
+
+def _single(path: str, root: Element, names: dict[str, str], there: bool, whole: bool) -> str:
+    """``path`` so that it selects one node: where a name stands for several, the first is meant. ``""``: it can't.
+
+    Of what isn't to be ``there`` as much as goes with it.
+    """
+    steps: list[str] = []
+    for step in re.findall(r"(?:[^/\[]|\[[^\]]*\])+", path):
+        found = document.xpath(root, "/".join([*steps, step]), names, "path")
+        steps.append(step if len(found) < 2 else f"{step}[1]")
+        if not found:
+            break
+    else:  # it's there: an element that is to have nothing in it can't be told by its text
+        return "/".join(steps) if there and (whole or not len(found[0] if hasattr(found[0], "tag") else ())) else ""
+    return "" if there else "/".join(steps)

@@ -55,6 +55,10 @@ class Group:
         found = (place.find(parent, place.place(path)[0]) for path in self.path.split("|"))
         return next((node for node in found if node is not None), None)
 
+    def new_place(self, parent: Element) -> str:
+        """Where the element is made in which the options are."""
+        return self.path.partition("|")[0]
+
     def read(self, parent: Element) -> Values:
         node = self._find(parent)
         values = {} if node is None else read(self.rows, node)
@@ -68,7 +72,7 @@ class Group:
             return
         node = self._find(parent)
         if node is None:
-            node = place.ensure(parent, place.place(self.path.partition("|")[0])[0])
+            node = place.ensure(parent, place.place(self.new_place(parent))[0])
         apply(self.rows, node, wanted[self.name], f"{path}{self.name}.", edit)
         self._settle(parent, node)
 

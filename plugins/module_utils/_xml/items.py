@@ -26,14 +26,15 @@ class Items:
     - ``live``: the prefix of the operations that attach, detach and update one on a running object, where it can.
     - ``template``: attributes that a new element starts with.
     - ``add_only``: what isn't on the list stays.
+    - ``repeats``: several may have the same identity; they're told apart by their order.
     - ``volatile(persistent, running)``: true where a running object's list can't be compared.
     - ``settle(parent)``: takes out of the document what must go with those that went; raises KvmError where the list can't
       be as it is.
     """
 
     __slots__ = (
-        "add_only", "doc", "implied", "keys", "like", "live", "name", "new", "ordered", "path", "rows", "settle", "takes",
-        "template", "volatile",
+        "add_only", "doc", "implied", "keys", "like", "live", "name", "new", "ordered", "path", "repeats", "rows", "settle",
+        "takes", "template", "volatile",
     )  # fmt: skip
 
     def __init__(
@@ -53,10 +54,12 @@ class Items:
         settle: t.Optional[t.Callable[[Element], None]] = None,
         like: t.Optional[t.Callable[[Values], t.Any]] = None,
         volatile: t.Optional[t.Callable[[Element, Element], bool]] = None,
+        repeats: bool = False,
     ) -> None:
         self.name = name
         self.path = path
         self.rows = rows
+        self.repeats = repeats
         self.keys = keys
         self.doc = doc
         self.takes = "live" if live else takes
@@ -80,7 +83,7 @@ class Items:
         if items is None:
             return {}
         parsed = [parse(self.rows, item or {}, f"{where}{self.name}[{index}].") for index, item in enumerate(items)]
-        for key in self.keys:
+        for key in () if self.repeats else self.keys:
             seen: dict[t.Any, int] = {}
             for index, item in enumerate(parsed):
                 value = _key(key, item)
@@ -126,10 +129,11 @@ class Items:
         listed = [node for node in free if self.implied is None or not self.implied(node)]
         if self.like is not None:
             self._match_like(wanted, listed, values, found)
-        if self.ordered:
-            for index, item in enumerate(wanted):
-                if index not in found and listed and not self._contradicts(item, values[id(listed[0])]):
-                    found[index] = listed.pop(0)
+        for index, item in enumerate(wanted):
+            node = next(iter(self._unnamed(item, listed, values)), None) if index not in found else None
+            if node is not None:
+                found[index] = node
+                listed.remove(node)
         return [(item, found.get(index)) for index, item in enumerate(wanted)], listed
 
     @staticmethod
@@ -157,6 +161,14 @@ class Items:
             if node is not None:
                 found[index] = node
                 listed.remove(node)
+
+    def _unnamed(self, item: Values, listed: list[Element], values: dict[int, Values]) -> list[Element]:
+        """What an item may be that no key found: in order the next one, else the next one that has no identity either."""
+        if self.ordered:
+            return [node for node in listed[:1] if not self._contradicts(item, values[id(node)])]
+        if any(_named(key, item) for key in self.keys):
+            return []
+        return [node for node in listed if not any(_named(key, values[id(node)]) for key in self.keys)]
 
     def _contradicts(self, item: Values, there: Values) -> bool:
         """Whether the item names an identity of its own that the element doesn't have."""
@@ -251,3 +263,8 @@ def shown(rows: t.Iterable[t.Any], item: t.Optional[Values]) -> t.Optional[Value
 
 def _key(key: t.Any, item: Values) -> t.Any:
     return key(item) if callable(key) else item.get(key)
+
+
+def _named(key: t.Any, item: Values) -> bool:
+    value = _key(key, item)
+    return value is not None and value != () and not (isinstance(value, tuple) and set(value) == {None})

@@ -1,7 +1,8 @@
 # Copyright: metal.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Edits by XPath (``xml_patch``): at most one node per path, set or deleted; what a plain path lacks is made."""
+"""Edits by XPath (``xml_patch``): at most one node per path, set or deleted; what a path lacks at its end is made, if that is
+plain."""
 
 from __future__ import annotations
 
@@ -14,9 +15,10 @@ from . import document
 if t.TYPE_CHECKING:
     from .rows import Element, Values
 
-# devices/disk[2]/driver/@cache has a position: not plain. Names, prefixes, tests and an attribute at the end are.
-_PLAIN = re.compile(r"^(?:[\w:.-]+(?:\[@[\w:.-]+='[^']*'\])*/)*(?:@[\w:.-]+|[\w:.-]+(?:\[@[\w:.-]+='[^']*'\])*)$")
-_STEP = re.compile(r"([\w:.-]+)((?:\[@[\w:.-]+='[^']*'\])*)")
+# The steps of a path, and what of them can be made: a name with tests of attributes. An element of another namespace may
+# have its place among others of its name, as the next one.
+_STEPS = re.compile(r"(?:[^/\['\"]|\[(?:[^\]'\"]|'[^']*'|\"[^\"]*\")*\])+")
+_PLAIN = re.compile(r"^([\w.-]+|[\w.-]+:[\w.-]+(?=\[|$))((?:\[@[\w:.-]+='[^']*'\])*)(?:\[(\d+)\])?$")
 _TEST = re.compile(r"\[@([\w:.-]+)='([^']*)'\]")
 
 
@@ -38,7 +40,7 @@ def apply(root: Element, patches: t.Sequence[Values]) -> list[Patched]:
         option = f"xml_patch[{index}]"
         path, wanted = _read(patch, option)
         node = _select(root, patch, option)
-        before = None if node is None else value_of(node)
+        before = None if node is None else value_of(node, wanted)
         if wanted is None:
             if node is not None:
                 _delete(node)
@@ -55,7 +57,7 @@ def rewritten(root: Element, patches: t.Sequence[Values]) -> list[str]:
     for index, patch in enumerate(patches):
         path, wanted = _read(patch, f"xml_patch[{index}]")
         node = _select(root, patch, f"xml_patch[{index}]")
-        shown = None if node is None else value_of(node)
+        shown = None if node is None else value_of(node, wanted)
         if shown != wanted:
             became = "dropped it" if shown is None else f"shows '{shown}'"
             asked = "deleted" if wanted is None else f"set to '{wanted}'"
@@ -69,7 +71,15 @@ def _read(patch: Values, option: str) -> tuple[str, t.Optional[str]]:
         raise KvmError(
             f"{option}: '{path}' needs either a value in `set` or `delete: true`", "Give one of the two.", option=option
         )
+    if wanted is not None and _is_element(path, wanted):
+        wanted = document.canonical(document.parse(wanted, f"{option}.set"), alone=True)
     return path, wanted
+
+
+def _is_element(path: str, value: t.Optional[str]) -> bool:
+    """Whether the value is the whole element that ``path`` names, as XML."""
+    tag = re.match(r"\s*<(?:[\w.-]+:)?([\w.-]+)[\s/>]", value or "")
+    return bool(tag and re.search(rf"(?:^|[/:]){re.escape(tag[1])}(?:\[[^/]*\])*$", path))
 
 
 def _select(root: Element, patch: Values, option: str) -> t.Any:
@@ -83,13 +93,14 @@ def _select(root: Element, patch: Values, option: str) -> t.Any:
     return found[0] if found else None
 
 
-def value_of(node: t.Any) -> str:
-    """The text of what an XPath selected: an attribute, a text, or an element (with what is in it, if there is)."""
+def value_of(node: t.Any, like: t.Optional[str] = None) -> str:
+    """The text of what an XPath selected: an attribute, a text, or an element (whole, if something is in it, or if it's
+    to be ``like`` one)."""
     if not hasattr(node, "tag"):
         return str(node)
-    if len(node):
-        return document.canonical(node)
-    return (node.text or "").strip()
+    if len(node) or _is_element(document.bare_tag(node), like):
+        return document.canonical(node, alone=True)
+    return str(node.text or "") if like and like != like.strip() else (node.text or "").strip()
 
 
 def _delete(node: t.Any) -> None:
@@ -105,9 +116,7 @@ def _set(root: Element, node: t.Any, patch: Values, value: str, option: str) -> 
     if node is None:
         _make(root, patch, value, option)
     elif hasattr(node, "tag"):
-        for below in list(node):
-            document.remove(below)
-        node.text = value
+        _fill(node, value)
     elif node.is_attribute:
         node.getparent().set(node.attrname, value)
     else:
@@ -115,25 +124,48 @@ def _set(root: Element, node: t.Any, patch: Values, value: str, option: str) -> 
 
 
 def _make(root: Element, patch: Values, value: str, option: str) -> None:
-    path, namespaces = patch["path"], {**document.NAMESPACES, **(patch.get("namespaces") or {})}
-    if not _PLAIN.match(path):
+    namespaces = {**document.NAMESPACES, **(patch.get("namespaces") or {})}
+    path = patch["path"].removeprefix(f"/{root.tag}/")
+    above, _slash, last = path.rpartition("/")
+    steps, attribute = (above, last[1:]) if last.startswith("@") else (path, "")
+    node = root
+    for step in [""] if path.startswith("/") or "//" in path else _STEPS.findall(steps):
+        found = _select(node, {**patch, "path": step}, option) if step and hasattr(node, "tag") else None
+        node = _made(node, step, namespaces, option, patch["path"]) if found is None else found
+    if attribute:
+        node.set(_qualified(attribute, namespaces, option), value)
+    else:
+        _fill(node, value)
+
+
+def _fill(node: Element, value: str) -> None:
+    """Make the element the one that ``value`` is, or give it this text alone."""
+    if _is_element(document.bare_tag(node), value):
+        node.getparent().replace(node, document.parse(value))
+        return
+    for below in list(node):
+        document.remove(below)
+    node.text = value
+
+
+def _made(parent: t.Any, step: str, namespaces: dict[str, str], option: str, path: str) -> Element:
+    """The element that ``step`` names, new below ``parent``."""
+    plain = _PLAIN.match(step)
+    tag, tests, place = plain.groups() if plain else ("", "", None)
+    wanted = dict(_TEST.findall(tests))
+    name = _qualified(tag, namespaces, option) if plain else ""
+    there = [
+        one
+        for one in (parent.iterchildren(name) if hasattr(parent, "tag") and name else ())
+        if all(one.get(key) == value for key, value in wanted.items())
+    ]
+    if not hasattr(parent, "tag") or not plain or (place and (":" not in tag or int(place) != len(there) + 1)):
         raise KvmError(
             f"{option}.path: '{path}' selects nothing, and what is missing can't be made from it",
             "Only plain paths are made, like devices/watchdog/@action or cpu/feature[@name='vmx']/@policy.",
             option=f"{option}.path",
         )
-    node = root
-    above, _slash, last = path.rpartition("/")
-    steps, attribute = (above, last[1:]) if last.startswith("@") else (path, "")
-    for tag, tests in _STEP.findall(steps):
-        wanted = dict(_TEST.findall(tests))
-        name = _qualified(tag, namespaces, option)
-        below = next((e for e in node.iterchildren(name) if all(e.get(k) == v for k, v in wanted.items())), None)
-        node = document.subelement(node, name, namespaces, wanted) if below is None else below
-    if attribute:
-        node.set(_qualified(attribute, namespaces, option), value)
-    else:
-        node.text = value
+    return document.subelement(parent, name, namespaces, wanted)
 
 
 def _qualified(tag: str, namespaces: dict[str, str], option: str) -> str:

@@ -58,6 +58,13 @@ class Type:
         return True
 
 
+class Text(Type):
+    """Any text, its white space too."""
+
+    def get(self, node: Element, attribute: str) -> t.Optional[str]:
+        return str(node.text) if node.text else None
+
+
 class Presence(Type):
     """True where the element is there: ``<acpi/>``."""
 
@@ -127,6 +134,7 @@ def _boolean(text: str) -> bool:
 
 
 STR = Type("str", str)
+TEXT = Text("str", str)
 INT = Type("int", int)
 WHOLE = Type("int", int, parse=_whole)
 POSITIVE = Type("int", int, parse=_positive)

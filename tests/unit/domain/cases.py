@@ -17,6 +17,7 @@ from ansible_collections.metal.kvm.plugins.module_utils._xml.row import Field, V
 SAMPLES: list[tuple[t.Any, list[t.Any]]] = [
     (types.STR, ["one", "two"]),
     (types.INT, [3, 5]),
+    (types.TEXT, ["one", " two\n  lines\n"]),
     (types.WHOLE, [3, 0]),
     (types.POSITIVE, [3, 5]),
     (types.YES_NO, [True, False]),

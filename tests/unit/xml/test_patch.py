@@ -25,6 +25,7 @@ XML = """<d><devices><disk><target dev='vda'/><driver cache='none'/></disk><disk
         ({"path": "title/@lang", "set": "en"}, "<d><title lang='en'>t</title></d>"),
         ({"path": "a/b[@name='x/y']/c/@d", "set": "1"}, "<d><title>t</title><a><b name='x/y'><c d='1'/></b></a></d>"),
         ({"path": "a/@b", "delete": True}, "<d><title>t</title></d>"),
+        ({"path": "/d/a/@b", "set": "1"}, "<d><title>t</title><a b='1'/></d>"),
         (
             {"path": "metadata/o:x/@o:y", "set": "1", "namespaces": {"o": "urn:o"}},
             "<d><title>t</title><metadata><o:x xmlns:o='urn:o' o:y='1'/></metadata></d>",
@@ -44,6 +45,22 @@ def test_edits(one: dict[str, t.Any], xml: str) -> None:
     assert patch.apply(root, [one]) == [], "the second time there's nothing to do"
 
 
+def test_what_is_missing_in_one_of_many_is_made() -> None:
+    root = document.parse(XML)
+    path = "devices/disk[target/@dev='vdb']/driver/metadata_cache/max_size/@unit"
+    (done,) = patch.apply(root, [{"path": path, "set": "KiB"}])
+    assert (done.before, done.after) == (None, "KiB")
+    assert len(root.findall("devices/disk")) == 2
+    assert root.xpath(path) == ["KiB"]
+
+
+def test_elements_of_another_namespace_are_made_one_after_another() -> None:
+    root, names = document.parse("<d/>"), {"m": "urn:m"}
+    for number in (1, 2):
+        patch.apply(root, [{"path": f"metadata/m:a/m:b[{number}]/@n", "set": str(number), "namespaces": names}])
+    assert root.xpath("metadata/m:a/m:b/@n", namespaces=names) == ["1", "2"]
+
+
 def test_one_of_many_by_what_it_has() -> None:
     root = document.parse(XML)
     (done,) = patch.apply(root, [{"path": "devices/disk[target/@dev='vda']/driver/@cache", "set": "writeback"}])
@@ -56,6 +73,10 @@ def test_one_of_many_by_what_it_has() -> None:
         ({"path": "devices/disk", "set": "x"}, "selects 2 nodes"),
         ({"path": "devices/disk[target/@dev='vdz']/@x", "set": "1"}, "selects nothing"),
         ({"path": "devices/disk[3]/@x", "set": "1"}, "selects nothing"),
+        ({"path": "devices/disk/@x", "set": "1"}, "selects 2 nodes"),
+        ({"path": "/d/devices//disk/@x", "set": "1"}, "selects nothing"),
+        ({"path": "/x/devices/@x", "set": "1"}, "selects nothing"),
+        ({"path": "title/text()/x", "set": "1"}, "selects nothing"),
         ({"path": "title"}, "either"),
         ({"path": "title", "set": "a", "delete": True}, "either"),
         ({"path": "x[", "set": "1"}, "XPath"),

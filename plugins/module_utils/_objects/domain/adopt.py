@@ -7,42 +7,147 @@ from __future__ import annotations
 
 import re
 import typing as t
+import uuid
 
 from ..._plan import KvmError, Plan
-from ..._xml import document
-from ..._xml.export import difference, fewest, flat, patches
+from ..._xml import document, export
 from ..._xml.items import Items
-from ..._xml.rows import Edit, Values, apply, read, specs
-from ..._xml.table import public
+from ..._xml.kinds import Attributes
+from ..._xml.patch import apply as apply_patches
+from ..._xml.rows import Edit, Union, Values, apply, parse, read, specs
+from ..._xml.types import PRESENT
 from .devices import SEED_SERIAL
 from .documents import persistent_document
-from .new import add_hotplug_ports, new_options, skeleton
-from .rendering import rendered
+from .new import PCIE_MACHINES, add_hotplug_ports, new_options, skeleton
+from .rendering import judged
 from .surroundings import Surroundings
 from .table import DOMAIN
 
 Element = document.Element
 
-# Identity, and what libvirt numbers by itself: where a device sits, aliases, paths made from names and UUIDs.
-IGNORED = re.compile(
-    r"^uuid$|^devices/interface\[[^]]*\]/mac@|/address(@|$|/)|/alias@|^os/nvram|^devices/emulator$|^seclabel"
-    r"|^devices/controller\[pci/|/target@(chassis|port|chassisNr|busNr)$"
+# Never compared: what the name says, and our own notes. In another place: what must be unique, and where devices sit.
+NOTES = r"^name$|^metadata/\{https://metal.kvm[^}]*\}kvm(/@|$)"
+SAME = re.compile(NOTES)
+ELSEWHERE = re.compile(
+    NOTES
+    + r"|^uuid$|^genid$|^sysinfo/system/entry\[@name='uuid'\]$|^devices/interface(\[\d+\])?/mac/@address$|/address(\[\d+\])?(/|$)|^os/nvram$"
+    r"|^devices/controller\[@type='pci'\].*/target/@(chassis|port|chassisNr|busNr)$"
 )
-KEPT = (
-    "name",
-    "target",
-    "type",
-    "mac",
-    "index",
-    "port",
-    "file",
-    "block",
-    "pool",
-    "volume",
-    "network",
-    "bridge",
-    "user",
-)
+# What an item of a list can't be without.
+KEPT = ("name", "target", "type", "bus", "path", "mac", "index", "port", "format", "memory")
+PORTS = 12  # what a new domain gets unless told
+
+
+class Export:
+    """One domain on its way to options: what it is in libvirt's words, and how near options come to it."""
+
+    def __init__(self, world: t.Any, wanted: Element, identity: str) -> None:
+        self.world = world
+        self.name = wanted.findtext("name")
+        self.uuid = wanted.findtext("uuid")
+        self.target = wanted
+        self.ignored = ELSEWHERE if identity == "new" else SAME
+        self.goal = export.flat(self.target, self.ignored)
+        self.ports = PORTS
+
+    def made(self, options: Values, patch: t.Sequence[Values] = ()) -> Element:
+        """The domain that the module domain would make of the options, as libvirt writes it."""
+        given = parse(DOMAIN, as_given(DOMAIN, options))
+        full = new_options(self.world, given, self.name)
+        root = skeleton(self.name, self.uuid)
+        edit = Edit(lambda: Surroundings(self.world, Plan("domain"), root, full), creating=True)
+        apply(DOMAIN, root, full, "", edit)
+        add_hotplug_ports(root, full.get("machine", ""), self.ports)
+        apply_patches(root, patch)
+        return judged(self.world, root)
+
+    def distance(self, options: Values, patch: t.Sequence[Values] = ()) -> export.Difference:
+        """What is still different; ``{"": …}`` where nothing can be made of the options."""
+        try:
+            return export.difference(self.goal, export.flat(self.made(options, patch), self.ignored))
+        except KvmError as error:
+            return {"": (None, str(error))}
+
+    def patches(self, options: Values) -> tuple[list[Values], list[str]]:
+        """What the options don't say, as ``xml_patch``, and the paths that this can't say either."""
+        wanted = export.patches(self.distance(options), self.target)
+        done: list[Values] = []
+        left = self.distance(options, wanted)
+        if "" not in left:
+            return wanted, sorted(left)
+        for patch in wanted:  # one that can't be is not to spoil the others
+            if "" not in self.distance(options, [*done, patch]):
+                done.append(patch)
+        return done, sorted(self.distance(options, done))
+
+    def options(self) -> Values:
+        """The fewest options that come as near to the domain as all that it says."""
+        whole = _sources(DOMAIN)
+        kept = (*KEPT, *whole)
+        whole.add("address")
+        everything = self._everything(self.target)
+        self.ports = self._ports(everything)
+        if not self.ports:
+            everything = self._everything(self.target)
+        candidates = export.leaves(everything, kept, whole)
+        least = export.copied(everything)
+        for holder, name in export.leaves(least, kept, {*whole, "controllers"}):
+            if not isinstance(holder[name], list):
+                holder.pop(name)
+        try:
+            there = self._everything(self.made(least))
+        except KvmError:  # it can't be without some of it: nothing is known of what would be there by itself
+            pass
+        else:
+            _deny(DOMAIN, everything, there)
+            candidates = export.alike(everything, there, kept, whole)
+        goal = self.distance(everything)
+        if "" in goal:
+            export.drop(_addresses(everything), lambda: "" not in self.distance(everything))
+            goal = self.distance(everything)
+        addresses = _addresses(everything)
+        for some in (addresses, [leaf for leaf in candidates if leaf not in addresses]):
+            export.drop(some, lambda: self.distance(everything) == goal)
+        if "controllers" in everything:
+            export.drop_items(everything, "controllers", lambda: self.distance(everything) == goal)
+        return everything
+
+    def _everything(self, root: Element) -> Values:
+        """All options as the document says, with the lists that are empty, and where devices sit.
+
+        Where this domain's PCI controllers are to be said, they are among them.
+        """
+        values = {**nothing(), **sayable(specs(DOMAIN), read(DOMAIN, root))}
+        for items in DOMAIN:
+            row = next((row for row in getattr(items, "rows", ()) if isinstance(row, Attributes)), None)
+            if not isinstance(items, Items) or row is None:
+                continue
+            every = items.name == "controllers" and not self.ports
+            nodes = items.elements(root) if every else items.listed(root)
+            found = [sayable(specs(items.rows), read(items.rows, node)) for node in nodes]
+            for item, node in zip(found, nodes):
+                item.update({row.name: row.value(node)} if row.value(node) else {})
+            if found:
+                values[items.name] = found
+        return {name: values[name] for name in specs(DOMAIN) if name in values and name != "uuid"}
+
+    def _ports(self, options: Values) -> int:
+        """How many spare PCIe ports a new domain would get by ``hotplug_ports`` to have these; 0: not by their number."""
+        bare = export.copied(options)
+        for holder, name in _addresses(bare):
+            holder.pop(name)
+        for spare in (PORTS, None):
+            try:
+                there = self.made(bare)
+            except KvmError:
+                return 0
+            wanted, got = _buses(self.target), _buses(there)
+            if wanted == got:
+                return self.ports
+            self.ports += len(wanted) - len(got)
+            if spare is None or self.ports < 1:
+                break
+        return 0
 
 
 def options_of(world: t.Any, domain: t.Any, identity: str) -> Values:
@@ -51,40 +156,60 @@ def options_of(world: t.Any, domain: t.Any, identity: str) -> Values:
     The options as the module domain takes them, sizes in units. With ``identity`` V(new) without what must be unique.
     """
     wanted = persistent_document(domain, secrets=False)
-    name = wanted.findtext("name")
     bare = _without_seed(wanted)
-    target = rendered(world, bare)
-    ports = len(target.findall("devices/controller[@model='pcie-root-port']"))
-    goal = flat(DOMAIN, target, IGNORED)
-
-    def made(options: Values) -> Element:
-        return rendered(world, _fresh(world, name, wanted.findtext("uuid"), options))
-
-    def distance(options: Values) -> dict[str, t.Any]:
-        try:
-            return difference(goal, flat(DOMAIN, made(options), IGNORED))
-        except KvmError as error:  # what can't be made is no nearer
-            return {"": str(error)}
-
-    everything = {**_nothing(), **public(DOMAIN, read(DOMAIN, target))}
-    options = fewest(everything, distance, KEPT)
-    result = made(options)
-    extra = ports - len(result.findall("devices/controller[@model='pcie-root-port']"))
-    patch, impossible = patches(difference(goal, flat(DOMAIN, result, IGNORED)))
-    shown: Values = {"name": name, **_as_given(DOMAIN, options)}
-    if extra:
-        shown["hotplug_ports"] = max(0, 12 + extra)
+    adoption = Export(world, bare, identity)
+    options = adoption.options()
+    patch, left = adoption.patches(options)
+    shown: Values = {"name": adoption.name, **as_given(DOMAIN, options)}
+    if adoption.ports != PORTS and str(options.get("machine", "q35")).startswith(PCIE_MACHINES):
+        shown["hotplug_ports"] = adoption.ports
     if patch:
         shown["xml_patch"] = patch
     if identity == "new":
         shown = _anonymous(shown)
     else:
-        shown["uuid"] = wanted.findtext("uuid")
+        shown["uuid"] = adoption.uuid
     return {
         "options": shown,
-        "not_exported": impossible + (["cloud_init"] if bare is not wanted else []),
+        "not_exported": left + (["cloud_init"] if bare is not wanted else []),
         "secrets_needed": _secrets(domain),
     }
+
+
+def _addresses(options: Values) -> list[export.Leaf]:
+    found = export.leaves(options, (), ("address",))
+    return [leaf for leaf in found if leaf[1] == "address" and isinstance(leaf[0]["address"], dict)]
+
+
+def _buses(root: Element) -> list[tuple[t.Optional[str], t.Optional[str]]]:
+    """The PCI controllers: number and model."""
+    nodes = root.iterfind("devices/controller[@type='pci']")
+    return sorted((node.get("index"), node.get("model")) for node in nodes)
+
+
+def _sources(rows: t.Iterable[t.Any]) -> set[str]:
+    """The options that say what kind a device is of: it can't be without."""
+    found: set[str] = set()
+    for row in rows:
+        if isinstance(row, Union):
+            found.update(row.spec())
+        elif getattr(row, "required", False):
+            found.add(row.name)
+        found |= _sources(getattr(row, "rows", ()))
+    return found
+
+
+def _deny(rows: t.Iterable[t.Any], options: Values, there: Values) -> None:
+    """Say no to what a new domain has where the options say nothing."""
+    for row in rows:
+        value = there.get(row.name) if hasattr(row, "name") else None
+        if isinstance(value, dict) and hasattr(row, "rows"):
+            inner = options.get(row.name, {})
+            _deny(row.rows, inner, value)
+            if inner:
+                options[row.name] = inner
+        elif value is True and getattr(row, "type", None) is PRESENT:
+            options.setdefault(row.name, False)
 
 
 def _without_seed(root: Element) -> Element:
@@ -98,22 +223,33 @@ def _without_seed(root: Element) -> Element:
     return bare
 
 
-def _nothing() -> Values:
+def sayable(options: t.Mapping[str, Values], values: Values) -> Values:
+    """The values that the options take, without secret ones."""
+    out: Values = {}
+    for name, value in values.items():
+        spec = options[name]
+        inner, choices = spec.get("options"), spec.get("choices")
+        if (
+            spec.get("no_log")
+            or spec.get("quiet")
+            or (choices and not isinstance(value, list) and value not in choices)
+        ):
+            continue
+        if inner and isinstance(value, dict):
+            out[name] = sayable(inner, value)
+        elif inner and isinstance(value, list):
+            out[name] = [sayable(inner, item) for item in value]
+        else:
+            out[name] = value
+    return out
+
+
+def nothing() -> Values:
     """Every list empty: what a domain hasn't got must be said where a new one would get it."""
     return {row.name: [] for row in DOMAIN if isinstance(row, Items) and not row.add_only}
 
 
-def _fresh(world: t.Any, name: str, uuid: str, options: Values) -> Element:
-    """The document that the module domain would make of the options."""
-    full = new_options(world, options, name)
-    root = skeleton(name, uuid)
-    edit = Edit(lambda: Surroundings(world, Plan("domain"), root, full), creating=True)
-    apply(DOMAIN, root, full, "", edit)
-    add_hotplug_ports(root, full.get("machine", ""), 12)
-    return root
-
-
-def _as_given(rows: t.Iterable[t.Any], options: Values) -> Values:
+def as_given(rows: t.Iterable[t.Any], options: Values) -> Values:
     """Canonical values as a user writes them: sizes in units."""
     shows = {row.name: row.type.show for row in rows if hasattr(row, "type") and hasattr(row, "same")}
     inner = {row.name: row.rows for row in rows if hasattr(row, "rows")}
@@ -125,9 +261,9 @@ def _as_given(rows: t.Iterable[t.Any], options: Values) -> Values:
     out: Values = {}
     for name, value in options.items():
         if name in inner and isinstance(value, list):
-            out[name] = [_as_given(inner[name], item) for item in value]
+            out[name] = [as_given(inner[name], item) for item in value]
         elif name in inner and isinstance(value, dict):
-            out[name] = _as_given(inner[name], value)
+            out[name] = as_given(inner[name], value)
         else:
             out[name] = shows[name](value) if name in shows else value
     return out
@@ -135,6 +271,11 @@ def _as_given(rows: t.Iterable[t.Any], options: Values) -> Values:
 
 def _anonymous(options: Values) -> Values:
     out = {name: value for name, value in options.items() if name != "uuid"}
+    if "genid" in out:
+        out["genid"] = str(uuid.uuid5(uuid.UUID(out["genid"]), "elsewhere"))
+    system = (out.get("sysinfo") or {}).get("system", {})
+    if "uuid" in system:
+        out["sysinfo"] = {**out["sysinfo"], "system": {key: value for key, value in system.items() if key != "uuid"}}
     if "interfaces" in out:
         out["interfaces"] = [{key: value for key, value in item.items() if key != "mac"} for item in out["interfaces"]]
     return out

@@ -85,6 +85,12 @@ def _both(*names: str) -> t.Callable[[Values], t.Any]:
     return lambda item: tuple(item.get(name) for name in names)
 
 
+def _controller(item: Values) -> t.Any:
+    """Type and number; the companions of a USB 2 controller have its number."""
+    model = str(item.get("model"))
+    return (item.get("type"), item.get("index"), *([model] if model.startswith("ich9-uhci") else []))
+
+
 def _drive(disk: Values) -> t.Optional[str]:
     """Of drives, the first of its kind is meant where no target is said."""
     return disk["device"] if disk.get("device") in ("cdrom", "floppy") else None
@@ -188,11 +194,11 @@ DEVICES: tuple[t.Any, ...] = (
     Items("filesystems", "devices/filesystem", later("passthrough", "FILESYSTEM"), ("target",), "Directories that the guest sees.",
           live="device", template={"type": "mount"}, ordered=False),
     Items("graphics", "devices/graphics", later("display", "GRAPHICS"), ("type",), "All graphical consoles.",
-          new=_new_graphics, ordered=False, settle=_without_sound),
+          new=_new_graphics, ordered=False, settle=_without_sound, repeats=True),
     Items("video", "devices/video", later("display", "VIDEO"), (), "All display adapters; V(none) as the only model for none.",
           settle=_with_screen),
     Items("inputs", "devices/input", later("display", "INPUT"), (_both("type", "bus", "path"),),
-          "Keyboards, mice and tablets beyond the implied PS/2 ones.", live="device", implied=_ps2, ordered=False, new=_new_input),
+          "Keyboards, mice and tablets beyond the implied PS/2 ones.", live="device", implied=_ps2, ordered=False, new=_new_input, repeats=True),
     Items("sound", "devices/sound", later("sound", "SOUND"), (), "Sound devices."),
     Items("audio", "devices/audio", later("sound", "AUDIO"), ("id",), "Where the host plays and records. libvirt makes one where it's"
           " needed.", implied=_default_audio, ordered=False),
@@ -228,7 +234,7 @@ DEVICES: tuple[t.Any, ...] = (
     Items("hub", "devices/hub", later("hardware", "HUB"), (), "USB hubs beyond those that libvirt makes.", new=_fixed(type="usb")),
     Items("crypto", "devices/crypto", later("hardware", "CRYPTO"), (), "Cryptographic devices.",
           new=_fixed(model="virtio", type="qemu", backend="builtin")),
-    Items("controllers", "devices/controller", later("hardware", "CONTROLLER"), (_both("type", "index"),),
+    Items("controllers", "devices/controller", later("hardware", "CONTROLLER"), (_controller,),
           "Controllers to add or change; those not listed stay, for libvirt makes what the devices need.", implied=_bus, add_only=True,
           ordered=False),
     Group("memballoon", "devices/memballoon", later("hardware", "MEMBALLOON"), "The memory balloon."),

@@ -146,7 +146,7 @@ def skeleton(name: str, uuid: str) -> Element:
 
 def add_hotplug_ports(root: Element, machine: str, spare: int) -> None:
     """Room for devices that come while the guest runs: a PCIe root port each, beyond those that are used from the start."""
-    if not any(machine.startswith(known) for known in PCIE_MACHINES):
+    if not spare or not machine.startswith(PCIE_MACHINES):
         return
     devices = root.find("devices")
     taken = {node.get("index") for node in devices.iterfind("controller[@type='pci']")}

@@ -61,7 +61,8 @@ TASK: dict[str, Spec] = {
     "hotplug_ports": {
         "type": "int",
         "default": 12,
-        "doc": "Spare PCIe ports that a new domain gets, so that as many devices can be attached while it runs.",
+        "doc": "Spare PCIe ports that a new domain gets, so that as many devices can be attached while it runs. V(0) leaves"
+        " the ports to libvirt.",
     },
     "unset": {
         "type": "list",
@@ -225,7 +226,8 @@ TASK: dict[str, Spec] = {
             },
             "set": {
                 "type": "str",
-                "doc": "The text or attribute value to put there. Missing elements of a plain path are made.",
+                "doc": "The text or attribute value to put there, or the whole element that the path names, as XML. Missing"
+                " elements at the end of the path are made where they are plain.",
             },
             "delete": {"type": "bool", "doc": "Delete the node."},
             "namespaces": {"type": "dict", "doc": "Prefixes used in the path, and their namespaces."},

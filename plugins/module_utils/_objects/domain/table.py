@@ -10,7 +10,7 @@ import typing as t
 from ..._xml import document, place
 from ..._xml.items import Items
 from ..._xml.rows import REFUSED, Field, Group, Map
-from ..._xml.types import CPUSET, KIB, ON_OFF, POSITIVE, PRESENT, STR, UUID, WHOLE, YES_NO
+from ..._xml.types import CPUSET, KIB, ON_OFF, POSITIVE, PRESENT, STR, TEXT, UUID, WHOLE, YES_NO
 from .devices import AGENT, DEVICES
 from .rows import later
 from .rows.common import unsaid
@@ -168,8 +168,8 @@ def machine_alias(one: str, other: str) -> bool:
 
 DOMAIN: tuple[t.Any, ...] = (
     Field("uuid", "uuid", UUID, "The domain's UUID. It can't be changed.", takes=REFUSED),
-    Field("title", "title", STR, "A short title.", live="metadata"),
-    Field("description", "description", STR, "A description, any text.", live="metadata"),
+    Field("title", "title", TEXT, "A short title.", live="metadata"),
+    Field("description", "description", TEXT, "A description, any text.", live="metadata"),
     Map("labels", LABELS, doc="Labels of your own, kept in the domain's metadata: name to value. Full when given.",
         live="metadata"),
     Field("osinfo", "metadata/libosinfo:libosinfo/libosinfo:os@id", STR, "The guest's system in libosinfo's words,"

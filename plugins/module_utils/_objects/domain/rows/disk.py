@@ -23,6 +23,15 @@ def _format_put(disk: Element, value: str) -> None:
     driver.set("type", value)
 
 
+class Login(Group):
+    """How to log in to what the source is on; of a volume libvirt knows it beside the source only."""
+
+    __slots__ = ()
+
+    def new_place(self, parent: Element) -> str:
+        return "auth" if parent.get("type") == "volume" else "source/auth"
+
+
 def _empty(persistent: Element, running: Element) -> bool:
     """A drive without a medium has no format."""
     return running.find("source") is None
@@ -86,7 +95,7 @@ DISK = (
     Field("rawio", "@rawio", YES_NO, "Whether the guest may send any SCSI command (V(device=lun))."),
     Field("sgio", "@sgio", STR, "Whether SCSI commands of the guest are filtered (V(device=lun)).",
           choices=("filtered", "unfiltered")),
-    Group("auth", "source/auth|auth", later("disk_source", "AUTH"), "How to log in to a disk on the network."),
+    Login("auth", "source/auth|auth", later("disk_source", "AUTH"), "How to log in to a disk on the network."),
     Group("encryption", "source/encryption|encryption", later("disk_source", "ENCRYPTION"),
           "How the image is encrypted; QEMU opens it with one of libvirt's secrets."),
     Group("iotune", "iotune", later("disk_source", "IOTUNE"), "Limits of its throughput."),
