@@ -10,6 +10,7 @@ role does in one is not seen outside, apart from what /usr, /tmp and /sys share.
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 import re
 import subprocess
@@ -26,7 +27,7 @@ INIT = r"""
 set -eu
 name=$1; address=$2; base=$3
 mount -t tmpfs -o mode=755 host "$base"
-mkdir -p "$base"/etc "$base"/etc.w "$base"/root "$base"/root.w "$base"/libvirt "$base"/cache/qemu
+mkdir -p "$base"/etc "$base"/etc.w "$base"/root "$base"/root.w "$base"/libvirt "$base"/cache/qemu "$base"/log/qemu
 cp /etc/libvirt/*.conf "$base/libvirt/"
 cp -r /var/cache/libvirt/qemu/. "$base/cache/qemu/" || true  # what QEMU can do takes a while to find out
 for d in etc root; do mount -t overlay -o "lowerdir=/$d,upperdir=$base/$d,workdir=$base/$d.w" overlay "/$d"; done
@@ -39,15 +40,51 @@ mount -t proc proc /proc
 hostname "$name"
 printf '127.0.0.1 localhost\n%s' "$4" > /etc/hosts
 ip link set lo up
+"""
+IDLE = r"""
 echo ready
 while :; do sleep 60 & wait || true; done
 """
+
+# Or systemd is its first process: with devices, control groups and units of its own. Of what systemd does at boot only its
+# bus and its log remain: the rest (clearing /tmp, settings of the kernel) would be done to the machine.
+SYSTEMD = r"""
+mkdir "$base/dev"
+mount -t tmpfs -o mode=755 dev "$base/dev"
+for node in null zero full random urandom tty kvm net; do [ ! -e /dev/$node ] || cp -a /dev/$node "$base/dev/" || true; done
+mkdir "$base"/dev/pts "$base"/dev/shm
+ln -s pts/ptmx "$base/dev/ptmx"
+ln -s /proc/self/fd "$base/dev/fd"
+for n in 0:stdin 1:stdout 2:stderr; do ln -s fd/${n%:*} "$base/dev/${n#*:}"; done
+umount --lazy /dev /sys
+mount --move "$base/dev" /dev
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts /dev/pts
+mount -t tmpfs shm /dev/shm
+mount -t sysfs -o ro sysfs /sys
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -t tmpfs -o mode=755 units /etc/systemd/system
+for unit in /lib/systemd/system/*.target.wants/*; do
+    case ${unit##*/} in
+        systemd-journald*.socket | systemd-journald.service | dbus*) ;;
+        *) ln -sf /dev/null "/etc/systemd/system/${unit##*/}" ;;
+    esac
+done
+ln -s /lib/systemd/system/multi-user.target /etc/systemd/system/default.target
+: > /etc/fstab
+echo "$name" > /etc/hostname
+tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id
+systemd-tmpfiles --create --prefix=/run || true
+echo ready
+exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --log-target=journal > /dev/null 2>&1
+"""
+
+NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts")
 
 
 class Host:
     """A machine to try roles on: ``host.run("virsh", "list")``, ``host.play(tasks)``."""
 
-    def __init__(self, name: str, address: str, place: pathlib.Path, names: str) -> None:
+    def __init__(self, name: str, address: str, place: pathlib.Path, names: str, systemd: bool = False) -> None:
         self.name = name
         self.address = address
         self.place = place / name
@@ -55,10 +92,13 @@ class Host:
         (self.place / "files").mkdir()
         (self.place / "ansible.cfg").touch()
         self.count = 0
+        self.namespaces = [*NAMESPACES, *(["--cgroup"] if systemd else [])]
+        self.group = control_group(name) if systemd else None
         self.process = subprocess.Popen(
             [
-                *("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child"),
-                *("--propagation", "private", "bash", "-c", INIT, "init"),
+                *(["sh", "-c", 'echo $$ >"$0"/cgroup.procs; exec "$@"', str(self.group)] if self.group else []),
+                *("unshare", *self.namespaces, "--fork", "--kill-child", "--propagation", "private"),
+                *("bash", "-c", INIT + (SYSTEMD if systemd else IDLE), "init"),
                 *(name, address, str(self.place / "files"), names),
             ],
             stdin=subprocess.DEVNULL,
@@ -69,6 +109,10 @@ class Host:
         assert self.process.stdout.readline() == "ready\n", f"{name} doesn't start"
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         self.pid = int(children.split()[0])
+        if systemd:
+            self.until(
+                lambda: self.run("systemctl", "is-system-running", ok=False).stdout == "running\n", "doesn't boot"
+            )
 
     def down(self) -> None:
         self.process.kill()
@@ -77,9 +121,19 @@ class Host:
         while pathlib.Path(f"/proc/{self.pid}").exists():
             assert time.monotonic() < deadline, f"{self.name} doesn't end"
             time.sleep(0.02)
+        if self.group:
+            for directory in sorted(self.group.glob("**/"), reverse=True):
+                directory.rmdir()
+
+    def until(self, true: t.Callable[[], bool], why: str, timeout: float = 30) -> None:
+        """Wait for something."""
+        deadline = time.monotonic() + timeout
+        while not true():
+            assert time.monotonic() < deadline, f"{self.name} {why}"
+            time.sleep(0.1)
 
     def words(self, *command: str) -> list[str]:
-        return ["nsenter", f"--target={self.pid}", "--mount", "--net", "--pid", "--ipc", "--uts", "--", *command]
+        return ["nsenter", f"--target={self.pid}", *self.namespaces, "--", *command]
 
     def run(self, *command: str, ok: bool = True, **keywords: t.Any) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(self.words(*command), capture_output=True, text=True, check=False, **keywords)
@@ -167,15 +221,25 @@ class Recap:
         self.failed = len(re.findall(r"^(?:fatal|failed): (?!.*\n\.\.\.ignoring)", text, re.MULTILINE))
 
 
+def control_group(name: str) -> pathlib.Path:
+    """A control group of version 2 for a host, below the one that this process is in."""
+    mounts = [line.split() for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
+    where = next(mount[1] for mount in mounts if mount[2] == "cgroup2")
+    ours = next(line for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
+    made = pathlib.Path(where + ours[3:]) / f"metal.kvm-{name}-{os.getpid()}"
+    made.mkdir()
+    return made
+
+
 @contextlib.contextmanager
-def hosts(place: pathlib.Path, *names: str) -> t.Iterator[list[Host]]:
+def hosts(place: pathlib.Path, *names: str, systemd: bool = False) -> t.Iterator[list[Host]]:
     """Some hosts on one network, 10.77.8.0/24, that know each other by name. None reaches the world outside."""
     addresses = {name: f"10.77.8.{number}" for number, name in enumerate(names, 1)}
     known = "".join(f"{address} {name}\n" for name, address in addresses.items())
     found: list[Host] = []
     try:
         for name in names:
-            found.append(Host(name, addresses[name], place, known))
+            found.append(Host(name, addresses[name], place, known, systemd))
         first = found[0]
         first.run("ip", "link", "add", "net0", "type", "bridge")
         first.run("ip", "link", "set", "net0", "up")

@@ -218,6 +218,8 @@ ROLES = {
     "shutdown": {"shutdown_by": "service"},
     "security": {"security_harden": True, "security_strict": False},
     "passthrough": {"passthrough_devices": []},
+    "desktop": {"desktop_connections": [{"uri": "qemu:///system"}]},
+    "cockpit": {"cockpit_listen": ["127.0.0.1:9090"], "cockpit_settings": {"Session": {"IdleTimeout": 15}}},
     "pending": {},
 }
 
