@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _command
+from . import _command  # _archive first: the others come from where it says
 from ._plan import KvmError, Operations, Plan
 
 CONNECTION_SPEC: dict[str, t.Any] = {"uri": {"type": "str", "default": "qemu:///system"}}
