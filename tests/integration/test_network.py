@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import typing as t
 
 import libvirt
@@ -224,18 +225,34 @@ def test_failed_start_leaves_the_definition_for_the_next_run(player: t.Any, conn
 
 
 def test_failed_live_change_puts_the_definition_back(player: t.Any, connection: t.Any) -> None:
-    """libvirt refuses a host whose name another one has, but only when the running network is asked."""
+    """libvirt can't write the file that dnsmasq reads: the running network doesn't change, so the definition doesn't either."""
     from cycle import Task
 
     player.run("network", **LAB)
     before = connection.networkLookupByName(NAME).XMLDesc(1)
-    hosts = [*DHCP["hosts"], {"mac": "52:54:00:0a:0b:0d", "ip": "10.91.0.12", "name": "web1"}]
-    (failed,) = player.play(
-        [Task("network", {"name": NAME, "ips": [{"address": "10.91.0.1/24", "dhcp": {"hosts": hosts}}]})]
-    )
+    file = pathlib.Path(f"/var/lib/libvirt/dnsmasq/{NAME}.hostsfile")
+    file.unlink()
+    (file / "in-the-way").mkdir(parents=True)
+    hosts = [*DHCP["hosts"], {"mac": "52:54:00:0a:0b:0d", "ip": "10.91.0.12", "name": "web2"}]
+    try:
+        (failed,) = player.play(
+            [Task("network", {"name": NAME, "ips": [{"address": "10.91.0.1/24", "dhcp": {"hosts": hosts}}]})]
+        )
+    finally:
+        shutil.rmtree(file)
     assert failed.failed
     assert failed["rolled_back"] == [f"put the definition of network {NAME} back"]
     assert connection.networkLookupByName(NAME).XMLDesc(1) == before
+
+
+def test_what_libvirt_cannot_tell_apart_waits(player: t.Any) -> None:
+    """Two hosts of one name: libvirt refuses the second one while the network runs, and takes it in a definition."""
+    player.run("network", **LAB)
+    hosts = [*DHCP["hosts"], {"mac": "52:54:00:0a:0b:0d", "ip": "10.91.0.12", "name": "web1"}]
+    wish = {"name": NAME, "ips": [{"address": "10.91.0.1/24", "dhcp": {"hosts": hosts}}]}
+    staged = player.run("network", **wish)
+    assert staged["restart_required"] == ["ips[10.91.0.0].dhcp.hosts[52:54:00:0a:0b:0d]"]
+    assert player.run("network", **wish, apply="restart")["restart_required"] == []
 
 
 REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
