@@ -1,0 +1,169 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A bridge of the host: the plan that makes it, changes it or takes it away, and that can be taken back in time."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._plan import KvmError, Operations, Plan
+from ..network import NET
+from ..root import Root
+from . import switch
+from .backend import BACKENDS, Backend, File, choose, files
+from .wanted import NAME, Bridge, check
+
+Params = t.Mapping[str, t.Any]
+
+
+def argument_spec() -> dict[str, t.Any]:
+    """The options of ``host_bridge``."""
+    words: dict[str, t.Any] = {"type": "list", "elements": "str"}
+    return {
+        "name": {"type": "str", "required": True},
+        "ports": words,
+        "vlan": {"type": "int"},
+        "addressing": {"type": "str", "choices": ["dhcp", "static", "none"]},
+        "addresses": words,
+        "gateways": words,
+        "nameservers": words,
+        "search": words,
+        "stp": {"type": "bool", "default": False},
+        "mtu": {"type": "int"},
+        "mac": {"type": "str"},
+        "backend": {"type": "str", "choices": ["auto", *BACKENDS], "default": "auto"},
+        "timeout": {"type": "int", "default": 60},
+        "state": {"type": "str", "choices": ["present", "absent"]},
+        "confirm": {"type": "bool", "default": False},
+        "sysroot": {"type": "path", "default": "/"},
+    }
+
+
+def operations() -> Operations:
+    """The operations that the steps of ``host_bridge`` name."""
+    return {"bridge.switch": switch.start, "bridge.confirm": switch.confirm}
+
+
+def plan(params: Params) -> Plan:
+    """The plan of a task."""
+    return make(Root(params["sysroot"]), params)
+
+
+def describe(params: Params) -> t.Optional[dict[str, t.Any]]:
+    """The bridge after the run."""
+    root = Root(params["sysroot"])
+    if params.get("state") == "absent":
+        return None
+    backend = choose(root, params["backend"])
+    return seen(root, backend, params["name"]) if params["confirm"] else shown(backend, Bridge(root, params))
+
+
+def make(root: Root, params: Params) -> Plan:
+    """What has to be done so that the bridge is as wanted, or so that it stays."""
+    if not NAME.fullmatch(params["name"]):
+        raise KvmError(f"name: {params['name']!r} is no name of a bridge", option="name")
+    backend = choose(root, params["backend"])
+    return _confirmed(root, backend, params) if params["confirm"] else _made(root, backend, params)
+
+
+def _confirmed(root: Root, backend: Backend, params: Params) -> Plan:
+    found = Plan("bridge")
+    state, name = switch.state(root, params["name"]), params["name"]
+    if state in switch.UNDONE:
+        raise KvmError(
+            f"{name}: what was changed has been taken back: {switch.reason(root, name)}",
+            "Run the task again with what is right, or with a longer timeout.",
+            log=switch.log(root, name),
+        )
+    if state is not None:
+        step = found.add("bridge.confirm", f"keep {name} as it is now", sysroot=root.path, name=name)
+        step.changes = False
+    found.predicted = seen(root, backend, name)
+    return found
+
+
+def _made(root: Root, backend: Backend, params: Params) -> Plan:
+    bridge, present = Bridge(root, params), params.get("state") != "absent"
+    state = switch.state(root, bridge.name)
+    if state is not None and state not in switch.UNDONE:
+        raise KvmError(
+            f"{bridge.name}: an earlier change waits to be confirmed, and is taken back if it isn't",
+            "Confirm it (confirm: true), or wait.",
+        )
+    held = backend.rules.members(root, bridge.name)
+    live = root.names(f"{NET}/{bridge.name}/brif")
+    if present:
+        check(root, bridge)
+    else:
+        bridge.ports = bridge.devices = held
+        _unused(bridge, live)
+    found = Plan("bridge", shown(backend, bridge) if present else None)
+    found.extra["confirm_within"] = None
+    edits = files(root, backend, bridge, present)
+    if not edits and (not present or not root.live or _runs(root, bridge, live)):
+        return found
+    had = bool(backend.rules.ours(root, bridge.name))
+    for file in edits:
+        before = root.text(file.path)
+        found.differs(f"/{file.path}", _lines(before), _lines(file.text))
+    texts = [f"{'write' if file.text is not None else 'remove'} /{file.path}" for file in edits]
+    what = f"have {backend.name} {'make' if present else 'take away'} {bridge.name}"
+    found.add(
+        "bridge.switch",
+        f"{', '.join([*texts, what])}; taken back unless it is confirmed within {params['timeout']} s",
+        sysroot=root.path,
+        name=bridge.name,
+        files=[(file.path, root.text(file.path), file.text, _mode(root, file)) for file in edits],
+        forth=_commands(root, backend, bridge, present, held),
+        back=_commands(root, backend, bridge, had, [device for device in bridge.devices if device not in held]),
+        timeout=params["timeout"],
+    )
+    found.extra["confirm_within"] = params["timeout"]
+    return found
+
+
+def _unused(bridge: Bridge, live: t.Sequence[str]) -> None:
+    """Refuse to take a bridge away from guests."""
+    others = [device for device in live if device not in bridge.devices]
+    if others:
+        raise KvmError(
+            f"{bridge.name}: {', '.join(others)} would be cut off, which somebody else has put into the bridge",
+            "Shut those guests down, or move their interfaces to another network, first.",
+            option="state",
+        )
+
+
+def _runs(root: Root, bridge: Bridge, live: t.Sequence[str]) -> bool:
+    return root.exists(f"{NET}/{bridge.name}/bridge") and set(live) >= set(bridge.devices)
+
+
+def _commands(
+    root: Root, backend: Backend, bridge: Bridge, present: bool, gone: t.Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Commands before and after the files are changed. Guests' interfaces stay in a bridge that stays."""
+    rules = backend.rules
+    if not present:
+        return rules.before(bridge), rules.down(root, bridge)
+    left = [f"ip link set dev {device} nomaster" for device in gone if device not in bridge.devices]
+    return rules.before(bridge), [*(f"{command} || true" for command in left), *rules.up(root, bridge)]
+
+
+def _mode(root: Root, file: File) -> int:
+    there = root.mode(file.path)
+    return file.mode if there is None else there
+
+
+def _lines(text: t.Optional[str]) -> t.Optional[list[str]]:
+    return None if text is None else [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def shown(backend: Backend, bridge: Bridge) -> dict[str, t.Any]:
+    """The bridge as its files say it."""
+    return {"name": bridge.name, "backend": backend.name, "ports": bridge.devices, "addressing": bridge.addressing}
+
+
+def seen(root: Root, backend: Backend, name: str) -> dict[str, t.Any]:
+    """The bridge as the kernel has it."""
+    fresh = Root(root.path, root.live)
+    return {"name": name, "backend": backend.name, "ports": fresh.names(f"{NET}/{name}/brif"), "addressing": None}
