@@ -1,7 +1,7 @@
 # Copyright: metal.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bridges with a port of the host, by systemd-networkd on a machine with systemd, as another machine sees it."""
+"""Bridges with a port of the host, by systemd-networkd and by ifupdown, as another machine sees it."""
 
 from __future__ import annotations
 
@@ -97,4 +97,51 @@ def test_bridge_takes_the_port_and_gives_it_back(pair: Pair) -> None:
     host.roles("bridge", {"bridge_bridges": [{"name": "br0", "state": "absent"}]})
     assert not host.run("ls", "/sys/class/net/br0", ok=False).stdout
     host.until(lambda: addresses(host, "eth0") == [host.address], "hasn't got back its address")
+    assert reached(gate, host.address)
+
+
+# ifupdown, without systemd
+
+INTERFACES = """\
+auto lo eth0
+iface lo inet loopback
+
+iface eth0 inet static
+    address 10.77.8.2/24
+"""
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Pair]:
+    """A machine without systemd whose eth0 is ifupdown's, and its neighbour."""
+    with tool.hosts(tmp_path_factory.mktemp("plain"), "gate", "hv1") as (gate, made):
+        made.run("mount", "-t", "sysfs", "-o", "ro", "sysfs", "/sys")  # with the interfaces of its own network
+        made.run("sh", "-c", "mkdir -p /run/network; cat > /etc/network/interfaces", input=INTERFACES)
+        made.run("ip", "address", "flush", "dev", "eth0")
+        made.run("ifup", "eth0")
+        made.until(lambda: reached(gate, made.address), "isn't reached")
+        yield gate, made
+
+
+def test_ifupdown_takes_the_port_and_gives_it_back(plain: Pair) -> None:
+    gate, host = plain
+    wrong = {"ports": ["eth0"], "addressing": "static", "addresses": ["10.99.0.2/24"], "timeout": 6}
+    (recap,) = host.play(task(**wrong))
+    assert recap.changed == 1, recap.text
+    host.until(lambda: addresses(host, "br0") == ["10.99.0.2"], "hasn't got the address that was asked for")
+    assert not reached(gate, host.address)
+    host.until(lambda: reached(gate, host.address), "doesn't come back", 40)
+    assert host.read("/etc/network/interfaces") == INTERFACES
+    assert not ports(host, "br0")
+
+    static = {"name": "br0", "ports": ["eth0"], "addressing": "static", "addresses": [f"{host.address}/24"]}
+    host.until(lambda: host.read("/var/lib/metal.kvm/bridge-br0/state") == "undone\n", "doesn't end")
+    host.role("bridge", bridge_bridges=[static])
+    assert ports(host, "br0") == ["eth0"]
+    assert addresses(host, "br0") == [host.address]
+    assert not addresses(host, "eth0")
+    assert reached(gate, host.address)
+    assert not host.role("bridge", bridge_bridges=[static]).changed
+    host.role("bridge", bridge_bridges=[{"name": "br0", "state": "absent"}])
+    assert addresses(host, "eth0") == [host.address]
     assert reached(gate, host.address)

@@ -125,7 +125,7 @@ NETPLAN = {
 network:
   version: 2
   ethernets:
-    eth0: {{dhcp4: false, dhcp6: false, accept-ra: false}}
+    eth0: {{dhcp4: false, dhcp6: false, accept-ra: false, mtu: 9000}}
   bridges:
     br0:
       interfaces: [eth0]

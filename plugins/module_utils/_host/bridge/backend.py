@@ -34,7 +34,8 @@ class Backend:
     - ``files(root, bridge)``: the texts of those that shall, by path; ``edits(root, bridge, present)``: of others that
       have to be changed along with them.
     - ``before(bridge)``: commands that let go of the devices, while the files of that moment are still there;
-      ``up(root, bridge)``, ``down(root, bridge)``: commands that do by the files, with the bridge and without it.
+      ``up(root, bridge)``, ``down(root, bridge)``: commands that do by the files, with the bridge and without it;
+      ``free(port)``: those for a port that no longer is in it.
     """
 
     def __init__(self, name: str, rules: t.Any, mode: int = 0o644) -> None:

@@ -136,3 +136,8 @@ def down(root: Root, bridge: Bridge) -> list[str]:
     made = [bridge.name, *(bridge.devices if bridge.vlan else ())]
     again = () if bridge.vlan else bridge.ports
     return [*(f"ip link delete dev {device}" for device in made), *(f"ifup --force {port}" for port in again)]
+
+
+def free(port: str) -> list[str]:
+    """Have a port configured by what others say."""
+    return [f"ifup --force {port}"]

@@ -51,8 +51,9 @@ def files(root: Root, bridge: Bridge) -> dict[str, str]:
         names.append(name)
         if not bridge.vlan:
             _free(told, section, name)
-        words = ["{}"] if bridge.vlan else ["{dhcp4: false, dhcp6: false, accept-ra: false}"]
-        sections.setdefault(section, []).append(f"    {name}: {words[0]}")
+        size = f", mtu: {bridge.mtu}" if bridge.mtu else ""
+        said = "" if bridge.vlan else f"dhcp4: false, dhcp6: false, accept-ra: false{size}"
+        sections.setdefault(section, []).append(f"    {name}: {{{said}}}")
     if bridge.vlan:
         for name, device in zip(names, bridge.devices):
             sections.setdefault("vlans", []).append(f"    {device}: {{id: {bridge.vlan}, link: {name}}}")
@@ -140,3 +141,8 @@ def down(root: Root, bridge: Bridge) -> list[str]:
     """Take the devices away, which netplan doesn't do, and have the ports be what they are without them."""
     made = [bridge.name, *(bridge.devices if bridge.vlan else ())]
     return ["netplan generate", *(f"ip link delete dev {device}" for device in made), "netplan apply"]
+
+
+def free(port: str) -> list[str]:
+    """Nothing more: who is told of all is told of a port that's left out."""
+    return []

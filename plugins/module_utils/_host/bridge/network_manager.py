@@ -107,3 +107,8 @@ def down(root: Root, bridge: Bridge) -> list[str]:
         *(f"nmcli device delete {device}" for device in (bridge.devices if bridge.vlan else ())),
         *(f"nmcli --wait 20 device connect {port}" for port in (() if bridge.vlan else bridge.ports)),
     ]
+
+
+def free(port: str) -> list[str]:
+    """Have a port take the best profile that it has left."""
+    return [f"nmcli --wait 20 device connect {port}"]

@@ -109,3 +109,8 @@ def down(root: Root, bridge: Bridge) -> list[str]:
         *(f"ip link delete dev {device}" for device in made),
         *(f"networkctl reconfigure {port}" for port in bridge.ports),
     ]
+
+
+def free(port: str) -> list[str]:
+    """Have a port be what it is without the bridge."""
+    return [f"networkctl reconfigure {port}"]

@@ -145,8 +145,10 @@ def _commands(
     rules = backend.rules
     if not present:
         return rules.before(bridge), rules.down(root, bridge)
-    left = [f"ip link set dev {device} nomaster" for device in gone if device not in bridge.devices]
-    return rules.before(bridge), [*(f"{command} || true" for command in left), *rules.up(root, bridge)]
+    left = [device for device in gone if device not in bridge.devices]
+    out = [f"ip link set dev {device} nomaster || true" for device in left]
+    free = [f"{command} || true" for device in left for command in rules.free(device)]
+    return rules.before(bridge), [*out, *rules.up(root, bridge), *free]
 
 
 def _mode(root: Root, file: File) -> int:
