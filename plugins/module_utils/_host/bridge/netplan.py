@@ -57,8 +57,8 @@ def files(root: Root, bridge: Bridge) -> dict[str, str]:
     if bridge.vlan:
         for name, device in zip(names, bridge.devices):
             sections.setdefault("vlans", []).append(f"    {device}: {{id: {bridge.vlan}, link: {name}}}")
-    for section, said in sections.items():
-        lines += [f"  {section}:", *said]
+    for section, written in sections.items():
+        lines += [f"  {section}:", *written]
     inside = bridge.devices if bridge.vlan else names
     lines += ["  bridges:", f"    {bridge.name}:", f"      interfaces: [{', '.join(inside)}]"]
     return {_path(bridge.name): "\n".join([*lines, *(f"      {line}" for line in _bridge(bridge)), ""])}
