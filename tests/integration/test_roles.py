@@ -247,6 +247,7 @@ def test_a_check_on_a_bare_machine_neither_fails_nor_changes(
             assert recap.failed == 0, recap.text
         assert len(recaps) == len(plays)
         assert "libvirt isn't installed" in recaps[0].said
+        assert "This machine doesn't run systemd, which starts Cockpit's web server" in recaps[-2].said
         after = bare.run("sh", "-c", "find /etc /var/lib/libvirt /run | sort").stdout
         assert after == before
         assert not (place / "pki").exists()
