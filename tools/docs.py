@@ -9,7 +9,8 @@
 At the margin the marks take the whole of `options:`; further in they stand among options that are written by hand, and
 the generated ones are written at their depth. For plugins/modules/network.py the options are what `option_docs()` in
 plugins/module_utils/_objects/network/options.py says, else those of the table NETWORK in _objects/network/table.py.
-Other ones are named in the mark: "from the table domain.devices:DISK by nox".
+Other ones are named in the mark: "from the table domain.devices:DISK by nox". docs/domain_options.md is written from the
+table of domains and its proofs (proofs.py).
 
 usage: python tools/docs.py [--check]    --check: write nothing, fail where something is stale
 """
@@ -114,6 +115,11 @@ def main() -> int:
             stale.append(path.relative_to(ROOT))
             if not check:
                 path.write_text(wanted, encoding="utf-8")
+    page, text = ROOT / "docs" / "domain_options.md", importlib.import_module("proofs").table()
+    if not page.exists() or page.read_text(encoding="utf-8") != text:
+        stale.append(page.relative_to(ROOT))
+        if not check:
+            page.write_text(text, encoding="utf-8")
     for path in stale:
         print(f"docs: {path} {'is stale: run nox -s docs' if check else 'written'}")
     return 1 if check and stale else 0

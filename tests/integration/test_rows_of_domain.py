@@ -19,12 +19,12 @@ import pytest
 from domain_bench import Bench, Options
 
 sys.path.insert(0, str(cycles.ROOT / "tools"))
-from proofs import cases, every, spoken
+from proofs import cases, every, runnable, spoken
 
 POOL = f"{cycles.PREFIX}rows"
 CASES = cases("rows")
 NUMBERS = itertools.count()
-HERE = [case for case in CASES if "needs" not in case]  # what the others need is in the table of the docs
+HERE = runnable(CASES)
 BASE: Options = {
     "type": "qemu", "memory": "256 MiB", "vcpus": 2, "hotplug_ports": 4, "rng": [], "agent": False, "serials": [],
 }  # fmt: skip

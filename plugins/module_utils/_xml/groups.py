@@ -173,15 +173,18 @@ class ValueList(Row):
 class Map(Row):
     """The user's own keys with plain values, an element each: ``<feature name='vmx' policy='require'/>``.
 
-    Full when given.
+    Full when given. A key whose value is ``silent`` is the same as none.
     """
 
-    __slots__ = ("key", "value_at")
+    __slots__ = ("key", "silent", "value_at")
 
-    def __init__(self, *common: t.Any, key: str = "name", value_at: str = "value", **more: t.Any) -> None:
+    def __init__(
+        self, *common: t.Any, key: str = "name", value_at: str = "value", silent: t.Any = None, **more: t.Any
+    ) -> None:
         super().__init__(*common, **more)
         self.key = key
         self.value_at = value_at
+        self.silent = silent
 
     def spec(self) -> dict[str, Values]:
         spec: Values = {"type": "dict", "doc": self.doc}
@@ -203,14 +206,16 @@ class Map(Row):
                 parsed[str(key)] = self.type.parse(value if self.type.spec != "str" else str(value))
             except (TypeError, ValueError) as error:
                 raise bad_value(f"{where}{self.name}.{key}", value, str(error)) from error
-        return {self.name: parsed}
+        return {self.name: self._said(parsed)}
+
+    def _said(self, values: Values) -> Values:
+        """Without those that say nothing."""
+        return {key: value for key, value in values.items() if self.silent is None or value != self.silent}
 
     def value(self, parent: Element) -> Values:
         """Key to value, as the document says."""
-        return {
-            node.get(self.key): self.type.get(node, self.value_at)
-            for node in place.find_all(parent, place.place(self.path)[0])
-        }
+        nodes = place.find_all(parent, place.place(self.path)[0])
+        return self._said({node.get(self.key): self.type.get(node, self.value_at) for node in nodes})
 
     def read(self, parent: Element) -> Values:
         values = self.value(parent)

@@ -182,9 +182,8 @@ class Items:
             return
         steps = place.place(self.path)[0]
         pairs, unwanted = self.match(wanted[self.name], parent)
-        for index, node in enumerate([] if self.add_only else unwanted):
-            item = read(self.rows, node)
-            self._note(edit, f"{path}{self.name}[{self.label(item, index)}]", item, None, item)
+        self._note_gone(parent, unwanted, path, edit)
+        for node in [] if self.add_only else unwanted:
             place.drop(parent, node, steps)
         for index, (given, node) in enumerate(pairs):
             item = given or {}
@@ -207,6 +206,13 @@ class Items:
         values = read(self.rows, node)
         self._note(edit, f"{path}{self.name}[{self.label(values, index)}]", None, values, values)
 
+    def _note_gone(self, parent: Element, unwanted: list[Element], path: str, edit: Edit) -> None:
+        elements = self.elements(parent)
+        for node in [] if self.add_only else unwanted:
+            item = read(self.rows, node)
+            label = self.label(item, elements.index(node))
+            self._note(edit, f"{path}{self.name}[{label}]", item, None, item)
+
     def _note(self, edit: Edit, path: str, before: t.Any, after: t.Any, key: Values) -> None:
         change = Change(path, shown(self.rows, before), shown(self.rows, after), self)
         change.items, change.key = self, key
@@ -219,12 +225,11 @@ class Items:
         pairs, unwanted = self.match([read(self.rows, node) for node in wanted], before)
         edit = Edit()
         edit.changes = changes
-        for index, node in enumerate([] if self.add_only else unwanted):
-            item = read(self.rows, node)
-            self._note(edit, f"{path}{self.name}[{self.label(item, index)}]", item, None, item)
-        for index, ((given, node), there) in enumerate(zip(pairs, wanted)):
+        self._note_gone(before, unwanted, path, edit)
+        elements = self.elements(after)
+        for (given, node), there in zip(pairs, wanted):
             item = given or {}
-            label = f"{path}{self.name}[{self.label(item, index)}]"
+            label = f"{path}{self.name}[{self.label(item, elements.index(there))}]"
             if node is None:
                 self._note(edit, label, None, item, item)
                 continue

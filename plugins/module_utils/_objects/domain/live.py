@@ -154,7 +154,7 @@ def _part(root: Element, part: str) -> t.Optional[str]:
 
 
 def _agent(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
-    if change.after:
+    if change.after and _has_bus(running, "channels", {"target_type": "virtio"}):
         return Step(
             "domain.attach", f"attach the agent's channel to domain {name} live", name=name, items="agent", label=AGENT
         )

@@ -252,7 +252,20 @@ def update(world: t.Any, name: str, items: str, label: str) -> None:
     for change in compare(rows, node, wanted):
         if change.after is None:
             unset(rows, node, split(change.path), "", Edit())
-    domain.updateDeviceFlags(document.text_of(node), flags("VIR_DOMAIN_AFFECT_LIVE"))
+    _until_open(lambda: domain.updateDeviceFlags(document.text_of(node), flags("VIR_DOMAIN_AFFECT_LIVE")))
+
+
+def _until_open(change: t.Callable[[], t.Any]) -> None:
+    """A guest that reads a medium keeps the drive closed: ask again until it opens, or the time is over."""
+    deadline = time.monotonic() + DETACH_TIMEOUT
+    while True:
+        try:
+            change()
+            return
+        except Exception as error:
+            if "tray" not in str(error).lower() or time.monotonic() > deadline:
+                raise
+        time.sleep(0.5)
 
 
 def delete_storage(world: t.Any, name: str, path: str, pool: str = "", volume: str = "") -> None:

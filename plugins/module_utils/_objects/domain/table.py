@@ -242,7 +242,7 @@ DOMAIN: tuple[t.Any, ...] = (
     Items("seclabels", "seclabel", later("guest", "SECLABEL"), ("model",), "Security labels beyond those that libvirt makes.",
           implied=_made_label, ordered=False),
     Map("perf", "perf/event", YES_NO, "Performance events that the host measures, by libvirt's names. Full when given.",
-        value_at="enabled", live="perf"),
+        value_at="enabled", live="perf", silent=False),
     Group("qemu", "", later("guest", "QEMU"), "Words to QEMU beyond libvirt's. They taint the domain.",
           seen=("qemu:commandline", "qemu:capabilities", "qemu:deprecation", "qemu:override")),
     Field("agent", "devices/channel", PRESENT, "Whether there's a channel for the QEMU guest agent.", get=_agent, put=_put_agent,

@@ -16,15 +16,15 @@ from .table import DOMAIN, iothread_ids
 
 Element = document.Element
 
-SCHEDULER = {
+SCHEDULER = {  # in the order in which they are set: periods, the whole, its parts
     "shares": "cpu_shares",
-    "period": "vcpu_period",
-    "quota": "vcpu_quota",
     "global_period": "global_period",
-    "global_quota": "global_quota",
+    "period": "vcpu_period",
     "emulator_period": "emulator_period",
-    "emulator_quota": "emulator_quota",
     "iothread_period": "iothread_period",
+    "global_quota": "global_quota",
+    "quota": "vcpu_quota",
+    "emulator_quota": "emulator_quota",
     "iothread_quota": "iothread_quota",
 }
 PERIOD, NO_QUOTA = 100_000, -1  # what the kernel does where nothing is said
@@ -49,14 +49,30 @@ def _set(call: str, what: str, name: str, before: Values, after: Values, target:
 
 
 def scheduler(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
-    """One weight, period or quota. A weight that isn't said any more waits: the kernel's own isn't the same everywhere."""
-    option = change.path.rpartition(".")[2]
-    silent = PERIOD if option.endswith("period") else NO_QUOTA if option.endswith("quota") else None
-    before, after = (_group(root, "cputune").get(option, silent) for root in (running, persistent))
-    if after is None:
+    """All weights, periods and quotas at once, for those of a part can't be beyond those of the whole.
+
+    A weight that isn't said any more waits: the kernel's own isn't the same everywhere.
+    """
+    one, other = (_group(root, "cputune") for root in (running, persistent))
+    if change.path.endswith("shares") and "shares" not in other:
         return None
-    old = {} if before is None else {SCHEDULER[option]: before}
-    return _set("setSchedulerParametersFlags", f"the {option} of CPU time", name, old, {SCHEDULER[option]: after})
+    silent = {option: NO_QUOTA if option.endswith("quota") else PERIOD for option in SCHEDULER if option != "shares"}
+    one, other = ({**silent, **values} for values in (one, other))
+    parts = {_part(option) for option in SCHEDULER if option in other and one.get(option) != other[option]}
+    before, after = (
+        {
+            parameter: values[option]
+            for option, parameter in SCHEDULER.items()
+            if _part(option) in parts and option in values
+        }
+        for values in (one, other)
+    )
+    return _set("setSchedulerParametersFlags", "weight and limits of CPU time", name, before, after)
+
+
+def _part(option: str) -> str:
+    """Whose time a period or a quota is about."""
+    return option if option == "shares" else option.rpartition("_")[0]
 
 
 def memtune(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
@@ -173,7 +189,17 @@ def tune(world: t.Any, name: str, call: str, values: Values, target: str = "") -
         domain.setMemoryStatsPeriod(values["period"], flags("VIR_DOMAIN_AFFECT_LIVE"))
     elif values:
         arguments = (target, values) if target else (values,)
+        if call == "setSchedulerParametersFlags":
+            _unlimit(domain, values)
         getattr(domain, call)(*arguments, flags("VIR_DOMAIN_AFFECT_LIVE"))
+
+
+def _unlimit(domain: t.Any, values: Values) -> None:
+    """Take away what limits the parts that are to change: the kernel refuses a part beyond the whole, in between too."""
+    parts = {name.partition("_")[0] for name in values if name != "cpu_shares"}
+    limits = {f"{part}_quota": NO_QUOTA for part in parts}
+    if limits:
+        domain.setSchedulerParametersFlags(limits, flags("VIR_DOMAIN_AFFECT_LIVE"))
 
 
 def pin_thread(world: t.Any, name: str, kind: str, number: int, cpus: str) -> None:

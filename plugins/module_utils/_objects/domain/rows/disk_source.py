@@ -8,7 +8,7 @@ from __future__ import annotations
 from ...._xml.items import Items
 from ...._xml.rows import Field, Map
 from ...._xml.types import BYTES_ALONE, INT, PCI, POSITIVE, STR, UUID, WHOLE, YES_NO
-from .common import instead, put_pci
+from .common import instead, put_pci, unsaid
 
 
 def _secret(**fixed: str) -> tuple[Field, Field]:
@@ -43,7 +43,7 @@ NETWORK = (
           "What is reached: V(pool/image) for rbd, the export for nbd, V(target/lun) for iscsi, the path for http.", live="media"),
     Field("query", "@query", STR, "What follows the question mark of an http or https address."),
     HOSTS,
-    Field("tls", "@tls", YES_NO, "Whether the connection is encrypted (nbd)."),
+    Field("tls", "@tls", YES_NO, "Whether the connection is encrypted (nbd).", volatile=unsaid("@tls")),
     Field("tls_hostname", "@tlsHostname", STR, "The name that the server's certificate must be for (nbd)."),
     Field("snapshot", "snapshot@name", STR, "A snapshot of the image (rbd)."),
     Field("config", "config@file", STR, "A configuration file for the client (rbd)."),

@@ -61,8 +61,7 @@ INTERFACE = (
     Union("type", {
         "network": (
             Field("network", "source@network", STR, "A libvirt network.", live="interface"),
-            Field("portgroup", "source@portgroup", STR, "A portgroup of the network.", live="interface",
-                  volatile=unsaid("source@portgroup")),
+            Field("portgroup", "source@portgroup", STR, "A portgroup of the network.", volatile=unsaid("source@portgroup")),
         ),
         "bridge": (Field("bridge", "source@bridge", STR, "A bridge of the host.", live="interface"),),
         "direct": (
@@ -109,7 +108,7 @@ INTERFACE = (
     Field("port_isolated", "port@isolated", YES_NO, "Whether it reaches the host and the outside only, not other guests.",
           live="interface"),
     Field("trust_guest_rx_filters", "@trustGuestRxFilters", YES_NO, "Whether the guest may change its filters and MAC address.",
-          live="interface", volatile=unsaid("@trustGuestRxFilters")),
+          volatile=unsaid("@trustGuestRxFilters")),
     Field("coalesce", "coalesce/rx/frames@max", WHOLE, "How many packets the host's side collects before it passes them on.",
           live="interface"),
     Field("sndbuf", "tune/sndbuf", WHOLE, "The send buffer of the host's side, in bytes; V(0) for no limit."),
