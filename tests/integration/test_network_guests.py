@@ -10,9 +10,12 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 import typing as t
 
 import pytest
+from cycle import Task
+from guest import Lab, lab, sweep  # noqa: F401
 
 NAME = "mkt-net"
 MAC = "52:54:00:0a:0b:0c"
@@ -98,3 +101,71 @@ def test_a_reserved_address_is_given_out_at_once(player: t.Any, client: Client) 
     assert client.lease() == "10.91.0.20"
     client.run("ip", "address", "add", "10.91.0.20/24", "dev", "eth0")
     assert client.resolve("web1.lab.example") == ["10.91.0.20"]
+
+
+class Ping:
+    """Echo requests, five a second, from the hypervisor to an address of the network, for as long as the block lasts."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.lost = self.sent = 0
+
+    def __enter__(self) -> Ping:
+        command = [sys.executable, str(HERE / "network_client.py"), "ping", self.address]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.sent, received = (int(number) for number in self.process.communicate(timeout=30)[0].split())
+        self.lost = self.sent - received
+
+
+def wish(**more: t.Any) -> Task:
+    return Task("network", {"name": NAME, **more})
+
+
+def dhcp(**more: t.Any) -> Task:
+    return wish(ips=[{"address": "10.91.0.1/24", "dhcp": more}])
+
+
+def test_a_guest_keeps_its_lease_and_its_traffic(player: t.Any, lab: Lab) -> None:  # noqa: F811
+    """DHCP hosts, ranges and DNS records come, change and go while it runs; a restart of the network plugs it back in."""
+    first = {"ranges": [{"start": "10.91.0.100", "end": "10.91.0.110"}], "hosts": [{"mac": MAC, "ip": "10.91.0.20"}]}
+    other = {"mac": "52:54:00:0a:0b:99", "ip": "10.91.0.30", "name": "other"}
+    player.run("network", name=NAME, forward="open", state="active", ips=[{"address": "10.91.0.1/24", "dhcp": first}])
+    lab.boots(interfaces=[{"network": NAME, "mac": MAC}])
+    seen = lab.guest.sees(lambda seen: "10.91.0.20" in str(seen), "it has no address")
+    changes = [
+        dhcp(hosts=[*first["hosts"], other]),
+        dhcp(hosts=[{**first["hosts"][0], "name": "web1"}, {**other, "ip": "10.91.0.31"}]),
+        dhcp(hosts=[first["hosts"][0]]),
+        dhcp(hosts=[]),
+        dhcp(ranges=[{"start": "10.91.0.100", "end": "10.91.0.150"}, {"start": "10.91.0.200", "end": "10.91.0.210"}]),
+        dhcp(ranges=[{"start": "10.91.0.120", "end": "10.91.0.150"}]),
+        wish(dns={"hosts": [{"ip": "10.91.0.60", "hostnames": ["db"]}], "txt": [{"name": "note", "value": "hello"}]}),
+        wish(dns={"hosts": [{"ip": "10.91.0.61", "hostnames": ["db"]}],
+                  "srv": [{"service": "ldap", "protocol": "tcp", "target": "db", "port": 389}]}),
+        wish(dns={"hosts": [], "txt": [], "srv": []}),
+    ]  # fmt: skip
+    with Ping("10.91.0.20") as ping:
+        results = player.play(changes)
+    for result in results:
+        assert not result.failed, result.message
+        assert result["changed"]
+        assert result["restart_required"] == []
+    assert ping.sent > 20
+    assert ping.lost <= 1, "the last one may still be under way"
+    (leased,) = player.run("network_info", name=NAME)["networks"][0]["leases"]
+    assert (leased["ip"], leased["mac"]) == ("10.91.0.20", MAC)
+    restarted = player.run("network", name=NAME, domain="lab.example", apply="restart")
+    assert restarted["actions"][-1] == f"plug {lab.name} back into network {NAME}"
+    assert restarted["network"]["connections"] == [{"domain": lab.name, "mac": MAC}]
+    with Ping("10.91.0.20") as ping:
+        assert player.run("network_info", name=NAME)["networks"][0]["leases"] == [leased], "what was leased stays known"
+        time.sleep(3)
+    assert ping.sent - ping.lost > 2, "the guest is in the new bridge"
+    with Ping("10.91.0.20") as ping:
+        time.sleep(2)
+    assert ping.lost <= 1, "and nothing is lost there"
+    assert lab.guest.reports()[-1]["boot"] == seen["boot"], "it's the same boot"

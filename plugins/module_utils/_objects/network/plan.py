@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._libvirt import found_or_none
 from ..._plan import KvmError, Plan
 from ..._xml import document, rows, table
 from .. import kind, life
@@ -45,7 +46,7 @@ def _identity(root: Element) -> tuple[str, ...]:
 
 
 def _before_stop(draft: kind.Draft) -> None:
-    plugged = connections(draft.there, draft.running)
+    plugged = connections(draft.there)
     if plugged and not draft.params["force"]:
         guests = ", ".join(sorted({item["domain"] for item in plugged}))
         raise KvmError(
@@ -79,13 +80,18 @@ def _replug(world: t.Any, there: t.Any, ports: list[str]) -> None:
     replug(world, there, ports)
 
 
-def connections(there: t.Any, running: t.Any) -> list[Values]:
+def ports(there: t.Any) -> list[str]:
+    """The documents of an active network's ports; libvirt's own count of them is lost when the network is changed live."""
+    found = found_or_none(there.listAllPorts, "VIR_ERR_NO_SUPPORT") or []
+    documents = (found_or_none(port.XMLDesc, "VIR_ERR_NO_NETWORK_PORT") for port in found)
+    return [xml for xml in documents if xml]
+
+
+def connections(there: t.Any) -> list[Values]:
     """The running guests' interfaces in an active network: domain and MAC address."""
-    if not int(running.get("connections") or 0):
-        return []
     found = []
-    for port in there.listAllPorts():
-        root = document.document(port.XMLDesc(0))
+    for xml in ports(there):
+        root = document.document(xml)
         mac = root.find("mac")
         found.append(
             {"domain": root.findtext("owner/name") or "", "mac": "" if mac is None else str(mac.get("address")).lower()}
@@ -100,7 +106,7 @@ def _measure(there: t.Any, active: bool) -> Values:
     gives_addresses = running.find("ip/dhcp") is not None
     return {
         "leases": [_lease(lease) for lease in there.DHCPLeases()] if gives_addresses else [],
-        "connections": connections(there, running),
+        "connections": connections(there),
     }
 
 

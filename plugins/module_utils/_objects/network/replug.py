@@ -18,8 +18,10 @@ if t.TYPE_CHECKING:
 
 def plan_replug(draft: Draft) -> None:
     """Add the step that plugs guests back in after the restart."""
-    ports = [port.XMLDesc(0) for port in draft.there.listAllPorts()] if _plugged(draft) else []
-    if not ports:
+    from .plan import ports
+
+    plugged = ports(draft.there) if draft.active else []
+    if not plugged:
         return
     if not draft.world.local:
         raise KvmError(
@@ -28,12 +30,8 @@ def plan_replug(draft: Draft) -> None:
             "Run this task on the hypervisor, or say apply: live.",
             option="apply",
         )
-    guests = sorted({document.document(port).findtext("owner/name") or "" for port in ports})
-    draft.add("replug", f"plug {', '.join(guests)} back into {draft.title}", ports=ports)
-
-
-def _plugged(draft: Draft) -> bool:
-    return draft.running is not None and int(draft.running.get("connections") or 0) > 0
+    guests = sorted({document.document(port).findtext("owner/name") or "" for port in plugged})
+    draft.add("replug", f"plug {', '.join(guests)} back into {draft.title}", ports=plugged)
 
 
 def replug(world: t.Any, there: t.Any, ports: list[str]) -> None:

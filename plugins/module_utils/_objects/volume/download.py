@@ -111,6 +111,7 @@ def operations() -> t.Mapping[str, t.Callable[..., t.Any]]:
 def _download(world: t.Any, pool: str, name: str, dest: str, form: t.Optional[str], mode: str) -> None:
     from .stream import download
 
+    world = world.streaming()
     there = world.volume(pool, name)
     volume = storage.volume(there, pool)
     stamp = _stamp(volume, form)

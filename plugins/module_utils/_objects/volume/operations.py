@@ -201,15 +201,15 @@ def _upload(
     files: bool,
 ) -> None:
     """Prepare the file here, then send it through libvirt; what libvirt can't rename is taken away on failure."""
-    from .fetch import fetched, staging
+    from .fetch import staging
     from .stream import upload
 
+    world = world.streaming()
     there = world.get("pool", pool, "pool")
-    place, made = staging(""), []
+    place = staging("")
+    made: list[str] = []
     try:
-        content, _record = fetched(Origin(source), place)
-        made.append(content)
-        image = _shaped(content, place, source.get("format"), form if files else "raw", capacity, made)
+        image = _to_send(Origin(source), place, form if files else "raw", capacity, made)
         root = document.document(xml)
         for node in root.findall("target/compat") + root.findall("target/features"):
             document.remove(node)
@@ -228,6 +228,22 @@ def _upload(
             raise
     finally:
         _clear(made, place)
+
+
+def _to_send(found: Origin, place: str, form: str, capacity: t.Optional[int], made: list[str]) -> str:
+    """The source itself where it is as it shall be, else a verified, converted, grown copy."""
+    from .fetch import fetched
+
+    content = found.file
+    if found.checksum is None:
+        info = image_info(content, "source")
+        _refuse_references(info, content)
+        if form == (found.format or info["format"]) and int(capacity or 0) <= int(info["virtual-size"]):
+            return content
+    else:
+        content = fetched(found, place)[0]
+        made.append(content)
+    return _shaped(content, place, found.format, form, capacity, made)
 
 
 def _clear(made: list[str], place: str) -> None:
