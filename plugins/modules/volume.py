@@ -46,10 +46,14 @@ options:
     suboptions:
       url:
         description: An address that the hypervisor fetches. A download that broke off is resumed by the next run.
+          How far it is tells RV(metal.kvm.volume_info#module:downloads).
         type: str
       file:
-        description: A file on the machine that runs the module. Over a remote O(uri), and into pools that have no path
-          there, it is sent through libvirt.
+        description:
+          - A file on the machine that runs the module. Over a remote O(uri), and into pools that have no path
+            there, it is sent through libvirt.
+          - So a file of the controller needs no copy on the hypervisor; delegate the task to C(localhost) and name the
+            hypervisor in O(uri).
         type: path
       volume:
         description: A volume to copy.
@@ -136,6 +140,9 @@ options:
   lazy_refcounts:
     description: Whether a qcow2 volume writes its reference counts late.
     type: bool
+  extended_l2:
+    description: Whether a qcow2 volume's clusters are divided, so that small writes allocate less.
+    type: bool
   nocow:
     description: Whether the file system's copy on write is off for the volume (btrfs).
     type: bool
@@ -196,6 +203,15 @@ EXAMPLES = r"""
     pool: images
     name: test.qcow2
     source: {volume: web1.qcow2}
+
+- name: An image of the controller, sent through libvirt
+  metal.kvm.volume:
+    uri: "qemu+ssh://root@{{ inventory_hostname }}/system"
+    pool: images
+    name: appliance.qcow2
+    source:
+      file: /srv/build/appliance.qcow2
+  delegate_to: localhost
 
 - name: Delete a volume
   metal.kvm.volume:

@@ -34,6 +34,11 @@ EXAMPLES = r"""
     pool: images
   register: read
 
+- name: Show how far downloads are
+  ansible.builtin.debug:
+    msg: "{{ item.url }}: {{ (100 * item.received / item.size) | round(1) }} %"
+  loop: "{{ read.downloads | selectattr('size') }}"
+
 - name: Show which are overlays
   ansible.builtin.debug:
     msg: "{{ read.volumes | selectattr('backing', 'defined') | map(attribute='name') }}"
@@ -95,6 +100,28 @@ volumes:
     - {name: web1.qcow2, pool: images, path: /srv/images/web1.qcow2, type: file, format: qcow2, capacity: 21474836480,
        allocation: 200704, backing: {path: /srv/images/debian.qcow2, format: qcow2},
        backing_chain: [/srv/images/debian.qcow2]}
+downloads:
+  description:
+    - What is being fetched for volumes of pools of files, or broke off and goes on with the next run of its task.
+    - A task itself can't say how far it is. Ask with this module from another terminal, or beside a task with C(async).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    url:
+      description: Where it comes from.
+      type: str
+      returned: always
+    received:
+      description: The bytes that are here.
+      type: int
+      returned: always
+    size:
+      description: The bytes of the whole, null where the server doesn't say.
+      type: int
+      returned: always
+  sample:
+    - {url: "https://cloud.example/debian.qcow2", received: 104857600, size: 353894400}
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_info

@@ -230,7 +230,11 @@ def cycle(
 
 def objects(result: Result) -> list[t.Any]:
     """What an ``_info`` module read."""
-    lists = [value for key, value in result.items() if isinstance(value, list) and key not in ("warnings", "diff")]
+    lists = [
+        value
+        for key, value in result.items()
+        if isinstance(value, list) and key not in ("warnings", "diff", "downloads")
+    ]
     assert len(lists) == 1, result
     return t.cast("list[t.Any]", lists[0])
 

@@ -9,8 +9,10 @@ import functools
 import typing as t
 
 from ..._libvirt import found_or_none
-from ..._xml import rows
+from ..._xml import document, rows
 from .. import storage
+from ..pool.table import FILES
+from . import records
 from .table import VOLUME
 
 if t.TYPE_CHECKING:
@@ -70,4 +72,14 @@ def read_volumes(world: t.Any, params: Params) -> Values:
     known = {one.path: one for one in found}
     asked = [one for one in found if params.get("name") in (None, one.name)]
     described = [describe_volume(world, one, known) for one in asked]
-    return {"volumes": sorted(described, key=lambda one: (one["pool"], one["name"]))}
+    return {
+        "volumes": sorted(described, key=lambda one: (one["pool"], one["name"])),
+        "downloads": records.under_way(_directories(pools)) if world.local else [],
+    }
+
+
+def _directories(pools: t.Iterable[t.Any]) -> t.Iterator[str]:
+    for pool in pools:
+        root = document.document(pool.XMLDesc(0))
+        if root.get("type") in FILES:
+            yield root.findtext("target/path") or ""

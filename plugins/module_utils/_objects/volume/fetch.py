@@ -29,9 +29,10 @@ _BLOCK = 1024 * 1024
 
 def staging(directory: str) -> str:
     """A directory to prepare a volume's content in: beside the pool's, else (another file system) in our own."""
-    above = os.path.dirname(directory.rstrip("/")) or "/"
+    place = records.beside(directory)
+    above = os.path.dirname(place)
     near = directory and os.path.isdir(directory) and os.stat(above).st_dev == os.stat(directory).st_dev
-    place = os.path.join(above, ".metal.kvm") if near else os.path.join(records.state_directory(), "staging")
+    place = place if near else records.elsewhere()
     os.makedirs(place, mode=0o700, exist_ok=True)
     return place
 
@@ -115,11 +116,12 @@ def _download(url: str, path: str) -> Values:
         "etag": answer.headers.get("ETag"),
         "modified": answer.headers.get("Last-Modified"),
     }
-    with open(path + ".json", "w", encoding="utf-8") as file:
-        json.dump(state, file)
     resumed = answer.getcode() == 206
-    _receive(answer, path, have if resumed else 0, url)
     total = answer.headers.get("Content-Length")
+    whole = None if total is None else int(total) + (have if resumed else 0)
+    with open(path + ".json", "w", encoding="utf-8") as file:
+        json.dump({**state, "size": whole}, file)
+    _receive(answer, path, have if resumed else 0, url)
     size = os.path.getsize(path) - (have if resumed else 0)
     if total is not None and size != int(total):
         raise KvmError(

@@ -62,3 +62,34 @@ def stat_of(path: str) -> list[int]:
     """What tells whether a file was written since: size and time."""
     status = os.stat(path)
     return [status.st_size, status.st_mtime_ns]
+
+
+def beside(directory: str) -> str:
+    """Where the content of a volume in a pool's directory is prepared: on the same file system, outside the pool."""
+    return os.path.join(os.path.dirname(directory.rstrip("/")) or "/", ".metal.kvm")
+
+
+def elsewhere() -> str:
+    """Where content is prepared that can't be beside its pool."""
+    return os.path.join(state_directory(), "staging")
+
+
+def under_way(directories: t.Iterable[str]) -> list[Values]:
+    """Downloads for pools in these directories that run, or broke off and will go on: url, bytes received, size."""
+    found = []
+    for place in sorted({elsewhere(), *(beside(directory) for directory in directories if directory)}):
+        for name in sorted(os.listdir(place) if os.access(place, os.R_OK | os.X_OK) else ()):
+            if name.endswith(".part.json"):
+                found += _received(os.path.join(place, name))
+    return found
+
+
+def _received(note: str) -> list[Values]:
+    """One download, none where it ended meanwhile."""
+    try:
+        with open(note, encoding="utf-8") as file:
+            state = json.load(file)
+        received = os.path.getsize(note[: -len(".json")])
+    except (OSError, ValueError):
+        return []
+    return [{"url": state.get("url"), "received": received, "size": state.get("size")}]

@@ -59,6 +59,12 @@ VOLUME: tuple[t.Any, ...] = (
         PRESENT,
         "Whether a qcow2 volume writes its reference counts late.",
     ),
+    Field(
+        "extended_l2",
+        "target/features/extended_l2",
+        PRESENT,
+        "Whether a qcow2 volume's clusters are divided, so that small writes allocate less.",
+    ),
     Field("nocow", "target/nocow", PRESENT, "Whether the file system's copy on write is off for the volume (btrfs)."),
     Group(
         "encryption",
@@ -84,4 +90,11 @@ VOLUME: tuple[t.Any, ...] = (
     ),
 )
 
-MADE_WITH = ("compat", "cluster_size", "lazy_refcounts", "nocow", "encryption")  # as it was made, so it stays
+MADE_WITH = (
+    "compat",
+    "cluster_size",
+    "lazy_refcounts",
+    "extended_l2",
+    "nocow",
+    "encryption",
+)  # as it was made, so it stays
