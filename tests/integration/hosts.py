@@ -164,36 +164,43 @@ class Host:
         assert len(found) > 1, done.stdout
         return [Recap(text) for text in found[1:]]
 
-    def roles(self, name: str, *steps: t.Mapping[str, t.Any]) -> list[Recap]:
-        """A role with several sets of variables in turn, each as check, run, run, check. What each first run said.
+    def cycle(self, *plays: Play) -> list[list[Recap]]:
+        """Plays as a check, twice as a run, and as a check again, in three calls of ansible-playbook; recaps by play.
 
         The first two say the same, the others change nothing.
         """
-        role = {"name": f"The role {name}", "ansible.builtin.include_role": {"name": f"metal.kvm.{name}"}}
-        found = []
-        for step in steps:
-            play = Play([role], step)
-            recaps = [*self.play(play, check=True), *self.play(play, play), *self.play(play, check=True)]
-            for recap in recaps:
-                assert recap.failed == 0, recap.text
-            checked, ran, again, checked_again = recaps
-            assert bool(checked.changed) == bool(ran.changed), checked.text + ran.text
+        count = len(plays)
+        checked, ran, last = (
+            self.play(*plays, check=True),
+            self.play(*(play for play in plays for dummy in range(2))),
+            self.play(*plays, check=True),
+        )
+        found = [*checked, *ran, *last]
+        for recap in found:
+            assert recap.failed == 0, recap.text
+        assert len(found) == 4 * count
+        cycles = [[checked[n], ran[2 * n], ran[2 * n + 1], last[n]] for n in range(count)]
+        for before, run, again, after in cycles:
+            assert bool(before.changed) == bool(run.changed), before.text + run.text
             assert not again.changed, again.text
-            assert not checked_again.changed, checked_again.text
-            found.append(ran)
-        return found
+            assert not after.changed, after.text
+        return cycles
+
+    def roles(self, name: str, variables: t.Mapping[str, t.Any]) -> Recap:
+        """A role through the cycle; what its first run said."""
+        return self.cycle(Play.of(name, variables))[0][1]
 
     def role(self, name: str, **variables: t.Any) -> Recap:
         """A role once, where its check and its second run have been seen already."""
-        (recap,) = self.play(Play([{"ansible.builtin.include_role": {"name": f"metal.kvm.{name}"}}], variables))
+        (recap,) = self.play(Play.of(name, variables))
         assert recap.failed == 0, recap.text
         return recap
 
-    def refused(self, name: str, **variables: t.Any) -> str:
-        """What a role says that must fail."""
-        (recap,) = self.play(Play([{"ansible.builtin.include_role": {"name": f"metal.kvm.{name}"}}], variables))
-        assert recap.failed == 1, recap.text
-        return recap.said
+    def refused(self, *plays: Play) -> list[str]:
+        """What each of some plays says that must fail; one goes on after the other."""
+        recaps = self.play(*(play.rescued() for play in plays))
+        assert [recap.failed for recap in recaps] == [1] * len(plays), "".join(recap.text for recap in recaps)
+        return [recap.said for recap in recaps]
 
 
 class Play(t.NamedTuple):
@@ -201,6 +208,16 @@ class Play(t.NamedTuple):
 
     tasks: t.Sequence[t.Mapping[str, t.Any]]
     variables: t.Mapping[str, t.Any] = {}
+
+    @classmethod
+    def of(cls, role: str, variables: t.Mapping[str, t.Any]) -> Play:
+        """A role with variables."""
+        return cls([{"name": role, "ansible.builtin.include_role": {"name": f"metal.kvm.{role}"}}], variables)
+
+    def rescued(self) -> Play:
+        """The same, and the host is none the worse for a failure."""
+        rescue = [{"name": "Go on", "ansible.builtin.meta": "noop"}]
+        return Play([{"name": "What must fail", "block": list(self.tasks), "rescue": rescue}], self.variables)
 
     def written(self, host: str) -> dict[str, t.Any]:
         return {
