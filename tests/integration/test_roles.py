@@ -15,6 +15,8 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import hosts as tool
 
+pytestmark = pytest.mark.timeout(900)  # the cycle of all roles counts as part of the first test
+
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[tool.Host]:
