@@ -12,7 +12,7 @@ from ..._xml import document
 from ..._xml.rows import Values
 from .devices import SEED_SERIAL
 from .documents import persistent_document
-from .mark import installing
+from .mark import INSTALL, marked
 from .state import OFF, add_acts, observed
 
 Element = document.Element
@@ -45,7 +45,7 @@ def plan_absent(world: t.Any, plan: Plan, domain: t.Any, params: Values) -> Plan
                 pool=source.get("pool"),
                 volume=source.get("volume"),
             )
-    _delete_installer(world, plan, name, installing(definition))
+    _delete_installer(world, plan, name, marked(definition, INSTALL))
     for disk in doomed:
         plan.add("domain.delete_storage", f"delete {_shown(disk)}", name=name, **disk)
     plan.before.pop("state", None)

@@ -6,34 +6,31 @@
 from __future__ import annotations
 
 import os
-import shutil
+import time
 import typing as t
 
-from ..._libvirt import found_or_none
+from ..._libvirt import code_is, found_or_none
 from ..._plan import KvmError, Plan, Step
 from ..._xml import document
 from ..._xml.rows import Values
 from ..formats import by_ending
 from .devices import SEED_SERIAL
 from .documents import persistent_document
-from .mark import INSTALL
+from .mark import CLONE, drop_marks, put_mark
+from .mark import finish as finish_mark
+from .nvram import nvram_of
 from .state import OFF, observed
 from .surroundings import Surroundings
 
 Element = document.Element
 
+COPYING = 600  # seconds that a copy which a killed run began may take to end
+
 
 def plan_clone(world: t.Any, plan: Plan, params: Values, uuid: str) -> Element:
-    """The document of the clone; the steps for its disks and its NVRAM are on the plan."""
-    wanted, name = params["source_domain"], params["name"]
-    source = world.get("domain", wanted["name"], "source_domain.name")
-    state = observed(source)
-    if state not in OFF:
-        raise KvmError(
-            f"source_domain.name: domain {wanted['name']} is {state}, and the disks of a running guest can't be copied",
-            "Stop it first.",
-            option="source_domain.name",
-        )
+    """The document of the clone, with a mark that it isn't whole until its disks are copied."""
+    name = params["name"]
+    source = _source(world, params)
     root = persistent_document(source)
     old = root.findtext("name")
     root.find("name").text = name
@@ -42,11 +39,69 @@ def plan_clone(world: t.Any, plan: Plan, params: Values, uuid: str) -> Element:
     for disk in root.findall("devices/disk"):
         if disk.findtext("serial") == SEED_SERIAL:
             document.remove(disk)
-        elif disk.get("device") in (None, "disk") and disk.find("readonly") is None:
-            _disk(world, plan, disk, wanted, name)
-    _nvram(plan, root, old, name)
+    for disk in _copied(root):
+        copy = _Copy(world, params, disk)
+        if world.volume(copy.pool, copy.name) is not None:
+            raise KvmError(
+                f"source_domain: pool {copy.pool} has a volume {copy.name} already",
+                "Delete it, or choose another name.",
+                option="source_domain",
+            )
+        copy.put_into(disk)
+    nvram = root.find("os/nvram")
+    if nvram is not None and nvram.text:
+        nvram.text = _own_nvram(nvram.text, old, name)
+    put_mark(root, CLONE, source=old)
     plan.differs("source_domain", None, old)
     return root
+
+
+def add_copies(world: t.Any, plan: Plan, params: Values, root: Element) -> None:
+    """The steps that make a clone whole once ``root`` is defined; one that was killed on the way begins them anew."""
+    name = params["name"]
+    source = persistent_document(_source(world, params))
+    volumes = {(one.get("pool"), one.get("volume")) for one in root.iterfind("devices/disk/source")}
+    for disk in _copied(source):
+        copy = _Copy(world, params, disk)
+        if (copy.pool, copy.name) in volumes:
+            copy.add_step(plan, name)
+    old = source.findtext("name")
+    path, own = nvram_of(world, source, old), nvram_of(world, root, name)
+    if world.local and own != path and os.path.exists(path):
+        plan.add("domain.copy_nvram", f"copy the NVRAM of domain {old}", path=path, to=own)
+    plan.add("domain.finish_clone", f"end the cloning of domain {name}", changes=False, name=name)
+
+
+def _source(world: t.Any, params: Values) -> t.Any:
+    """The domain that is cloned; it must be off."""
+    name = params["source_domain"]["name"]
+    source = world.get("domain", name, "source_domain.name")
+    state = observed(source)
+    if state not in OFF:
+        raise KvmError(
+            f"source_domain.name: domain {name} is {state}, and the disks of a running guest can't be copied",
+            "Stop it first.",
+            option="source_domain.name",
+        )
+    return source
+
+
+def _copied(root: Element) -> list[Element]:
+    """The disks of which a clone has its own: those that can be written, but the seed."""
+    return [
+        disk
+        for disk in root.findall("devices/disk")
+        if disk.get("device") in (None, "disk")
+        and disk.find("readonly") is None
+        and disk.find("source") is not None
+        and disk.findtext("serial") != SEED_SERIAL
+    ]
+
+
+def _own_nvram(path: str, old: str, name: str) -> str:
+    """Where the clone keeps what its firmware remembers."""
+    folder, file = os.path.split(path)
+    return os.path.join(folder, file.replace(old, name, 1) if old in file else f"{name}_VARS.fd")
 
 
 def _new_identity(root: Element, surroundings: Surroundings, old: str, name: str) -> None:
@@ -60,52 +115,50 @@ def _new_identity(root: Element, surroundings: Surroundings, old: str, name: str
             document.remove(source)
     ours = root.find("metadata/" + document.qualified("metal:kvm"))
     if ours is not None:
-        ours.attrib.pop("restarting", None)
-        for mark in ours.findall(INSTALL):
-            document.remove(mark)
+        drop_marks(ours)
 
 
-def _disk(world: t.Any, plan: Plan, disk: Element, wanted: Values, name: str) -> None:
-    """A new volume beside the disk's, and the disk of the clone on it."""
-    target = disk.find("target").get("dev")
-    source = disk.find("source")
-    if source is None:
-        return
-    volume = _volume(world, source)
-    if volume is None:
-        raise KvmError(
-            f"source_domain: disk {target} of domain {wanted['name']} is in no storage pool, so it can't be copied",
-            "Make a pool of its directory (metal.kvm.pool), or take the disk out first.",
-            option="source_domain",
+class _Copy:
+    """The clone's own volume for one disk of the source, beside that disk's."""
+
+    def __init__(self, world: t.Any, params: Values, disk: Element) -> None:
+        wanted, target = params["source_domain"], disk.find("target").get("dev")
+        volume = _volume(world, disk.find("source"))
+        if volume is None:
+            raise KvmError(
+                f"source_domain: disk {target} of domain {wanted['name']} is in no storage pool, so it can't be copied",
+                "Make a pool of its directory (metal.kvm.pool), or take the disk out first.",
+                option="source_domain",
+            )
+        driver = disk.find("driver")
+        self.of = volume.name()
+        self.pool = volume.storagePoolLookupByVolume().name()
+        self.kind = (None if driver is None else driver.get("type")) or by_ending(self.of)
+        self.overlay = wanted["disks"] == "overlay"
+        self.name = f"{params['name']}-{target}.{'qcow2' if self.overlay else self.kind}"
+
+    def put_into(self, disk: Element) -> None:
+        """The disk, of the clone's document, on the new volume."""
+        disk.set("type", "volume")
+        for node in [disk.find("source"), *disk.findall("backingStore")]:
+            document.remove(node)
+        document.child(disk, "source", pool=self.pool, volume=self.name)
+        driver = disk.find("driver")
+        if driver is not None:
+            driver.set("type", "qcow2" if self.overlay else self.kind)
+
+    def add_step(self, plan: Plan, domain: str) -> None:
+        where = {"pool": self.pool, "volume": self.name}
+        plan.add(
+            "domain.copy_disk",
+            f"{'overlay' if self.overlay else 'copy'} {self.pool}/{self.of} as {self.name}",
+            pool=self.pool,
+            volume=self.of,
+            to=self.name,
+            kind=self.kind,
+            overlay=self.overlay,
+            undo=Step("domain.delete_storage", f"delete volume {self.pool}/{self.name}", name=domain, path="", **where),
         )
-    pool = volume.storagePoolLookupByVolume().name()
-    kind = (disk.find("driver").get("type") if disk.find("driver") is not None else None) or by_ending(volume.name())
-    overlay = wanted["disks"] == "overlay"
-    new = f"{name}-{target}.{'qcow2' if overlay or kind == 'qcow2' else 'raw' if kind == 'raw' else kind}"
-    if world.volume(pool, new) is not None:
-        raise KvmError(
-            f"source_domain: pool {pool} has a volume {new} already",
-            "Delete it, or choose another name.",
-            option="source_domain",
-        )
-    undo = Step("domain.delete_storage", f"delete volume {pool}/{new}", name=name, path="", pool=pool, volume=new)
-    plan.add(
-        "domain.copy_disk",
-        f"{'overlay' if overlay else 'copy'} {pool}/{volume.name()} as {new}",
-        pool=pool,
-        volume=volume.name(),
-        to=new,
-        kind=kind,
-        overlay=overlay,
-        undo=undo,
-    )
-    disk.set("type", "volume")
-    for node in [source, *disk.findall("backingStore")]:
-        document.remove(node)
-    document.child(disk, "source", pool=pool, volume=new)
-    driver = disk.find("driver")
-    if driver is not None:
-        driver.set("type", "qcow2" if overlay else kind)
 
 
 def _volume(world: t.Any, source: Element) -> t.Any:
@@ -116,21 +169,10 @@ def _volume(world: t.Any, source: Element) -> t.Any:
     return found_or_none(lambda: world.connection.storageVolLookupByPath(path), *missing) if path else None
 
 
-def _nvram(plan: Plan, root: Element, old: str, name: str) -> None:
-    """The clone's own NVRAM with what the firmware of the old one remembers."""
-    node = root.find("os/nvram")
-    if node is None or not node.text:
-        return
-    path = node.text
-    new = os.path.join(os.path.dirname(path), os.path.basename(path).replace(old, name, 1))
-    node.text = new
-    if new != path:
-        plan.add("domain.copy_nvram", f"copy the NVRAM of domain {old}", path=path, to=new)
-
-
 def copy_disk(world: t.Any, pool: str, volume: str, to: str, kind: str, overlay: bool) -> None:
-    """A full copy by libvirt, or a qcow2 volume backed by the old one."""
+    """A full copy by libvirt, or a qcow2 volume backed by the old one. What a killed run has left of it is made anew."""
     there = world.volume(pool, volume)
+    _delete_left(world, pool, to)
     folder = world.get("pool", pool)
     root = document.element("volume")
     document.child(root, "name").text = to
@@ -145,9 +187,24 @@ def copy_disk(world: t.Any, pool: str, volume: str, to: str, kind: str, overlay:
     folder.createXML(document.text_of(root), 0)
 
 
-def copy_nvram(world: t.Any, path: str, to: str) -> None:
-    """Copy the firmware's variables where they are there already, owner and mode included."""
-    if world.local and os.path.exists(path):
-        shutil.copy2(path, to)
-        status = os.stat(path)
-        os.chown(to, status.st_uid, status.st_gid)
+def _delete_left(world: t.Any, pool: str, name: str) -> None:
+    """libvirt goes on copying where who asked for it was killed: until that is done the volume can't be deleted."""
+    deadline = time.monotonic() + COPYING
+    while True:
+        left = world.volume(pool, name)
+        if left is None:
+            return
+        try:
+            left.delete(0)
+        except Exception as error:
+            if (
+                not code_is(error, "VIR_ERR_OPERATION_INVALID", "VIR_ERR_OPERATION_FAILED")
+                or time.monotonic() > deadline
+            ):
+                raise
+            time.sleep(0.5)
+
+
+def finish_clone(world: t.Any, name: str) -> None:
+    """The clone is whole: its mark goes."""
+    finish_mark(world.get("domain", name))

@@ -29,6 +29,10 @@ def create(world: t.Any, plan: Plan, params: Values, wanted: Values) -> None:
     after = _new_document(world, plan, params, wanted)
     install = _install(world, plan, params, after)
     after = define(world, plan, name, after, "")
+    if params["source_domain"] is not None:
+        from .clone import add_copies
+
+        add_copies(world, plan, params, after)
     plan.no_return()
     install()
     if params["autostart"]:

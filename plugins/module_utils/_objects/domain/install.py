@@ -18,7 +18,7 @@ from ..._libvirt import missing_object
 from ..._plan import KvmError, Plan
 from ..._xml import document
 from ..._xml.rows import Values
-from .mark import installing
+from .mark import INSTALL, marked, put_mark
 from .seed import pool_of_first_disk
 
 Element = document.Element
@@ -66,17 +66,15 @@ def volumes(world: t.Any, name: str, mark: t.Optional[Element]) -> list[str]:
 
 def start_installing(world: t.Any, plan: Plan, params: Values, root: Element) -> t.Callable[[], None]:
     """Judges what is asked for and marks the definition ``root``; returns what adds the steps once that is defined."""
-    from .mark import mark_installing
-
     install = _Install(world, plan, params, root)
-    mark_installing(root, step="prepared", **({"pool": install.pool} if install.pool else {}))
+    put_mark(root, INSTALL, step="prepared", **({"pool": install.pool} if install.pool else {}))
     plan.differs("install", None, install.title)
     return install.add_steps
 
 
 def go_on(world: t.Any, plan: Plan, params: Values, domain: t.Any, state: str, root: Element) -> str:
     """Adds what is left to do of an installation whose mark is in the definition; returns the state after it."""
-    mark: t.Any = installing(root)
+    mark: t.Any = marked(root, INSTALL)
     name = params["name"]
     if state == "stopped":
         if mark.get("step") == "booted" and domain.state()[1] == SHUTDOWN:
@@ -86,7 +84,7 @@ def go_on(world: t.Any, plan: Plan, params: Values, domain: t.Any, state: str, r
         return state
     from .documents import running_document
 
-    if installing(running_document(domain, secrets=False)) is None:  # somebody started what was installed
+    if marked(running_document(domain, secrets=False), INSTALL) is None:  # somebody started what was installed
         _add_finish(world, plan, name, mark)
         return state
     install = _Install(world, plan, params, root)

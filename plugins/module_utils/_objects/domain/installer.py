@@ -16,7 +16,8 @@ from . import ready
 from .documents import persistent_document
 from .install import ON_MEDIUM, SHUTDOWN
 from .iso import file_of, make_iso, put_volume
-from .mark import INSTALL, mark_installing, own, put_own
+from .mark import INSTALL, own, put_mark, put_own
+from .mark import finish as finish_mark
 from .seed import add_cdrom
 from .state import OFF, observed
 from .surroundings import Surroundings
@@ -86,7 +87,7 @@ def boot(
     _boot_order(root, drives, disk_first=reboots)
     _put(root, "on_poweroff", "destroy")
     _put(root, "on_reboot", "restart" if reboots else "destroy")
-    mark_installing(root, step="boot")
+    put_mark(root, INSTALL, step="boot")
     world.connection.createXML(document.text_of(root), 0)
     _mark_booted(domain)
 
@@ -118,7 +119,7 @@ def _put(root: Element, tag: str, text: str) -> None:
 
 def _mark_booted(domain: t.Any) -> None:
     node = own(persistent_document(domain))
-    mark = node.find(INSTALL)
+    mark = node.find(document.qualified(INSTALL))
     if mark is not None:
         mark.set("step", "booted")
         put_own(domain, node)
@@ -162,11 +163,7 @@ def finish(world: t.Any, name: str, pool: t.Optional[str], volumes: list[str]) -
         there = world.volume(pool, volume)
         if there is not None:
             there.delete(0)
-    domain = world.get("domain", name)
-    node = own(persistent_document(domain))
-    for mark in node.findall(INSTALL):
-        document.remove(mark)
-    put_own(domain, node)
+    finish_mark(world.get("domain", name))
 
 
 OPERATIONS: dict[str, t.Callable[..., t.Any]] = {

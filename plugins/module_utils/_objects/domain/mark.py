@@ -9,11 +9,12 @@ import typing as t
 
 from ..._libvirt import flags
 from ..._xml import document
+from .documents import persistent_document
 
 Element = document.Element
 
 OWN = "metadata/" + document.qualified("metal:kvm")
-INSTALL = document.qualified("metal:install")
+INSTALL, CLONE = "metal:install", "metal:clone"  # what isn't finished
 
 
 def own(root: Element) -> Element:
@@ -28,17 +29,32 @@ def put_own(domain: t.Any, node: Element) -> None:
     domain.setMetadata(2, text, "metal", document.NAMESPACES["metal"], flags("VIR_DOMAIN_AFFECT_CONFIG"))
 
 
-def installing(root: Element) -> t.Optional[Element]:
-    """The mark of an installation that isn't finished, with ``step`` and ``pool``; None where there is none."""
-    return root.find(f"{OWN}/{INSTALL}")
+def marked(root: Element, kind: str) -> t.Optional[Element]:
+    """The mark of what isn't finished, an installation or a clone; None where there is none."""
+    return root.find(f"{OWN}/{document.qualified(kind)}")
 
 
-def mark_installing(root: Element, **attributes: str) -> None:
-    """Put the mark of an installation into the document."""
+def put_mark(root: Element, kind: str, **attributes: str) -> None:
+    """Put such a mark into the document."""
     metadata = root.find("metadata")
     metadata = document.child(root, "metadata") if metadata is None else metadata
     node = root.find(OWN)
     node = document.child(metadata, "metal:kvm") if node is None else node
-    there = node.find(INSTALL)
-    there = document.child(node, "metal:install") if there is None else there
+    there = node.find(document.qualified(kind))
+    there = document.child(node, kind) if there is None else there
     there.attrib.update(attributes)
+
+
+def drop_marks(node: Element) -> None:
+    """Take all marks out of our own element."""
+    node.attrib.pop("restarting", None)
+    for kind in (INSTALL, CLONE):
+        for mark in node.findall(document.qualified(kind)):
+            document.remove(mark)
+
+
+def finish(domain: t.Any) -> None:
+    """What the mark stood for is done."""
+    node = own(persistent_document(domain))
+    drop_marks(node)
+    put_own(domain, node)

@@ -15,7 +15,7 @@ from ..._xml.table import managed, unset_paths
 from .describe import describe, described
 from .documents import persistent_document, running_document
 from .live import plan_live
-from .mark import installing
+from .mark import CLONE, INSTALL, marked
 from .state import OFF, add_act, add_acts, observed
 from .table import DOMAIN
 
@@ -48,9 +48,9 @@ def _converge(world: t.Any, plan: Plan, domain: t.Any, params: Values, wanted: V
     persistent = bool(domain.isPersistent())
     before = persistent_document(domain)
     if domain.name() != name:
-        _rename(plan, before, before_state, name)
+        _rename(world, plan, before, before_state, name)
     after = _edited(world, plan, params, wanted, before)
-    unfinished = params["install"] is not None and installing(before) is not None
+    unfinished = params["install"] is not None and marked(before, INSTALL) is not None
     active = before_state not in OFF and not unfinished
     if set(plan.after) - {"name"} or set(plan.before) - {"name"} or not persistent:
         old = document.text_of(before) if persistent else ""
@@ -59,6 +59,10 @@ def _converge(world: t.Any, plan: Plan, domain: t.Any, params: Values, wanted: V
     if active:
         spoken = functools.partial(_spoken, params, wanted)
         waiting = plan_live(plan, name, spoken, before, running_document(domain), after, params["apply"] != "stage")
+    if params["source_domain"] is not None and marked(before, CLONE) is not None:
+        from .clone import add_copies
+
+        add_copies(world, plan, params, after)
     if unfinished:
         from .install import go_on
 
@@ -86,7 +90,7 @@ def _spoken(params: Values, wanted: Values, change: Change) -> bool:
     return any(change.path == path or change.path.startswith(path + ".") for path in params["unset"] or ())
 
 
-def _rename(plan: Plan, definition: Element, state: str, name: str) -> None:
+def _rename(world: t.Any, plan: Plan, definition: Element, state: str, name: str) -> None:
     """The UUID is known under another name: the domain takes the task's. ``definition`` has it from here on."""
     old = definition.findtext("name")
     if state != "stopped":
@@ -95,10 +99,27 @@ def _rename(plan: Plan, definition: Element, state: str, name: str) -> None:
             "Stop it first, or leave the uuid out.",
             option="name",
         )
+    _keep_nvram(world, plan, definition, old, name)
     undo = Step("domain.rename", f"call domain {name} {old} again", name=name, to=old)
     plan.add("domain.rename", f"rename domain {old} to {name}", name=old, to=name, undo=undo)
     plan.differs("name", old, name)
     definition.find("name").text = name
+
+
+def _keep_nvram(world: t.Any, plan: Plan, definition: Element, old: str, name: str) -> None:
+    """libvirt looks for it under the new name, and would make it anew. Moved before: a run killed between goes on."""
+    from .nvram import nvram_of
+
+    path, to = nvram_of(world, definition, old), nvram_of(world, definition, name)
+    if path == to:
+        return
+    if not world.local:
+        plan.warnings.append(
+            f"name: the firmware of domain {name} forgets what it has in {path}, which can't be moved from here"
+        )
+        return
+    undo = Step("domain.move_nvram", f"call the NVRAM of domain {old} again as it was", path=to, to=path)
+    plan.add("domain.move_nvram", f"rename the NVRAM of domain {old}", path=path, to=to, undo=undo)
 
 
 def _edited(world: t.Any, plan: Plan, params: Values, wanted: Values, before: Element) -> Element:

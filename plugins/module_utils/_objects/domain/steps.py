@@ -14,7 +14,7 @@ from ..._plan import KvmError, Remark
 from ..._xml import document
 from ..._xml.rows import Edit, apply, compare, read, unset
 from ..._xml.table import split
-from . import clone, installer, ready, seed, tuning
+from . import clone, installer, nvram, ready, seed, tuning
 from .devices import METADATA, device, items_of
 from .documents import persistent_document, running_document
 from .live import no_slot
@@ -297,7 +297,9 @@ OPERATIONS: dict[str, t.Callable[..., t.Any]] = {
     "domain.pin": tuning.pin_thread,
     "domain.set_iothreads": tuning.set_iothreads,
     "domain.copy_disk": clone.copy_disk,
-    "domain.copy_nvram": clone.copy_nvram,
+    "domain.copy_nvram": nvram.copy_nvram,
+    "domain.move_nvram": nvram.move_nvram,
+    "domain.finish_clone": clone.finish_clone,
     "domain.wait": ready.wait,
     "seed.write": seed.write,
     "seed.delete": seed.delete,
