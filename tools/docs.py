@@ -108,6 +108,12 @@ def main() -> int:
     check = "--check" in sys.argv[1:]
     sys.path.insert(0, str(ROOT / ".build" / "collections"))
     stale = []
+    page, states = ROOT / "docs" / "domain.md", importlib.import_module("states")
+    text = page.read_text(encoding="utf-8")
+    if states.page(text) != text:
+        stale.append(page.relative_to(ROOT))
+        if not check:
+            page.write_text(states.page(text), encoding="utf-8")
     for path in sorted((ROOT / "plugins" / "modules").glob("*.py")):
         source = path.read_text(encoding="utf-8")
         wanted = written(source, path.stem)
