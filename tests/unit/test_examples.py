@@ -70,9 +70,30 @@ def wrong(given: t.Any, options: Docs, where: str) -> t.Iterator[str]:
         yield from (f"{where}: lacks {name}" for name in needed if name not in given)
 
 
+SITE = {f"kvm_{noun}s": f"metal.kvm.{noun}" for noun in ("network", "pool", "volume", "domain")}
+
+
+def of_site(shown: t.Any) -> t.Iterator[tuple[str, t.Any]]:
+    """The options of modules in variables of playbooks/site.yml."""
+    for page in shown:
+        for variable, module in SITE.items() if isinstance(page, dict) else ():
+            yield from ((module, given) for given in page.get(variable, []))
+
+
+def unknown_to_site(shown: t.Any) -> t.Iterator[str]:
+    """What images and guests in such variables can't hold."""
+    known = yaml.safe_load((ROOT / "playbooks" / "vars" / "site.yml").read_text(encoding="utf-8"))
+    for page in shown:
+        for noun in ("image", "guest") if isinstance(page, dict) else ():
+            for given in page.get(f"kvm_{noun}s", []):
+                names = set(given) - set(known[f"site_{noun}_defaults"])
+                yield from (f"kvm_{noun}s.{name} doesn't exist" for name in sorted(names))
+
+
 def problems(text: str, docs: Docs) -> list[str]:
-    found: list[str] = []
-    for name, given in tasks(list(yaml.safe_load_all(text))):
+    shown = list(yaml.safe_load_all(text))
+    found = list(unknown_to_site(shown))
+    for name, given in (*tasks(shown), *of_site(shown)):
         if name not in docs:
             found.append(f"{name} doesn't exist")
         elif not isinstance(given, str):
@@ -112,6 +133,8 @@ def test_what_does_not_exist_is_found(docs: Docs) -> None:
         disks: [{target: vda, colour: red}]
     - metal.kvm.spaceship: {}
     """
+    site = "kvm_guests: [{name: web1, colour: red}]\nkvm_pools: [{name: images, colour: red}]"
+    assert problems(site, docs) == ["kvm_guests.colour doesn't exist", "metal.kvm.pool.colour doesn't exist"]
     assert problems(shown, docs) == [
         "metal.kvm.domain.state: asleep is no choice",
         "metal.kvm.domain.disks.colour doesn't exist",
