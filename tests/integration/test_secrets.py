@@ -55,6 +55,16 @@ SECRETS: dict[str, dict[str, list[dict[str, t.Any]]]] = {
             {**GUEST, "graphics": [{"type": "vnc", "password": MARKER[:8], "listen": "no address"}], "memory": "-1"},
             {**GUEST, "graphics": [{"type": "vnc", "password": MARKER}], "machine": "none"},
             {"name": NAME, "cloud_init": {**SEED, "pool": f"{NAME}-none"}},
+            {
+                **GUEST,
+                "name": f"{NAME}-new",
+                "install": {"iso": "/none.iso", "pool": NAME, "kickstart": f"rootpw {MARKER}\n"},
+            },
+            {
+                **GUEST,
+                "name": f"{NAME}-new",
+                "install": {"iso": "/none.iso", "pool": NAME, "autoinstall": {"identity": {"password": MARKER}}},
+            },
             {"name": f"{NAME}-xml", "xml": XML.replace("hvm", "vmx")},
             {"name": f"{NAME}-xml", "xml": XML.replace("</domain>", "")},
             {"name": NAME, "xml_patch": [{"path": "devices/graphics/@passwd/x", "set": MARKER[:8]}]},
