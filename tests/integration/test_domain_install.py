@@ -217,6 +217,16 @@ def test_media_that_boot_by_themselves(lab: Lab, pool: pathlib.Path, world: Worl
     nothing_is_left(lab, pool)
 
 
+def test_the_agent_says_that_it_is_done(lab: Lab, pool: pathlib.Path, world: World) -> None:
+    """An installer without a medium, started by its kernel, that neither powers off nor reboots."""
+    kernel, initrd = str(built().kernel), str(built().initrd)
+    install = {"kernel": kernel, "initrd": initrd, "cmdline": "console=ttyS0 quiet", "until": "agent"}
+    converge(world, options(install=install))
+    assert not lab.domain.isActive()
+    says(lab, "reboot: Power down")  # it was asked, and went down by itself
+    nothing_is_left(lab, pool)
+
+
 def test_what_is_refused(lab: Lab, pool: pathlib.Path, world: World) -> None:
     empty = medium(lab.place / "empty.iso", "EMPTY", {"readme": b"nothing\n"})
     on_it = {"iso": empty, "kernel": "iso:/readme", "initrd": "iso:/readme"}
