@@ -113,15 +113,15 @@ secrets:
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_info
 from ansible_collections.metal.kvm.plugins.module_utils._objects.export import ADOPT_SPEC
 from ansible_collections.metal.kvm.plugins.module_utils._objects.secret.plan import (
-    SELECT_RULES,
-    SELECT_SPEC,
+    INFO_RULES,
+    INFO_SPEC,
     read_secrets,
 )
 
 
 def main() -> None:
     """Read secrets."""
-    run_info(read_secrets, {**SELECT_SPEC, **ADOPT_SPEC}, **SELECT_RULES)
+    run_info(read_secrets, {**INFO_SPEC, **ADOPT_SPEC}, **INFO_RULES)
 
 
 if __name__ == "__main__":

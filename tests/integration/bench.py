@@ -44,7 +44,7 @@ class Bench:
         return self.plans.describe(self.world, validated(self.plans.ARGUMENT_SPEC, args))
 
     def info(self, args: Args) -> t.Any:
-        spec = {**getattr(self.plans, "SELECT_SPEC", {"name": {"type": "str"}}), **ADOPT_SPEC}
+        spec = {**getattr(self.plans, "INFO_SPEC", {"name": {"type": "str"}}), **ADOPT_SPEC}
         return self.read(self.world, validated(spec, args))
 
 

@@ -97,17 +97,8 @@ def _check(root: Root, address: str, asked: t.Collection[str]) -> None:
     if not root.exists(f"{PCI}/{address}"):
         there = ", ".join(root.names(PCI)) or "none"
         raise KvmError(f"devices: {address} is not there", f"PCI devices here are: {there}.", option="devices")
-    number = group(root, address)
-    if number is None:
-        raise KvmError(
-            f"devices: {address} is in no IOMMU group, so nothing would keep a guest that has it from all memory",
-            "Switch the IOMMU on in the firmware and for the kernel (the role metal.kvm.kernel with kernel_iommu: on),"
-            " and reboot.",
-            option="devices",
-        )
-    members = root.names(f"sys/kernel/iommu_groups/{number}/devices")
-    bridges = [one for one in members if (root.word(f"{PCI}/{one}/class") or "").startswith(BRIDGE)]
-    torn = [one for one in members if one not in asked and one not in bridges and driver(root, one) is not None]
+    number = isolated(root, address)
+    torn = [one for one in members(root, number) if one not in asked and driver(root, one) is not None]
     if torn:
         raise KvmError(
             f"devices: {address} is in the IOMMU group {number} together with {', '.join(torn)}, which would stay with"
@@ -116,11 +107,35 @@ def _check(root: Root, address: str, asked: t.Collection[str]) -> None:
             option="devices",
         )
     if driver(root, address) != DRIVER:
-        needed = pci_use.uses(root, address)
-        if needed:
-            raise KvmError(
-                f"devices: the host needs {address}: {'; '.join(needed)}", "Name another device.", option="devices"
-            )
+        spared(root, address)
+
+
+def isolated(root: Root, address: str, option: str = "devices") -> str:
+    """The number of a device's IOMMU group; one without can't be given away."""
+    number = group(root, address)
+    if number is None:
+        raise KvmError(
+            f"{option}: {address} is in no IOMMU group, so nothing would keep a guest that has it from all memory",
+            "Switch the IOMMU on in the firmware and for the kernel (the role metal.kvm.kernel with kernel_iommu: on),"
+            " and reboot.",
+            option=option,
+        )
+    return number
+
+
+def members(root: Root, number: str) -> list[str]:
+    """The devices of an IOMMU group, without bridges: those stay with the host."""
+    found = root.names(f"sys/kernel/iommu_groups/{number}/devices")
+    return [one for one in found if not (root.word(f"{PCI}/{one}/class") or "").startswith(BRIDGE)]
+
+
+def spared(root: Root, address: str, option: str = "devices") -> None:
+    """Refuse a device that the host itself needs."""
+    needed = pci_use.uses(root, address)
+    if needed:
+        raise KvmError(
+            f"{option}: the host needs {address}: {'; '.join(needed)}", "Name another device.", option=option
+        )
 
 
 def _free(root: Root, address: str) -> None:

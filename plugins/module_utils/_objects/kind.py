@@ -198,7 +198,7 @@ def stored_document(kind: Kind, there: t.Any, active: bool) -> Element:
 def operations(kind: Kind) -> Operations:
     """What the steps of a plan of this kind can do."""
     common: dict[str, t.Callable[..., t.Any]] = {
-        "define": _define,
+        "define": define,
         "undefine": lambda world, there: there.undefine(),
         "start": lambda world, there: there.create(),
         "stop": lambda world, there: there.destroy(),
@@ -219,7 +219,7 @@ def _on_object(
     return act(world, there, **arguments)
 
 
-def _define(world: t.Any, kind: Kind, name: str, xml: str) -> t.Any:
+def define(world: t.Any, kind: Kind, name: str, xml: str) -> t.Any:
     """Define, read back; what libvirt left out of it is said."""
     there = getattr(world.connection, kind.define)(xml)
     got = stored_document(kind, there, status(kind, there)[0])

@@ -11,6 +11,7 @@ import typing as t
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._host import vfio
 from ansible_collections.metal.kvm.plugins.module_utils._host.root import Root
+from ansible_collections.metal.kvm.plugins.module_utils._objects.node_device import passthrough
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
 
@@ -160,3 +161,48 @@ def test_what_is_no_longer_named_goes_back_unless_a_guest_has_it(bus: Bus) -> No
     (bus.tree / "proc/77/fd").mkdir()
     (bus.tree / "proc/77/fd/9").symlink_to("/dev/vfio/2")
     assert "but qemu-system-x86 (77) has it" in refused(bus)
+
+
+def passed(bus: Bus, address: str, state: str, driver: t.Optional[str]) -> Plan:
+    """What node_device would do with a device of the bus."""
+    name = "pci_" + address.replace(":", "_").replace(".", "_")
+    device = {"name": name, "capability": "pci", "address": address, "driver": driver}
+    plan = Plan("node_device")
+    passthrough.plan_driver(plan, Root(str(bus.tree)), device, {"state": state, "driver": None})
+    return plan
+
+
+def test_node_device_detaches_what_the_host_can_do_without(bus: Bus) -> None:
+    plan = passed(bus, GPU, "detached", "nouveau")
+    assert plan.actions == ["detach pci_0000_01_00_0 from the host"]
+    assert (plan.before, plan.after) == ({"driver": "nouveau"}, {"driver": "vfio-pci"})
+    assert plan.predicted["driver"] == "vfio-pci"
+    assert SOUND in plan.warnings[0], "its neighbour has a driver still"
+    assert PORT not in plan.warnings[0], "bridges stay"
+    assert not passed(bus, GPU, "detached", "vfio-pci").actions
+    assert not passed(bus, GPU, "attached", "nouveau").actions
+    assert passed(bus, GPU, "attached", "vfio-pci").actions == ["attach pci_0000_01_00_0 to the host"]
+    assert not passed(bus, NIC, "attached", "e1000e").warnings
+
+
+def test_node_device_refuses_a_group_that_the_host_needs(bus: Bus) -> None:
+    """The network card's neighbour is refused too: a group goes whole."""
+    bus.device("0000:02:00.1", "0x020000", 2, "e1000e")
+    bus.file("proc/net/route", "Iface\tDestination\tGateway\neth0\t00000000\t01000A0A\t3\t0\t0\t0\t00000000\n")
+    for address in (NIC, "0000:02:00.1"):
+        with pytest.raises(KvmError, match=f"name: the host needs {NIC}: eth0 on it is the host's way to the network"):
+            passed(bus, address, "detached", "e1000e")
+
+
+def test_node_device_refuses_a_device_without_a_group(bus: Bus) -> None:
+    bus.device("0000:04:00.0", "0x020000", None, "e1000e")
+    with pytest.raises(KvmError, match=r"name: 0000:04:00.0 is in no IOMMU group.* Switch the IOMMU on"):
+        passed(bus, "0000:04:00.0", "detached", "e1000e")
+
+
+def test_node_device_does_not_take_a_device_from_a_guest(bus: Bus) -> None:
+    bus.file("proc/77/comm", "qemu-system-x86\n")
+    (bus.tree / "proc/77/fd").mkdir()
+    (bus.tree / "proc/77/fd/9").symlink_to("/dev/vfio/2")
+    with pytest.raises(KvmError, match=r"state: qemu-system-x86 \(77\) has pci_0000_02_00_0"):
+        passed(bus, NIC, "attached", "vfio-pci")

@@ -143,13 +143,13 @@ RULES: Values = {
     "mutually_exclusive": [("value", "value_base64")],
 }
 
-SELECT_SPEC: Values = {
+INFO_SPEC: Values = {
     "usage": {"type": "str", "choices": list(USAGES)},
     "name": {"type": "str"},
     "uuid": {"type": "str"},
 }
 
-SELECT_RULES: Values = {"required_together": [("name", "usage")]}
+INFO_RULES: Values = {"required_together": [("name", "usage")]}
 
 
 def secrets(params: kind.Params) -> list[str]:
