@@ -133,10 +133,13 @@ class Surroundings:
 
 
 def check_references(world: t.Any, plan: Plan, wanted: Values, touched: t.Iterable[str]) -> None:
-    """Note networks that aren't there, for the lists that this task changes."""
+    """Note networks and filters that aren't there, for the lists that this task changes."""
     if "interfaces" not in touched:
         return
     for index, item in enumerate(wanted.get("interfaces", ())):
         name = item.get("network")
         if name and world.find("network", name) is None:
             plan.assume(missing_object("network", name, f"interfaces[{index}].network"))
+        name = item.get("filter", {}).get("name")
+        if name and world.find("nwfilter", name) is None:
+            plan.assume(missing_object("nwfilter", name, f"interfaces[{index}].filter.name"))

@@ -126,9 +126,28 @@ def _before_start(draft: kind.Draft) -> None:
             f"Install {program[1]}.",
             option="type",
         )
+    _need_secret(draft, values)
     built = any(step.operation == "build" for step in draft.plan.steps)
     if not built and values["type"] in FILES and _unready(draft, values):
         _plan_build(draft)
+
+
+def _need_secret(draft: kind.Draft, values: Values) -> None:
+    """The secret that the pool logs in with is there."""
+    auth = values.get("source", {}).get("auth", {})
+    usage = {"chap": "iscsi"}.get(auth.get("type"), auth.get("type"))
+    for option in ("secret_usage", "secret_uuid"):
+        if option in auth:
+            from ..secret.plan import find
+
+            if find(draft.world, f"{usage} {auth[option]}" if option == "secret_usage" else auth[option]) is None:
+                draft.plan.assume(
+                    KvmError(
+                        f"source.auth.{option}: there is no secret for {usage} with '{auth[option]}'",
+                        "Declare it first (metal.kvm.secret), or correct it.",
+                        option=f"source.auth.{option}",
+                    )
+                )
 
 
 _PROGRAMS = {

@@ -33,7 +33,8 @@ def _known(there: t.Any) -> str:
     return f"{values['usage']} {values['name']}" if "name" in values else str(there.UUIDString())
 
 
-def _find(world: t.Any, name: str) -> t.Any:
+def find(world: t.Any, name: str) -> t.Any:
+    """The secret that is called so, ``ceph client.libvirt`` or a UUID; None where there is none."""
     usage, space, identifier = name.partition(" ")
     number = _libvirt.constant(f"VIR_SECRET_USAGE_TYPE_{usage.upper()}")
     if space:
@@ -56,7 +57,7 @@ def _check(draft: kind.Draft) -> None:
                 option="xml",
             )
     if draft.there is None and "uuid" in said:
-        other = _find(draft.world, said["uuid"])
+        other = find(draft.world, said["uuid"])
         if other is not None:
             raise KvmError(
                 f"uuid: {said['uuid']} is the UUID of the secret {_known(other)} already",
@@ -122,7 +123,7 @@ KIND = kind.Kind(
     name=_called,
     called=_known,
     selectors=("name", "uuid"),
-    find=_find,
+    find=find,
     normal=kind.rebuilt(lambda values: {"ephemeral": False, "private": False, **values}),
     check=_check,
     after_define=_plan_value,
