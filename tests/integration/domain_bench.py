@@ -10,24 +10,26 @@ import pathlib
 import types
 import typing as t
 
+import libvirt
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible_collections.metal.kvm.plugins.module_utils import _command
 from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.documents import (
     persistent_document,
     running_document,
 )
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.options import ARGUMENTS
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.options import ARGUMENTS, RULES
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import describe, operations, plan_domain
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.table import DOMAIN
+from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
 from ansible_collections.metal.kvm.plugins.module_utils._xml.items import Items
 from ansible_collections.metal.kvm.plugins.module_utils._xml.rows import Group, Union, parse
 
 Options = dict[str, t.Any]
 
-SPEC = ArgumentSpecValidator({"uri": {"type": "str", "default": "qemu:///system"}, **ARGUMENTS})
+SPEC = ModuleArgumentSpecValidator({"uri": {"type": "str", "default": "qemu:///system"}, **ARGUMENTS}, **RULES)
 
 
 class Bench:
@@ -56,6 +58,19 @@ class Bench:
             run_steps(plan, operations(), self.world)
             waiting = (describe(self.world, params) or {}).get("restart_required", [])
         return plan.changed, waiting, {"before": plan.before, "after": plan.after, "actions": plan.actions}
+
+    def refused(self, check: bool = False, **options: t.Any) -> str:
+        """What is said of options that can't be; empty where a plan is made of them, in a check on what isn't there yet."""
+        result = SPEC.validate(_placed({"name": self.name, **options}, str(self.place)))
+        if result.error_messages:
+            return "; ".join(result.error_messages)
+        try:
+            plan = plan_domain(self.world, dict(result.validated_parameters))
+            if plan.assumed and not check:
+                raise plan.assumed[0]
+        except (KvmError, libvirt.libvirtError) as error:
+            return str(error)
+        return ""
 
     def differences(self, live: bool = False, **options: t.Any) -> list[str]:
         """Where the definition, or the running instance, doesn't say what these options ask for."""

@@ -83,11 +83,13 @@ class Items:
         if items is None:
             return {}
         parsed = [parse(self.rows, item or {}, f"{where}{self.name}[{index}].") for index, item in enumerate(items)]
-        for key in () if self.repeats else self.keys:
+        for number, key in enumerate(() if self.repeats else self.keys):
             seen: dict[t.Any, int] = {}
             for index, item in enumerate(parsed):
                 value = _key(key, item)
-                if value is not None and seen.setdefault(value, index) != index and key == self.keys[0]:
+                if callable(key) and any(_key(one, item) is not None for one in self.keys[:number]):
+                    continue  # two may show the same: a disk's source is its identity only where no target is said
+                if value is not None and seen.setdefault(value, index) != index:
                     raise KvmError(
                         f"{where}{self.name}: items {seen[value]} and {index} have the same identity, '{value}'",
                         "Give each its own, or remove one.",

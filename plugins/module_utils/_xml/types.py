@@ -77,9 +77,11 @@ class Size(Type):
 
     __slots__ = ("beside", "unit")
 
-    def __init__(self, unit: str, beside: str = "unit") -> None:
+    def __init__(self, unit: str, beside: str = "unit", least: int = 0) -> None:
         step = units.factor(unit)
-        super().__init__("str", int, str, lambda value: -(-units.size(value) // step) * step, units.shown)
+        super().__init__(
+            "str", int, str, lambda value: -(-_least(units.size(value), least) // step) * step, units.shown
+        )
         self.unit = unit
         self.beside = beside
 
@@ -117,6 +119,12 @@ class PlainPciAddress(PciAddress):
         del node.attrib["type"]
 
 
+def _least(size: int, least: int) -> int:
+    if size < least:
+        raise ValueError(f"must be {units.shown(least)} or more")
+    return size
+
+
 def _whole(value: t.Any) -> int:
     if int(value) < 0:
         raise ValueError("must be 0 or more")
@@ -151,6 +159,7 @@ PLAIN_PCI = PlainPciAddress("str", str, parse=units.pci)
 MAC = Type("str", units.mac, parse=units.mac)
 UUID = Type("str", units.uuid, parse=units.uuid)
 KIB = Size("KiB")
+SOME_KIB = Size("KiB", least=1024)
 MIB = Size("MiB")
 KIB_ALONE = Size("KiB", "")
 BYTES_ALONE = Size("bytes", "")

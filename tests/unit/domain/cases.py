@@ -32,6 +32,7 @@ SAMPLES: list[tuple[t.Any, list[t.Any]]] = [
     (types.MAC, ["52:54:00:00:00:01", "52-54-00-00-00-AB"]),
     (types.UUID, ["8f0f7a52-7e5b-4d0c-9d2c-0d4a6c3b1f10", "8F0F7A527E5B4D0C9D2C0D4A6C3B1F11"]),
     (types.KIB, ["3 MiB", "5 KiB"]),
+    (types.SOME_KIB, ["3 MiB", "5 KiB"]),
     (types.MIB, ["3 MiB", "1 GiB"]),
     (types.KIB_ALONE, ["3 MiB", "5 KiB"]),
     (types.BYTES, ["3 MiB", "5"]),

@@ -10,6 +10,7 @@ import typing as t
 from ..._plan import KvmError, Plan
 from ..._xml import document
 from ..._xml.rows import Edit, Values, apply
+from ..._xml.table import unset_paths
 from .describe import described
 from .new import add_hotplug_ports, new_options, new_uuid, skeleton
 from .plan import add_seed, define, patched, set_autostart, surroundings, wait
@@ -66,6 +67,7 @@ def _new_document(world: t.Any, plan: Plan, params: Values, wanted: Values) -> E
     root = skeleton(params["name"], options.get("uuid") or new_uuid(world, params["name"]))
     edit = Edit(lambda: surroundings(world, plan, root, options), creating=True)
     apply(DOMAIN, root, options, "", edit)
+    unset_paths(DOMAIN, root, params["unset"] or (), wanted, Edit())
     for change in edit.changes:
         plan.differs(change.path, None, change.after)
     check_references(world, plan, wanted, wanted)
@@ -81,6 +83,7 @@ def _cloned(world: t.Any, plan: Plan, params: Values, wanted: Values) -> Element
     root = plan_clone(world, plan, params, wanted.get("uuid") or new_uuid(world, params["name"]))
     edit = Edit(lambda: surroundings(world, plan, root, wanted), creating=True)
     apply(DOMAIN, root, wanted, "", edit)
+    unset_paths(DOMAIN, root, params["unset"] or (), wanted, edit)
     for change in edit.changes:
         plan.differs(change.path, change.before, change.after)
     check_references(world, plan, wanted, wanted)

@@ -25,6 +25,7 @@ Element = document.Element
 def plan_domain(world: t.Any, params: Values) -> Plan:
     """What brings the domain to the task's options; raises KvmError for what can't be."""
     plan = Plan("domain")
+    _check_name(params["name"])
     domain = world.find("domain", params["name"])
     if params["state"] == "absent":
         from .absent import plan_absent
@@ -40,6 +41,15 @@ def plan_domain(world: t.Any, params: Values) -> Plan:
     else:
         _converge(world, plan, domain, params, wanted)
     return plan
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or "/" in name or not name.isprintable():
+        raise KvmError(
+            f"name: {name!r} can't be the name of a domain",
+            "Use a name without slashes, line breaks and other signs that can't be printed.",
+            option="name",
+        )
 
 
 def _converge(world: t.Any, plan: Plan, domain: t.Any, params: Values, wanted: Values) -> None:
@@ -142,9 +152,10 @@ def _edited(world: t.Any, plan: Plan, params: Values, wanted: Values, before: El
             )
     _note(plan, edit.changes)
     if edit.changes:
-        from .surroundings import check_references
+        from .surroundings import check_references, check_sources
 
         check_references(world, plan, wanted, {change.path.partition("[")[0] for change in edit.changes})
+        check_sources(edit)
     add_seed(world, plan, params, after, edit)
     return patched(world, plan, params, before, after)
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import typing as t
 
-from ..._libvirt import flags
+from ..._libvirt import flags, missing_object
 from ..._plan import KvmError, Plan, Step
 from ..._xml import document
 from ..._xml.rows import Edit, Values
@@ -30,6 +30,8 @@ def plan_seed(world: t.Any, plan: Plan, params: Values, root: Element, edit: Edi
         _remove(plan, root, drive)
         return
     pool = wanted["pool"] or (_source(drive, "pool") if drive is not None else None) or pool_of_first_disk(world, root)
+    if world.find("pool", pool) is None:
+        plan.assume(missing_object("pool", pool, "cloud_init.pool"))
     volume = f"{name}-seed.iso"
     before = _stored(world, pool, volume)
     after = _files(wanted, root.findtext("uuid"), name, before)

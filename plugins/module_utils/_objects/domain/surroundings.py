@@ -83,14 +83,15 @@ class Surroundings:
         """The format of a new disk's source, never left to libvirt to guess."""
         option = f"disks[{item['target']}]"
         if "volume" in item:
-            return self._volume_format(item, option)
+            return self.volume_format(item, option)
         if "file" in item:
             return self._file_format(item, option)
         if item.get("device") == "cdrom" or "block" in item or "network" in item:
             return "raw"
         return "raw"
 
-    def _volume_format(self, item: Values, option: str) -> str:
+    def volume_format(self, item: Values, option: str) -> str:
+        """The format of a disk's volume as its pool reports it; a volume that isn't there is noted."""
         from ..formats import by_ending
 
         if self.world.find("pool", item.get("pool", "")) is None:
@@ -120,16 +121,38 @@ class Surroundings:
                 "Say the format, or run this task on the hypervisor.",
                 option=f"{option}.format",
             )
-        if not os.path.exists(path):
-            self.plan.assume(
-                KvmError(
-                    f"{option}.file: '{path}' does not exist",
-                    "Create it first, or correct the path.",
-                    option=f"{option}.file",
-                )
-            )
+        if not self.has_file(path, option):
             return "raw"
         return of_file(path, f"{option}.format")
+
+    def has_file(self, path: str, option: str) -> bool:
+        """Whether the image is there; one that isn't is noted."""
+        if os.path.isdir(path):
+            raise KvmError(f"{option}.file: '{path}' is a directory", "Correct the path.", option=f"{option}.file")
+        if os.path.exists(path):
+            return True
+        self.plan.assume(
+            KvmError(
+                f"{option}.file: '{path}' does not exist",
+                "Create it first, or correct the path.",
+                option=f"{option}.file",
+            )
+        )
+        return False
+
+
+def check_sources(edit: t.Any) -> None:
+    """Note images and volumes that aren't there, for disks that are given another source."""
+    seen = set()
+    for change in edit.changes:
+        option, dot, leaf = change.path.rpartition(".")
+        if not option.startswith("disks[") or leaf not in ("file", "volume", "pool", "source") or option in seen:
+            continue
+        seen.add(option)
+        if "volume" in change.key:
+            edit.context.volume_format(change.key, option)
+        elif "file" in change.key and edit.context.world.local:
+            edit.context.has_file(change.key["file"], option)
 
 
 def check_references(world: t.Any, plan: Plan, wanted: Values, touched: t.Iterable[str]) -> None:

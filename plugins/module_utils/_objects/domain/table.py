@@ -10,7 +10,7 @@ import typing as t
 from ..._xml import document, place
 from ..._xml.items import Items
 from ..._xml.rows import REFUSED, Field, Group, Map
-from ..._xml.types import CPUSET, KIB, ON_OFF, POSITIVE, PRESENT, STR, TEXT, UUID, WHOLE, YES_NO
+from ..._xml.types import CPUSET, KIB, ON_OFF, POSITIVE, PRESENT, SOME_KIB, STR, TEXT, UUID, WHOLE, YES_NO
 from .devices import AGENT, DEVICES
 from .rows import later
 from .rows.common import unsaid
@@ -189,8 +189,8 @@ DOMAIN: tuple[t.Any, ...] = (
     Field("vcpus_cpuset", "vcpu@cpuset", CPUSET, "The host's CPUs that vCPUs run on which O(cputune.vcpupin) doesn't name."),
     Items("vcpu_states", "vcpus/vcpu", later("tuning", "VCPU"), ("id",), "Single vCPUs, where some are to be there and others not.",
           ordered=False, volatile=lambda persistent, running: persistent.find("vcpus") is None),
-    Field("memory_maximum", "memory", KIB, "The memory up to which the guest can be given more while it runs.", volatile=_aligned),
-    Field("memory", "currentMemory", KIB, "The memory that the guest has, V(2 GiB). Raises the maximum where that is lower.",
+    Field("memory_maximum", "memory", SOME_KIB, "The memory up to which the guest can be given more while it runs.", volatile=_aligned),
+    Field("memory", "currentMemory", SOME_KIB, "The memory that the guest has, V(2 GiB). Raises the maximum where that is lower.",
           get=_boot_memory, put=_put_memory, live="memory", volatile=_unsettled),
     Field("memory_dump_core", "memory@dumpCore", ON_OFF, "Whether a core dump of QEMU has the guest's memory in it."),
     Group("memory_hotplug", "maxMemory", (
