@@ -151,6 +151,8 @@ def integration(session: nox.Session) -> None:
 @nox.session
 def molecule(session: nox.Session) -> None:
     """The roles and modules on machines of their own, made for it."""
+    if not session.posargs:
+        run(session, "molecule", "reset")  # forget what a run that was cut off believed to be there
     run(session, "molecule", *(session.posargs or ["test", "--all"]))
 
 
