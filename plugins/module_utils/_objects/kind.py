@@ -283,9 +283,12 @@ def read_all(world: t.Any, kind: Kind, params: Params, plural: str, listing: t.C
 
     found = sorted(listing() if one is None else _found(world, kind, one), key=kind.called)
     results = [exported(kind, there, params["identity"]) for there in found]
+    left = [(there, result["not_exported"]) for there, result in zip(found, results) if result["not_exported"]]
+    said = [f"as: no option says {', '.join(paths)} of {kind.noun} {kind.called(there)}" for there, paths in left]
+    warned: Values = {"warnings": said} if said else {}
     if one is not None and results:
-        return results[0]
-    return {key: [one[key] for one in results] for key in ("options", "not_exported", "secrets_needed")}
+        return {**results[0], **warned}
+    return {**{key: [one[key] for one in results] for key in ("options", "not_exported", "secrets_needed")}, **warned}
 
 
 GONE = (

@@ -249,6 +249,7 @@ def test_what_no_option_says_is_named(lab: t.Any) -> None:
     lab.world.connection.networkDefineXML(XMLS["unknown to us"])
     read = read_networks(lab.world, {"as": "options", "identity": "keep"})
     assert read["not_exported"] == [["metadata"]]
+    assert read["warnings"] == ["as: no option says metadata of network n"]
     assert [one["name"] for one in read["options"]] == ["n"]
 
 
