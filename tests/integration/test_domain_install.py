@@ -91,8 +91,10 @@ def options(**more: t.Any) -> dict[str, t.Any]:
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    """A connection of the modules' own, in this process."""
-    return World("qemu:///system")
+    """A connection of the modules' own, in this process; without libvirt's driver, beside which no other can be opened."""
+    opened = World("qemu:///system")
+    opened.kept["driver"] = None
+    return opened
 
 
 def planned(world: World, **wanted: t.Any) -> Plan:
