@@ -93,7 +93,7 @@ class Attributes(Row):
 
     def edit(self, parent: Element, wanted: Values, path: str, edit: Edit) -> None:
         before, after = self.value(parent), wanted.get(self.name, {})
-        differs = {key: value for key, value in after.items() if _number(before.get(key)) != _number(value)}
+        differs = {key: value for key, value in after.items() if number_or_text(before.get(key)) != number_or_text(value)}
         if differs:
             node = place.ensure(parent, place.place(self.path)[0])
             if "type" in differs:
@@ -116,7 +116,8 @@ class Attributes(Row):
         return True
 
 
-def _number(text: t.Optional[str]) -> t.Any:
+def number_or_text(text: t.Optional[str]) -> t.Any:
+    """The number, in decimal or hexadecimal; any other text as it is."""
     try:
         return int(text or "", 0)
     except ValueError:

@@ -9,10 +9,11 @@ import typing as t
 
 from ..._plan import KvmError, Plan
 from ..._xml import document
+from ..._xml.kinds import number_or_text
 from ..._xml.items import Items
 from ..._xml.rows import Values, read
 from ..whole import carry, definition
-from .devices import DEVICES
+from .devices import DEVICES, items_of
 from .new import new_uuid
 from .rendering import ordered, rendered
 from .secrets import IN_XML
@@ -40,12 +41,18 @@ def changed_whole(world: t.Any, plan: Plan, params: Values, before: Element) -> 
             "Leave the uuid out, or make another domain.",
             option="xml",
         )
-    carry(root, before, ("uuid",))
-    _carry_devices(root, before)
+    carry(root, before, ("uuid", *(("genid",) if root.find("genid") is not None else ())))
     _labels(root, params)
+    plain = document.clone(root)
+    _carry_devices(root, before)
     if document.canonical(root) == document.canonical(before):
         return before
-    old, new = rendered(world, before), rendered(world, root)
+    old = rendered(world, before)
+    try:
+        new = rendered(world, root)
+    except KvmError:  # on another machine devices have other places
+        root = plain
+        new = rendered(world, root)
     if ordered(old) == ordered(new):
         return before
     plan.differs("xml", masked(old), masked(new))
@@ -62,9 +69,11 @@ def _labels(root: Element, params: Values) -> None:
 
 def _carry_devices(root: Element, before: Element) -> None:
     """MAC addresses and device addresses that the document leaves out, from the device that is the same."""
-    taken = {document.canonical(node) for node in root.iterfind("devices/*/address")}
+    _carry_ports(root, before)
+    taken = {_slot(node) for node in root.iterfind("devices/*/address")}
     for items in DEVICES:
         if not isinstance(items, Items):
+            _carry_address(root.find(items.path), before.find(items.path), taken)
             continue
         nodes = items.elements(root)
         pairs, dummy = items.match([read(items.rows, node) for node in nodes], before)
@@ -76,17 +85,48 @@ def _carry_devices(root: Element, before: Element) -> None:
             _carry_address(node, there, taken)
 
 
-def _carry_address(node: Element, there: Element, taken: set[str]) -> None:
-    address = there.find("address")
-    if address is None or node.find("address") is not None or _bus(node) != _bus(there):
+def _carry_ports(root: Element, before: Element) -> None:
+    """The PCI buses that devices sit on: libvirt made them, and would make others for a document without addresses.
+
+    Those in the document that have no number are the first ones of their model.
+    """
+    devices = root.find("devices")
+    if devices is None:
+        devices = document.child(root, "devices")
+    said = devices.findall("controller[@type='pci']")
+    numbers = {node.get("index") for node in said}
+    free = [node for node in before.iterfind("devices/controller[@type='pci']") if node.get("index") not in numbers]
+    for node in [node for node in said if node.get("index") is None]:
+        there = next((one for one in free if one.get("model") == node.get("model")), None)
+        if there is not None:
+            node.set("index", there.get("index"))
+            free.remove(there)
+    made = items_of("controllers").implied
+    for node in free:
+        if made is not None and made(node):
+            devices.append(document.clone(node))
+
+
+def _carry_address(node: t.Optional[Element], there: t.Optional[Element], taken: set[t.Any]) -> None:
+    if node is None or there is None or node.find("address") is not None:
         return
-    if document.canonical(address) not in taken:
+    address = there.find("address")
+    if address is not None and _bus(node) == _bus(there) and _slot(address) not in taken:
         node.append(document.clone(address))
 
 
-def _bus(node: Element) -> t.Optional[str]:
+def _slot(address: Element) -> t.Any:
+    """What an address says, in numbers: of two devices with the same one would be refused."""
+    parts = ((name, number_or_text(value)) for name, value in address.attrib.items() if name != "multifunction")
+    return frozenset(part for part in parts if part[1])
+
+
+def _bus(node: Element) -> t.Any:
+    """What a device's address depends on: another bus, another kind of it, another place."""
     target = node.find("target")
-    return None if target is None else target.get("bus")
+    return (node.get("type") if node.tag == "controller" else None, *(
+        (None, None) if target is None else (target.get("bus"), target.get("type"))
+    ))
 
 
 def masked(root: Element) -> str:
