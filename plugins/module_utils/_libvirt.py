@@ -127,6 +127,7 @@ class Embedded(World):
 
     def __init__(self, root: str) -> None:
         _begin_events()
+        self.root = root
         super().__init__(f"qemu:///embed?root={root}")
 
 

@@ -24,27 +24,31 @@ KEPT = ("devices", "metadata")  # of these a case adds to what its base has
 
 
 class Document(t.NamedTuple):
-    """A domain as somebody wrote it; ``start`` where QEMU can start it here. In the text ``{place}`` is to be replaced."""
+    """A domain as somebody wrote it; ``start`` where QEMU can start it here. In the text ``{place}`` is to be replaced.
+
+    ``tried``: a case on a base that it isn't written for, which libvirt may refuse.
+    """
 
     name: str
     text: str
     start: bool
+    tried: bool
 
 
 def documents() -> list[Document]:
     """All of them, in the file's order."""
     root = etree.parse(str(FILE), etree.XMLParser(strip_cdata=False)).getroot()
     bases = {base.get("name"): base[0] for base in root.iterfind("base")}
-    made = [Document(f"base-{name}", _text(base), True) for name, base in bases.items() if name != "bare"]
+    made = [Document(f"base-{name}", _text(base), True, False) for name, base in bases.items()]
     for case in root.iterfind("case"):
         whole = case.find("domain")
         if whole is not None:
-            made.append(Document(case.get("name"), _text(whole), False))
+            made.append(Document(case.get("name"), _text(whole), False, False))
             continue
-        names = (case.get("bases") or case.get("base") or "q35").split()
+        names, start = case.get("bases", "q35").split(), case.get("start") == "yes"
         made += [
-            Document(f"{case.get('name')}-{name}", _text(_laid(case, bases[name])), case.get("start") == "yes")
-            for name in names
+            Document(f"{case.get('name')}-{name}", _text(_laid(case, base)), start, name not in names)
+            for name, base in bases.items()
         ]
     return made
 

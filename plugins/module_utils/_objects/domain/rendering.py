@@ -93,6 +93,15 @@ def _root(folder: str) -> str:
     return root
 
 
+def _at_home(driver: t.Any, root: Element) -> Element:
+    """The document with the files that libvirt keeps for a domain where the real driver keeps them."""
+    state = "/var/lib/libvirt" if os.geteuid() == 0 else os.path.expanduser("~/.config/libvirt")
+    for node in root.iterfind("os/nvram"):
+        if (node.text or "").startswith(driver.root):
+            node.text = node.text.replace(os.path.join(driver.root, "lib"), state, 1)
+    return root
+
+
 def _pass(driver: t.Any, root: Element) -> Element:
     try:
         domain = driver.connection.defineXML(document.text_of(root))
@@ -106,6 +115,6 @@ def _pass(driver: t.Any, root: Element) -> Element:
             **said.details,
         ) from error
     try:
-        return persistent_document(domain)
+        return _at_home(driver, persistent_document(domain))
     finally:
         found_or_none(lambda: domain.undefineFlags(flags("VIR_DOMAIN_UNDEFINE_NVRAM", "VIR_DOMAIN_UNDEFINE_TPM")))

@@ -47,16 +47,23 @@ def changed_whole(world: t.Any, plan: Plan, params: Values, before: Element) -> 
     _carry_devices(root, before)
     if document.canonical(root) == document.canonical(before):
         return before
-    old = rendered(world, before)
-    try:
-        new = rendered(world, root)
-    except KvmError:  # on another machine devices have other places
-        root = plain
-        new = rendered(world, root)
+    old = _rendered(world, before)
+    old = before if old is None else old  # some of what libvirt writes it doesn't take again
+    new = _rendered(world, root)
+    if new is None:  # on another machine devices have other places
+        root, new = plain, rendered(world, plain)
     if ordered(old) == ordered(new):
         return before
     plan.differs("xml", masked(old), masked(new))
     return root
+
+
+def _rendered(world: t.Any, root: Element) -> t.Optional[Element]:
+    """The document as libvirt writes it; None where it's refused."""
+    try:
+        return rendered(world, root)
+    except KvmError:
+        return None
 
 
 def _labels(root: Element, params: Values) -> None:
@@ -78,7 +85,7 @@ def _carry_devices(root: Element, before: Element) -> None:
         nodes = items.elements(root)
         pairs, dummy = items.match([read(items.rows, node) for node in nodes], before)
         for node, (dummy_item, there) in zip(nodes, pairs):
-            if there is None:
+            if there is None or not (items.keys or _model(node) == _model(there)):
                 continue
             if node.tag == "interface" and node.find("mac") is None and there.find("mac") is not None:
                 node.append(document.clone(there.find("mac")))
@@ -113,6 +120,11 @@ def _carry_address(node: t.Optional[Element], there: t.Optional[Element], taken:
     address = there.find("address")
     if address is not None and _bus(node) == _bus(there) and _slot(address) not in taken:
         node.append(document.clone(address))
+
+
+def _model(node: Element) -> t.Any:
+    model = node.find("model")
+    return node.get("model") if model is None else model.get("type")
 
 
 def _slot(address: Element) -> t.Any:
