@@ -1863,7 +1863,8 @@ options:
         description: Whether the guest has performance counters.
         type: bool
       smm:
-        description: Whether the guest has System Management Mode.
+        description: Whether the guest has System Management Mode; firmware that libvirt chooses may ask
+          for it.
         type: bool
       smm_tseg:
         description: The size of TSEG (q35).

@@ -6,11 +6,18 @@
 from __future__ import annotations
 
 import copy
+import functools
 import pathlib
+import types
 import typing as t
 
+import cycle as cycles
+import libvirt
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.metal.kvm.plugins.module_utils import _command
 from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.adopt import options_of
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.options import ARGUMENTS, RULES
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import describe, operations, plan_domain
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
@@ -20,6 +27,10 @@ Options = dict[str, t.Any]
 
 FILE = pathlib.Path(__file__).parent / "domains.xml"
 SPEC = ArgumentSpecValidator({"uri": {"type": "str", "default": "qemu:///system"}, **ARGUMENTS}, **RULES)
+NAME, COPY = f"{cycles.PREFIX}any", f"{cycles.PREFIX}other"
+SECURE = libvirt.VIR_DOMAIN_XML_SECURE
+# What is a domain's own, and never another's.
+OWN = ("uuid", "genid", "os/nvram", "devices/interface/mac", "devices/*/address", "sysinfo/system/entry[@name='uuid']")
 KEPT = ("devices", "metadata")  # of these a case adds to what its base has
 
 
@@ -86,11 +97,14 @@ class Outcome(t.NamedTuple):
 class Bench:
     """Tasks planned and run in this process, over one connection."""
 
-    def __init__(self, uri: str = "qemu:///system") -> None:
-        self.world = World(uri)
+    def __init__(self, place: pathlib.Path) -> None:
+        self.place = place
+        self.world = World("qemu:///system")
+        bare = types.SimpleNamespace(run_command_environ_update={}, _debug=False)
+        _command.lend(functools.partial(AnsibleModule.run_command, t.cast(AnsibleModule, bare)))
 
     def params(self, **options: t.Any) -> Options:
-        result = SPEC.validate(options)
+        result = SPEC.validate({"name": NAME, **options})
         assert not result.error_messages, result.error_messages
         return dict(result.validated_parameters)
 
@@ -99,7 +113,93 @@ class Bench:
         plan = plan_domain(self.world, params)
         waiting = plan.restart_required
         if plan.steps and not check:
-            assert not plan.assumed, plan.assumed
             run_steps(plan, operations(), self.world)
             waiting = (describe(self.world, params) or {}).get("restart_required", [])
         return Outcome(plan.changed, plan.actions, plan.before, plan.after, waiting, plan.warnings)
+
+    def export(self, identity: str = "keep") -> Options:
+        return options_of(self.world, self.world.get("domain", NAME), identity)
+
+    def text(self, document: Document) -> str:
+        named = document.text.replace("<name>x</name>", f"<name>{NAME}</name>")
+        return named.replace("{place}", str(self.place))
+
+    def accepts(self, text: str) -> bool:
+        """Whether libvirt itself takes the document."""
+        try:
+            self.world.connection.defineXML(text)
+        except libvirt.libvirtError:
+            return False
+        self.gone(NAME)
+        return True
+
+    def gone(self, name: str) -> None:
+        domain = self.world.find("domain", name)
+        if domain is not None:
+            if domain.isActive():
+                domain.destroy()
+            domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_TPM)
+
+    def document(self, name: str = NAME) -> t.Any:
+        return etree.fromstring(self.world.get("domain", name).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | SECURE))
+
+
+def same(root: t.Any, elsewhere: bool = False) -> str:
+    """A definition as text: controllers by type and number; without what can't be the same ``elsewhere``."""
+    for path in OWN if elsewhere else ():
+        for node in root.xpath(path):
+            node.getparent().remove(node)
+    for target in root.iterfind("devices/controller[@type='pci']/target") if elsewhere else ():
+        for name in ("chassis", "port", "chassisNr", "busNr"):
+            target.attrib.pop(name, None)
+    devices = root.find("devices")
+    controllers = sorted(devices.findall("controller"), key=lambda node: (node.get("type"), int(node.get("index"))))
+    for place, node in enumerate(controllers):
+        devices.remove(node)
+        devices.insert(place, node)
+    etree.indent(root)
+    return str(etree.tostring(root, encoding="unicode"))
+
+
+def converges(bench: Bench, text: str) -> None:
+    """Applied twice the document changes once; a check says what the run does, before and after."""
+    check, run = bench.task(check=True, xml=text), bench.task(xml=text)
+    assert run.changed
+    assert check[:4] == run[:4]
+    for again in (bench.task(check=True, xml=text), bench.task(xml=text)):
+        assert not again.changed, f"applied again: {again.before} {again.after}"
+        assert not again.before
+
+
+def exports(bench: Bench, lost: bool) -> None:
+    """Exported as options and fed back it changes nothing; made of them anew it is the same, here and elsewhere."""
+    was, export, elsewhere = bench.document(), bench.export(), bench.export("new")
+    fed = bench.task(check=True, **export["options"])
+    assert not fed.changed, f"fed back: {fed.actions} {fed.before} {fed.after}"
+    assert lost or not export["not_exported"]
+    bench.task(**{**elsewhere["options"], "name": COPY})
+    other = bench.document(COPY)
+    assert other.findtext("uuid") != was.findtext("uuid")
+    other.find("name").text = NAME
+    assert lost or same(other, True) == same(etree.fromstring(etree.tostring(was)), True), "elsewhere it is another"
+    bench.gone(COPY)
+    bench.gone(NAME)
+    bench.task(**export["options"])
+    assert lost or same(bench.document()) == same(was), "made anew it is another"
+    again = bench.task(check=True, **export["options"])
+    assert not again.changed, f"the export applied again: {again.actions} {again.before} {again.after}"
+
+
+def one_value(bench: Bench) -> None:
+    """One value changed is that value: as an option, in the document."""
+    assert list(bench.task(check=True, title="another").after) == ["title"]
+    root = bench.document()
+    memory = (int(root.findtext("memory")) + 4096) * 1024
+    assert list(bench.task(check=True, memory=str(memory)).after) == ["memory"]
+    crash = root.find("on_crash")
+    crash.text = "preserve" if crash.text != "preserve" else "restart"
+    changed = bench.task(check=True, xml=str(etree.tostring(root, encoding="unicode")))
+    lines = [one.splitlines() for one in (changed.before["xml"], changed.after["xml"])]
+    differing = [pair for pair in zip(*lines) if pair[0] != pair[1]]
+    assert len(differing) == 1
+    assert "on_crash" in differing[0][0]

@@ -93,7 +93,9 @@ class Attributes(Row):
 
     def edit(self, parent: Element, wanted: Values, path: str, edit: Edit) -> None:
         before, after = self.value(parent), wanted.get(self.name, {})
-        differs = {key: value for key, value in after.items() if number_or_text(before.get(key)) != number_or_text(value)}
+        differs = {
+            key: value for key, value in after.items() if number_or_text(before.get(key)) != number_or_text(value)
+        }
         if differs:
             node = place.ensure(parent, place.place(self.path)[0])
             if "type" in differs:

@@ -15,6 +15,7 @@ from ..._xml import document, units
 from ..._xml.rows import Change, Values, compare
 from ..._xml.types import KIB
 from .devices import AGENT, METADATA, device
+from .leftover import undescribed
 from .table import DOMAIN
 
 Element = document.Element
@@ -52,7 +53,7 @@ def plan_live(
         elif _key(step) not in done:
             done.add(_key(step))
             plan.steps.append(step)
-    return waiting
+    return waiting + undescribed(running, persistent)
 
 
 def _controllers(change: Change, persistent: Element) -> list[str]:
@@ -109,7 +110,7 @@ def _balloon(before: Element, running: Element, persistent: Element) -> list[Cha
 
 def waiting_for_restart(running: Element, persistent: Element) -> list[str]:
     """The option paths in which the running domain differs from its definition."""
-    return [change.path for change in compare(DOMAIN, running, persistent)]
+    return [*(change.path for change in compare(DOMAIN, running, persistent)), *undescribed(running, persistent)]
 
 
 def _key(step: Step) -> str:

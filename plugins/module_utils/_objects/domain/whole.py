@@ -9,8 +9,8 @@ import typing as t
 
 from ..._plan import KvmError, Plan
 from ..._xml import document
-from ..._xml.kinds import number_or_text
 from ..._xml.items import Items
+from ..._xml.kinds import number_or_text
 from ..._xml.rows import Values, read
 from ..whole import carry, definition
 from .devices import DEVICES, items_of
@@ -136,9 +136,10 @@ def _slot(address: Element) -> t.Any:
 def _bus(node: Element) -> t.Any:
     """What a device's address depends on: another bus, another kind of it, another place."""
     target = node.find("target")
-    return (node.get("type") if node.tag == "controller" else None, *(
-        (None, None) if target is None else (target.get("bus"), target.get("type"))
-    ))
+    return (
+        node.get("type") if node.tag == "controller" else None,
+        *((None, None) if target is None else (target.get("bus"), target.get("type"))),
+    )
 
 
 def masked(root: Element) -> str:

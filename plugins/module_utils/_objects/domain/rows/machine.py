@@ -69,7 +69,8 @@ FEATURES = (
           "Where the I/O APIC is: V(kvm) in the kernel, V(qemu) in QEMU (the split irqchip). Only for V(type=kvm).",
           choices=("kvm", "qemu")),
     Field("pmu", "pmu@state", ON_OFF, "Whether the guest has performance counters."),
-    Field("smm", "smm@state", ON_OFF, "Whether the guest has System Management Mode."),
+    Field("smm", "smm@state", ON_OFF, "Whether the guest has System Management Mode; firmware that libvirt chooses may ask for it.",
+          volatile=unsaid("smm@state")),
     Field("smm_tseg", "smm/tseg", MIB, "The size of TSEG (q35)."),
     Field("vmport", "vmport@state", ON_OFF, "Whether VMware's port is emulated."),
     Field("vmcoreinfo", "vmcoreinfo@state", ON_OFF, "Whether the guest can say how its memory is read after a crash."),
@@ -121,8 +122,19 @@ BOOT = (
           " V(-1) for never."),
     Field("acpi_table", "acpi/table[@type='slic']", STR, "A file with a SLIC table for the guest's ACPI."),
 )  # fmt: skip
+
+
+def _named(loader: Element, path: str) -> None:
+    """Firmware by file: libvirt is not to choose one too."""
+    loader.text = path
+    system = loader.getparent()
+    system.attrib.pop("firmware", None)
+    for node in system.findall("firmware"):
+        document.remove(node)
+
+
 LOADER = (
-    Field("path", "", STR, "The firmware's file; libvirt chooses one for V(firmware=efi).", volatile=unsaid("")),
+    Field("path", "", STR, "The firmware's file; libvirt chooses one for V(firmware=efi).", volatile=unsaid(""), put=_named),
     Field("type", "@type", STR, "How the guest sees it.", choices=("rom", "pflash"), volatile=unsaid("@type")),
     Field("read_only", "@readonly", YES_NO, "Whether the guest may only read it.", volatile=unsaid("@readonly")),
     Field("secure", "@secure", YES_NO, "Whether it needs System Management Mode.", volatile=unsaid("@secure")),

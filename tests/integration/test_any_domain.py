@@ -1,0 +1,115 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Any domain that this libvirt accepts: applied twice changes once, a check says what a run does, exported and fed back nothing
+changes, made anew it is the same, one value changed is that value, and right after a start nothing waits for a restart.
+
+METAL_KVM_DOMAINS=all takes every document of domains.xml on every base, else it's a fixed few, and those that once found a
+defect.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import typing as t
+
+import pytest
+
+pytest.register_assert_rewrite("domain_documents")
+import domain_documents as documents  # noqa: E402
+
+EVERY = documents.documents()
+ALL = os.environ.get("METAL_KVM_DOMAINS") == "all"
+# buses and places that libvirt would choose anew, an ID that it makes, what has a double, what has no option or another place
+FOUND = (
+    "usb-nec-q35", "watchdog-q35", "hostdev-scsi-host-q35", "genid-empty-q35", "video-qxl-full", "efi-loader-q35", "serials-many-full",
+    "twins-input-q35", "usb-ehci-q35", "channels-q35", "disk-volume-iscsi-q35", "disk-rbd-q35", "disk-luks-outer-q35", "spelling",
+    "disk-transient-q35", "metadata-foreign-q35", "qemu-commandline-q35", "pci-hole-pc-pc", "if-hostdev-q35", "virt-install", "base-q35",
+)  # fmt: skip
+SOME = [
+    document
+    for number, document in enumerate(EVERY)
+    if ALL or document.name in FOUND or (number % 19 == 0 and not document.tried)
+]
+STARTED = [document for document in EVERY if document.start and not document.tried]
+# The document says what only its secret makes meaningful, or libvirt numbers consoles anew when it reads its own document.
+LOST = ("ovirt-like", "vnc-port", "consoles-many", "disk-http")
+# libvirt doesn't take its own rendering of these again, so that no task can change one value.
+ONCE = ("serials-many-full", "serial-log-full", "hostdev-scsi-host", "snapshot-of-everything-full")
+TWO_PORTS_ZERO = ("serials-many-full", "serial-log-full")  # and these not even without their addresses
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[documents.Bench]:
+    place = pathlib.Path("/var/tmp") / tmp_path_factory.mktemp("mkd-any").name
+    place.mkdir(exist_ok=True)
+    place.chmod(0o755)
+    for name in ("a.qcow2", "b.qcow2"):
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(place / name), "10M"], check=True)
+    for name in ("a.raw", "b.raw", "a.iso"):
+        (place / name).touch()
+        (place / name).open("r+b").truncate(10 << 20)
+    (place / "dir").mkdir()
+    yield documents.Bench(place)
+    subprocess.run(["rm", "-r", str(place)], check=True)
+
+
+@pytest.mark.parametrize("document", SOME, ids=[document.name for document in SOME])
+def test_document(bench: documents.Bench, document: documents.Document) -> None:
+    text = bench.text(document)
+    if document.tried and not bench.accepts(text):
+        return  # a case on a base that it isn't written for
+    documents.converges(bench, text)
+    if not document.name.startswith(ONCE):
+        documents.one_value(bench)
+    if not document.name.startswith(TWO_PORTS_ZERO):
+        documents.exports(bench, document.name.startswith(LOST))
+
+
+@pytest.mark.parametrize("document", STARTED, ids=[document.name for document in STARTED])
+def test_start(bench: documents.Bench, document: documents.Document) -> None:
+    text = bench.text(document)
+    bench.task(xml=text)
+    started = bench.task(xml=text, state="running")
+    assert started.restart_required == []
+    assert bench.task(check=True, xml=text) == (False, [], {}, {}, [], [])
+    fed = bench.task(check=True, **bench.export()["options"])
+    assert (fed.changed, fed.restart_required) == (False, [])
+
+
+NOTE = {"path": "metadata/n:note/@n", "namespaces": {"n": "urn:note"}}
+
+
+def test_what_no_option_describes_waits_for_a_restart(bench: documents.Bench) -> None:
+    base = next(document for document in EVERY if document.name == "base-full")
+    bench.task(xml=bench.text(base), state="running")
+    patch = [{**NOTE, "set": "1"}, {"path": "features/privnet", "set": ""}]
+    staged = bench.task(xml_patch=patch)
+    assert staged.changed
+    assert sorted(staged.restart_required) == ["xml: features/privnet", "xml: metadata/note/@n"]
+    assert bench.task(check=True, xml_patch=patch).restart_required == staged.restart_required
+    running = bench.world.get("domain", documents.NAME).XMLDesc(0)
+    assert "privnet" not in running
+    assert bench.task(xml_patch=[{**NOTE, "delete": True}, {"path": "features/privnet", "delete": True}]).changed
+
+
+def test_a_patched_value_that_libvirt_writes_in_its_own_way_counts_as_applied(bench: documents.Bench) -> None:
+    base = next(document for document in EVERY if document.name == "base-full")
+    bench.task(xml=bench.text(base))
+    for patch, words in (
+        ({"path": "devices/interface/mac/@address", "set": "52:54:00:0F:00:AA"}, "shows '52:54:00:0f:00:aa'"),
+        ({"path": "devices/frobnicate/@level", "set": "3"}, "libvirt dropped it"),
+    ):
+        first = bench.task(xml_patch=[patch])
+        assert [words in warning for warning in first.warnings] == [True]
+        again = bench.task(xml_patch=[patch])
+        assert (again.changed, again.after) == (False, {})
+        assert bench.task(check=True, xml_patch=[patch]).changed is False
+    with pytest.raises(Exception, match=r"xml_patch\[0\].path: .* selects . nodes"):
+        bench.task(
+            check=True, xml_patch=[{"path": "devices/controller[@model='pcie-root-port']/@index", "delete": True}]
+        )
+    with pytest.raises(Exception, match="libvirt refuses the definition"):
+        bench.task(check=True, xml_patch=[{"path": "vcpu", "set": "many"}])
