@@ -15,7 +15,11 @@ Element = document.Element
 
 def persistent_document(domain: t.Any, secrets: bool = True) -> Element:
     """The definition. What is defined again must come with its secrets, or the passwords are lost; readers go without."""
-    return _document(domain, secrets, "VIR_DOMAIN_XML_INACTIVE")
+    root = _document(domain, secrets, "VIR_DOMAIN_XML_INACTIVE")
+    cpu = root.find("cpu")
+    if cpu is not None and cpu.get("check") == "full" and not domain.isPersistent():
+        _put_asked(domain, root, cpu)  # a transient domain has no definition: libvirt shows what runs
+    return root
 
 
 def running_document(domain: t.Any, secrets: bool = True) -> Element:
