@@ -12,7 +12,8 @@ help:
 	@echo 'make demo        prepare this machine as a KVM host and boot a declared guest on it'
 	@echo 'make demo-clean  take away what the demo made'
 	@echo 'make test        the whole test suite'
-	@echo 'make test-all    and what takes longer: molecule, more versions, benchmarks'
+	@echo 'make test-all    and what takes longer: all of molecule, more versions, benchmarks'
+	@echo 'make molecule    the roles on machines of their own, Debian 12 and 13'
 	@echo 'make bench       what a task costs, in milliseconds'
 	@echo 'make docs        write the generated option docs'
 	@echo 'make setup       only set up .venv for development'
@@ -37,7 +38,7 @@ test-all: setup
 	@.venv/bin/python tools/suite.py --all
 
 molecule: setup
-	@$(NOX) -s molecule
+	@$(NOX) -s molecule_all
 
 bench: setup
 	@$(NOX) -s bench

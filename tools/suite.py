@@ -1,15 +1,18 @@
 # Copyright: metal.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the test suite: nox sessions one after the other, all of them, then a summary. Fails if any session did.
+"""Run the test suite: nox sessions, all of them, then a summary. Fails if any session did.
 
-Each session's output goes to the terminal and to .build/logs/<session>.log.
+Two lanes run side by side, for two processors: sessions that use this machine's libvirt, one after the other, and those that
+only read and compute. Each session's output goes to the terminal, its name before each line, and to
+.build/logs/<session>.log.
 
 usage: python tools/suite.py [--all] [SESSION...]
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import pathlib
 import re
 import subprocess
@@ -19,8 +22,8 @@ import typing as t
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".build" / "logs"
-SESSIONS = ["lint", "types", "docs_check", "ansible_lint", "package", "sanity", "unit", "integration"]
-MORE = ["sanity_newest", "molecule", "bench"]
+LANES = (["molecule", "integration"], ["lint", "types", "docs_check", "ansible_lint", "package", "unit", "sanity"])
+MORE = (["molecule_all", "bench"], ["sanity_newest"])
 
 # pytest's last line: "== 3 passed, 1 skipped in 0.12s ==", and its reasons: "SKIPPED [1] test_x.py:3: no /dev/kvm"
 CLOSING = re.compile(r"^=+ (.*\b(?:passed|failed|skipped|errors?|no tests ran)\b.* in [\d.]+s.*?) =+$")
@@ -53,7 +56,7 @@ def run(session: str) -> Outcome:
         ) as process,
     ):
         for line in process.stdout or ():
-            print(line, end="", flush=True)
+            print(f"{session:<12} | {line}", end="", flush=True)
             log.write(line)
             text = line.rstrip()
             if CLOSING.match(text):
@@ -63,7 +66,7 @@ def run(session: str) -> Outcome:
     return Outcome(session, process.returncode == 0, time.monotonic() - started, closing, skipped)
 
 
-def summary(outcomes: list[Outcome]) -> str:
+def summary(outcomes: list[Outcome], seconds: float) -> str:
     """What a reader wants to know, pytest's own closing lines last."""
     lines = ["", "Summary", "-------"]
     for outcome in outcomes:
@@ -78,20 +81,30 @@ def summary(outcomes: list[Outcome]) -> str:
     verdict = f"FAILED: {', '.join(failed)}" if failed else "Every session passed"
     if skipped and not failed:
         verdict += f", but {len(skipped)} {'thing was' if len(skipped) == 1 else 'things were'} skipped"
-    lines += ["", f"{verdict}. {sum(outcome.seconds for outcome in outcomes) / 60:.1f} minutes."]
+    lines += ["", f"{verdict}. {seconds / 60:.1f} minutes."]
     lines += [f"{outcome.session}: {outcome.closing}" for outcome in outcomes if outcome.closing]
     return "\n".join(lines)
 
 
+def lanes(chosen: t.Sequence[str], everything: bool) -> list[list[str]]:
+    """Which sessions to run: those in one list one after the other, the lists side by side."""
+    found = [[*lane, *(more if everything else ())] for lane, more in zip(LANES, MORE)]
+    if not chosen:
+        return found
+    unknown = [session for session in chosen if not any(session in lane for lane in found)]
+    return [unknown, *([session for session in lane if session in chosen] for lane in found)]
+
+
 def main() -> int:
     chosen = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
-    sessions = chosen or SESSIONS + (MORE if "--all" in sys.argv[1:] else [])
     LOGS.mkdir(parents=True, exist_ok=True)
-    outcomes = []
-    for number, session in enumerate(sessions, 1):
-        print(f"\n=== {number}/{len(sessions)} {session}", flush=True)
-        outcomes.append(run(session))
-    print(summary(outcomes), flush=True)
+    started = time.monotonic()
+    todo = lanes(chosen, "--all" in sys.argv[1:] or bool(chosen))
+    with concurrent.futures.ThreadPoolExecutor(len(todo)) as pool:
+        outcomes = [
+            outcome for lane in pool.map(lambda lane: [run(session) for session in lane], todo) for outcome in lane
+        ]
+    print(summary(outcomes, time.monotonic() - started), flush=True)
     return 0 if all(outcome.passed for outcome in outcomes) else 1
 
 

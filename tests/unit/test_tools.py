@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -79,7 +80,7 @@ def test_summary_ends_with_pytests_closing_lines() -> None:
     suite = tool("suite")
     closing = "===== 3 passed in 0.12s ====="
     assert suite.CLOSING.match(closing)
-    lines = suite.summary([outcome(suite, closing=closing), outcome(suite, session="lint")]).splitlines()
+    lines = suite.summary([outcome(suite, closing=closing), outcome(suite, session="lint")], 24).splitlines()
     assert lines[-2:] == ["Every session passed. 0.4 minutes.", f"unit: {closing}"]
 
 
@@ -106,21 +107,21 @@ def test_what_was_skipped_is_not_said_to_have_passed() -> None:
     suite = tool("suite")
     reason = "SKIPPED [1] tests/unit/test_x.py:3: no /dev/kvm"
     assert suite.SKIPPED.match(reason)
-    text = suite.summary([outcome(suite, skipped=[reason]), outcome(suite, session="lint")])
+    text = suite.summary([outcome(suite, skipped=[reason]), outcome(suite, session="lint")], 24)
     assert reason in text
     assert "Every session passed, but 1 thing was skipped" in text
 
 
 def test_session_that_did_not_run_is_not_said_to_have_passed() -> None:
     suite = tool("suite")
-    text = suite.summary([outcome(suite, skipped=["nox > Session unit skipped: no Python 3.12."])])
+    text = suite.summary([outcome(suite, skipped=["nox > Session unit skipped: no Python 3.12."])], 24)
     assert "unit           not run" in text
     assert "unit           passed" not in text
 
 
 def test_failed_session_is_named() -> None:
     suite = tool("suite")
-    assert "FAILED: unit." in suite.summary([outcome(suite, passed=False)])
+    assert "FAILED: unit." in suite.summary([outcome(suite, passed=False)], 24)
 
 
 def test_sanity_finds_interpreters_and_no_shims(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,3 +133,20 @@ def test_sanity_finds_interpreters_and_no_shims(tmp_path: pathlib.Path, monkeypa
     monkeypatch.setenv("PATH", f"{tmp_path}/shims:{tmp_path}/bin")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert tool("sanity").pythons() == {"3.9": tmp_path / "bin" / "python3.9"}
+
+
+def test_every_session_is_in_one_lane() -> None:
+    suite = tool("suite")
+    everything = [session for lane in suite.lanes([], everything=True) for session in lane]
+    assert len(everything) == len(set(everything))
+    defined = re.findall(r"^def (\w+)\(session", (TOOLS.parent / "noxfile.py").read_text(), re.MULTILINE)
+    assert not set(everything) - set(defined)
+    assert set(defined) - set(everything) == {"run", "format", "docs"}, "run is no session; the others write"
+
+
+def test_chosen_sessions_keep_their_lanes() -> None:
+    assert tool("suite").lanes(["unit", "integration", "format"], everything=True) == [
+        ["format"],
+        ["integration"],
+        ["unit"],
+    ]
