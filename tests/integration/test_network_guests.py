@@ -15,7 +15,9 @@ import typing as t
 
 import pytest
 from cycle import Task
-from guest import Lab, lab, sweep  # noqa: F401
+from guest import Lab, lab
+
+__all__ = ["lab"]
 
 NAME = "mkt-net"
 MAC = "52:54:00:0a:0b:0c"
@@ -129,7 +131,7 @@ def dhcp(**more: t.Any) -> Task:
     return wish(ips=[{"address": "10.91.0.1/24", "dhcp": more}])
 
 
-def test_a_guest_keeps_its_lease_and_its_traffic(player: t.Any, lab: Lab) -> None:  # noqa: F811
+def test_a_guest_keeps_its_lease_and_its_traffic(player: t.Any, lab: Lab) -> None:
     """DHCP hosts, ranges and DNS records come, change and go while it runs; a restart of the network plugs it back in."""
     first = {"ranges": [{"start": "10.91.0.100", "end": "10.91.0.110"}], "hosts": [{"mac": MAC, "ip": "10.91.0.20"}]}
     other = {"mac": "52:54:00:0a:0b:99", "ip": "10.91.0.30", "name": "other"}

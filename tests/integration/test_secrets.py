@@ -109,7 +109,7 @@ def options_of(module: str, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[tuple
     def caught(argument_spec: dict[str, t.Any], **dummy: t.Any) -> t.NoReturn:
         raise SpecError(argument_spec)
 
-    monkeypatch.setattr(_ansible, "AnsibleModule", caught)
+    monkeypatch.setattr(_ansible, "_Module", caught)
     with pytest.raises(SpecError) as spec:
         importlib.import_module(f"ansible_collections.metal.kvm.plugins.modules.{module}").main()
     return nested(spec.value.args[0])
