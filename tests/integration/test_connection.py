@@ -30,6 +30,8 @@ TASKS: dict[str, dict[str, t.Any]] = {
     "secret_info": {},
     "nwfilter": {"name": "mkt-filter"},
     "nwfilter_info": {},
+    "node_device": {"name": "pci_0000_00_00_0"},
+    "node_device_info": {},
 }
 
 

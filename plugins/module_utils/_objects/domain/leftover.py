@@ -19,26 +19,36 @@ Element = document.Element
 # What libvirt fills in, counts or finds out while a guest runs.
 VOLATILE = re.compile(
     r"^@id$|/alias(/|$)|/address(\[\d+\])?(/|$)|^seclabel|^resource(/|$)|^devices/emulator$|^cpu(/|$)|^os/(loader|nvram)(/|$)"
-    r"|^metadata/\{https://metal.kvm|^(currentMemory|memory|maxMemory|vcpu|vcpus|iothreads|iothreadids)(\[|/|$)"
+    r"|^metadata(/\{https://metal.kvm|$)|^(currentMemory|memory|maxMemory|vcpu|vcpus|iothreads|iothreadids)(\[|/|$)"
     r"|/source/@(index|portid|bridge|path|dev|startupPolicy|mode|host|service|tls)$|/@tty$|/backingStore(/|$)|/mirror(/|$)|/target/@(dev|state)$"
     r"|/graphics(\[\d+\])?/(@|listen|channel)|/memballoon/stats|/privateData|/vsock/cid|/target/(current|requested)(/|$)"
     r"|/virtualport(/|$)|/interface(\[\d+\])?/(@type|source|vlan|bandwidth|filterref|mac|model|backend|driver)(/|$)"
     r"|^devices/(audio|input|controller|hub|console)|/log(/|$)|/model/@name$|/target/@(chassis|port|hotplug)$|/geometry(/|$)|/encryption(/|$)"
-    r"|^devices/disk[^/]*/driver/@type$"
+    r"|^devices/disk(\[[^\]]*\])?/driver/@(name|type)$"
 )
+_DEVICE = re.compile(r"(devices/[^/\[]+)(?:\[[^\]]*\])?")
+_LISTED = {row.path for row in DOMAIN if isinstance(row, Items)}
 
 
 def undescribed(running: Element, persistent: Element) -> list[str]:
     """``xml: <path>`` for each place."""
-    left = difference(flat(persistent, VOLATILE), flat(running, VOLATILE))
+    stored_places, running_places = flat(persistent, VOLATILE), flat(running, VOLATILE)
+    left = difference(stored_places, running_places)
     if not left:
         return []
+    both = _devices(stored_places) & _devices(running_places)
     known = {id(root): read(DOMAIN, root) for root in (persistent, running)}
     return [
         f"xml: {_shown(path)}"
         for path, (stored, _there) in left.items()
-        if not _described(persistent if stored is not None else running, path, known)
+        if _devices([path]) <= both and not _described(persistent if stored is not None else running, path, known)
     ]
+
+
+def _devices(places: t.Iterable[str]) -> set[str]:
+    """The devices of lists that the places are in: one that comes or goes is an option's difference as a whole."""
+    found = (_DEVICE.match(path) for path in places)
+    return {match[0] for match in found if match and match[1] in _LISTED}
 
 
 def _described(root: Element, path: str, known: dict[int, t.Any]) -> bool:
