@@ -16,10 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 import typing as t
 
 import libvirt
 import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.metal.kvm.plugins.module_utils import _command
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import cycle as cycles
@@ -73,6 +76,13 @@ def answers() -> bool:
     except libvirt.libvirtError:
         return False
     return True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lent_runner() -> None:
+    """Programs that modules run are run by Ansible's own code here too, where tests use their code in this process."""
+    bare = types.SimpleNamespace(run_command_environ_update={}, _debug=False)
+    _command.lend(functools.partial(AnsibleModule.run_command, t.cast(AnsibleModule, bare)))
 
 
 @pytest.fixture(scope="session")

@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-import functools
 import pathlib
-import types
 import typing as t
 
 import libvirt
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
-from ansible_collections.metal.kvm.plugins.module_utils import _command
 from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.documents import (
     persistent_document,
@@ -40,8 +36,6 @@ class Bench:
         self.place = place
         self.world = World("qemu:///system")
         self.world.kept["driver"] = None  # libvirt's own judgement is what these tests ask for
-        bare = types.SimpleNamespace(run_command_environ_update={}, _debug=False)
-        _command.lend(functools.partial(AnsibleModule.run_command, t.cast(AnsibleModule, bare)))
 
     def params(self, **options: t.Any) -> Options:
         result = SPEC.validate(_placed({"name": self.name, **options}, str(self.place)))

@@ -6,16 +6,12 @@
 from __future__ import annotations
 
 import copy
-import functools
 import pathlib
-import types
 import typing as t
 
 import cycle as cycles
 import libvirt
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.metal.kvm.plugins.module_utils import _command
 from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.adopt import options_of
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.options import ARGUMENTS, RULES
@@ -100,8 +96,6 @@ class Bench:
     def __init__(self, place: pathlib.Path) -> None:
         self.place = place
         self.world = World("qemu:///system")
-        bare = types.SimpleNamespace(run_command_environ_update={}, _debug=False)
-        _command.lend(functools.partial(AnsibleModule.run_command, t.cast(AnsibleModule, bare)))
 
     def params(self, **options: t.Any) -> Options:
         result = SPEC.validate({"name": NAME, **options})
