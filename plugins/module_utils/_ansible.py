@@ -9,8 +9,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _command  # _archive first: the others come from where it says
-from ._plan import KvmError, Operations, Plan
+from . import _archive
+
+_archive.use(__package__ or "")  # before the others are imported: they come from where it says
+
+from . import _command  # noqa: E402
+from ._plan import KvmError, Operations, Plan  # noqa: E402
 
 CONNECTION_SPEC: dict[str, t.Any] = {"uri": {"type": "str", "default": "qemu:///system"}}
 

@@ -77,6 +77,3 @@ def _unpack(base: str, archive: str, inside: str, place: str) -> None:
         shutil.rmtree(new, ignore_errors=True)
         if not os.path.isdir(place):
             raise
-
-
-use(__package__ or "")

@@ -100,3 +100,30 @@ def test_code_that_is_no_archive_stays_where_it_is(parcel: Parcel, tmp_path: pat
     parcel.archive = tmp_path / "plain"
     assert parcel.imported()[0] == str(tmp_path / "plain" / "parcel" / "below" / "room.py")
     assert not parcel.base.exists()
+
+
+FRAME = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+from ansible_collections.metal.kvm.plugins.module_utils import _ansible, _libvirt
+print(_ansible.__file__, _libvirt.__file__)
+"""
+
+
+def test_the_frame_has_the_rest_imported_from_there(tmp_path: pathlib.Path) -> None:
+    inside = "ansible_collections/metal/kvm/plugins"
+    with zipfile.ZipFile(tmp_path / "module.zip", "w") as file:
+        for name in ("ansible_collections", *("/".join(inside.split("/")[:depth]) for depth in (2, 3, 4))):
+            file.writestr(f"{name}/__init__.py", "")
+        for path in sorted((COLLECTIONS / inside / "module_utils").rglob("*.py")):
+            file.write(path, str(path.relative_to(COLLECTIONS)))
+        folders = {path.parent for path in (COLLECTIONS / inside / "module_utils").rglob("*.py")}
+        for folder in folders:
+            if not (folder / "__init__.py").exists():
+                file.writestr(f"{folder.relative_to(COLLECTIONS)}/__init__.py", "")
+    words = [sys.executable, "-c", FRAME, str(tmp_path / "module.zip")]
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
+    frame, other = done.stdout.split()
+    assert frame.startswith(str(tmp_path / "module.zip")), "the frame itself looks for the compiled files"
+    assert other.startswith(str(tmp_path / ".ansible" / "metal.kvm"))
