@@ -22,7 +22,7 @@ import typing as t
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".build" / "logs"
-LANES = (["molecule", "integration"], ["lint", "types", "docs_check", "ansible_lint", "package", "unit", "sanity"])
+LANES = (["integration"], ["lint", "types", "docs_check", "ansible_lint", "package", "unit", "sanity"])
 MORE = (["molecule_all", "bench"], ["sanity_newest"])
 
 # pytest's last line: "== 3 passed, 1 skipped in 0.12s ==", and its reasons: "SKIPPED [1] test_x.py:3: no /dev/kvm"
