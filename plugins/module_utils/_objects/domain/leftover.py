@@ -18,7 +18,7 @@ Element = document.Element
 
 # What libvirt fills in, counts or finds out while a guest runs.
 VOLATILE = re.compile(
-    r"^@id$|/alias(/|$)|/address(\[\d+\])?(/|$)|^seclabel|^resource(/|$)|^devices/emulator$|^cpu(/|$)|^os/(loader|nvram)(/|$)"
+    r"^@id$|/alias(/|$)|/address(\[\d+\])?(/|$)|^seclabel|^resource(/|$)|^perf(/|$)|^devices/emulator$|^cpu(/|$)|^os/(loader|nvram)(/|$)"
     r"|^metadata(/\{https://metal.kvm|$)|^(currentMemory|memory|maxMemory|vcpu|vcpus|iothreads|iothreadids)(\[|/|$)"
     r"|/source/@(index|portid|bridge|path|dev|startupPolicy|mode|host|service|tls)$|/@tty$|/backingStore(/|$)|/mirror(/|$)|/target/@(dev|state)$"
     r"|/graphics(\[\d+\])?/(@|listen|channel)|/memballoon/stats|/privateData|/vsock/cid|/target/(current|requested)(/|$)"
