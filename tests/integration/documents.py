@@ -161,3 +161,20 @@ def runs(bench: Bench, xml: str) -> None:
     stays(fed, "exported and fed back to what runs")
     assert fed.restart_required == []
     bench.gone()
+
+
+def follows(bench: Bench, xml: str) -> None:
+    """What runs is brought to another document: what can be live is, the rest is said for as long as it waits, a restart
+    brings it."""
+    foreseen = bench.check(xml=xml)
+    run = bench.run(xml=xml)
+    assert foreseen.restart_required == run.restart_required
+    again = bench.check(xml=xml)
+    stays(again, "applied again to what runs")
+    chosen = {"bridge", "mac", "stp", "delay"}  # by libvirt, where a network gets a bridge of its own
+    assert set(again.restart_required) - chosen == set(run.restart_required) - chosen, "what waits is what was said"
+    restarted = bench.run(xml=xml, apply="restart")
+    assert restarted.changed == bool(run.restart_required)
+    last = bench.check(xml=xml, apply="restart")
+    stays(last, "applied after the restart")
+    assert last.restart_required == []

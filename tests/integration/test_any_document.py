@@ -20,10 +20,13 @@ HERE = pathlib.Path(__file__).parent
 Case = dict[str, t.Any]
 
 
+def read_cases(noun: str) -> list[Case]:
+    return t.cast("list[Case]", yaml.safe_load((HERE / f"any_{noun}.yml").read_text(encoding="utf-8")))
+
+
 def cases(noun: str, *needed: str) -> t.Any:
     """The documents of a noun, as parameters."""
-    read = yaml.safe_load((HERE / f"any_{noun}.yml").read_text(encoding="utf-8"))
-    found = [case for case in read if all(key in case for key in needed)]
+    found = [case for case in read_cases(noun) if all(key in case for key in needed)]
     return pytest.mark.parametrize("case", found, ids=[case["case"] for case in found])
 
 
@@ -47,6 +50,17 @@ def test_network(networks: documents.Bench, case: Case) -> None:
 @cases("network", "start")
 def test_running_network(networks: documents.Bench, case: Case) -> None:
     documents.runs(networks, case["xml"])
+
+
+def test_a_running_network_becomes_any_other(networks: documents.Bench) -> None:
+    startable = [case for case in read_cases("network") if "start" in case and "uuid" not in case["xml"]]
+    networks.run(xml=startable[-1]["xml"], state="active")
+    for case in startable:
+        try:
+            documents.follows(networks, case["xml"])
+        except Exception as error:
+            error.add_note(f"on the way to {case['case']}")
+            raise
 
 
 def backends(pools: documents.Bench) -> list[str]:

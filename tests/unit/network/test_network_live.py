@@ -71,8 +71,8 @@ def test_ranges_and_names_are_deleted_and_added() -> None:
     )
     after = live.live(one)
     assert commands(one) == [
-        ("delete", "IP_DHCP_RANGE", 1), ("add", "IP_DHCP_RANGE", 1),
-        ("delete", "DNS_HOST", -1), ("add", "DNS_HOST", -1),
+        ("delete", "IP_DHCP_RANGE", 1), ("delete", "DNS_HOST", -1),
+        ("add", "IP_DHCP_RANGE", 1), ("add", "DNS_HOST", -1),
     ]  # fmt: skip
     assert left_over(KIND, after, one.shown) == []
 
