@@ -90,10 +90,11 @@ class Items:
                 if callable(key) and any(_key(one, item) is not None for one in self.keys[:number]):
                     continue  # two may show the same: a disk's source is its identity only where no target is said
                 if value is not None and seen.setdefault(value, index) != index:
+                    option = f"{where}{self.name}" + ("" if callable(key) else f"[{index}].{key}")
                     raise KvmError(
-                        f"{where}{self.name}: items {seen[value]} and {index} have the same identity, '{value}'",
+                        f"{option}: items {seen[value]} and {index} have the same identity, '{value}'",
                         "Give each its own, or remove one.",
-                        option=f"{where}{self.name}",
+                        option=option,
                     )
         return {self.name: parsed}
 
