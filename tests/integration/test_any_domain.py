@@ -60,7 +60,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[documents.Benc
 def test_document(bench: documents.Bench, document: documents.Document) -> None:
     text = bench.text(document)
     if document.tried and not bench.accepts(text):
-        return  # a case on a base that it isn't written for
+        pytest.skip("libvirt refuses this case on a base that it isn't written for")
     documents.converges(bench, text)
     if not document.name.startswith(ONCE):
         documents.one_value(bench)
