@@ -13,6 +13,7 @@ from ansible.module_utils.basic import AnsibleModule
 from . import _archive
 
 _archive.use(__package__ or "")  # before the others are imported: they come from where it says
+gc.freeze()  # Ansible's own objects stay: not to be searched for garbage at each import
 
 from . import _command  # noqa: E402
 from ._plan import KvmError, Operations, Plan  # noqa: E402

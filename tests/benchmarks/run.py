@@ -6,7 +6,7 @@
 Runs in a host of namespaces with a libvirtd of its own (tests/integration/hosts.py). Times of one machine on one day say
 little, so the measure is the ratio to ansible.builtin.ping: loops of both take turns, and the median of the turns counts.
 
-usage: python tests/benchmarks/run.py [--loop N] [--turns N] [--at-most RATIO]
+usage: python tests/benchmarks/run.py [--loop N] [--turns N]
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT / "tests" / "integration"))
 from hosts import Host, Play, hosts  # noqa: E402
 
 NAME = "bench"
+IMAGE = "/var/lib/libvirt/images/a.raw"
 # A guest as people declare them: what an unchanged task has to read and compare.
 GUEST: dict[str, t.Any] = {
     "name": NAME,
@@ -34,12 +35,21 @@ GUEST: dict[str, t.Any] = {
     "type": "qemu",
     "memory": "512 MiB",
     "vcpus": 2,
-    "disks": [{"target": "vda", "file": "{{ ansible_config_file | dirname }}/a.raw", "format": "raw", "cache": "none"}],
+    "disks": [{"target": "vda", "file": IMAGE, "format": "raw", "cache": "none"}],
     "interfaces": [{"network": "bench", "mac": "52:54:00:00:be:01"}],
     "graphics": [{"type": "vnc", "listen": "127.0.0.1"}],
     "clock": {"kvmclock": True},
     "features": {"acpi": True},
     "apply": "live",
+}
+# The same while it runs: its live document is compared as well.
+RUNNING: dict[str, t.Any] = {
+    **GUEST,
+    "name": f"{NAME}-runs",
+    "memory": "64 MiB",
+    "state": "running",
+    "disks": [],
+    "interfaces": [],
 }
 NETWORK: dict[str, t.Any] = {"name": "bench", "forward": "isolated", "ips": [{"address": "10.99.9.1/24"}]}
 POOL: dict[str, t.Any] = {"name": "bench", "type": "dir", "path": "/var/lib/libvirt/images", "state": "active"}
@@ -49,11 +59,16 @@ TASKS: dict[str, tuple[str, dict[str, t.Any]]] = {
     "ping": ("ansible.builtin.ping", {}),
     "domain": ("metal.kvm.domain", GUEST),
     "domain, one option": ("metal.kvm.domain", {"name": NAME, "memory": "512 MiB"}),
+    "domain, running": ("metal.kvm.domain", RUNNING),
     "network": ("metal.kvm.network", NETWORK),
     "pool": ("metal.kvm.pool", POOL),
 }
 
-# The layers of one unchanged task, each measured in an interpreter of its own; what comes before is part of it.
+# What a task may cost, in pings.
+LIMITS = {"domain": 1.3, "domain, one option": 1.3, "domain, running": 1.35}
+
+# The layers of one unchanged task, each measured in an interpreter of its own; what comes before is part of it. Our imports
+# also take something away: the interpreter's search for garbage when it ends.
 LAYERS = {
     "interpreter": "pass",
     "AnsibleModule": "from ansible.module_utils.basic import AnsibleModule",
@@ -95,11 +110,11 @@ def measure(host: Host, loop: int, turns: int) -> dict[str, list[float]]:
     return found
 
 
-def layers(host: Host, guest: t.Mapping[str, t.Any], rounds: int = 20) -> dict[str, float]:
+def layers(host: Host, rounds: int = 20) -> dict[str, float]:
     """Milliseconds that each layer adds, from the fastest of several interpreters."""
     program, lines = [], []
     for code in LAYERS.values():
-        lines.append(code.format(package=PACKAGE, guest=repr(dict(guest))))
+        lines.append(code.format(package=PACKAGE, guest=repr(GUEST)))
         program.append("\n".join(lines))
     runner = (
         "import json, subprocess, sys, time\n"
@@ -121,29 +136,26 @@ def layers(host: Host, guest: t.Mapping[str, t.Any], rounds: int = 20) -> dict[s
     return {name: after - before for name, before, after in zip(LAYERS, [0.0, *best], best)}
 
 
-def prepare(host: Host) -> dict[str, t.Any]:
-    """A libvirtd, and the objects that the tasks find as they want them. Returns the guest's arguments."""
+def prepare(host: Host) -> None:
+    """A libvirtd, and the objects that the tasks find as they want them."""
+    host.run("sh", "-c", "echo 'cgroup_controllers = []' >>/etc/libvirt/qemu.conf")  # the machine's are not this host's
     for daemon in ("virtlogd", "libvirtd"):
         host.run(daemon, "-d")
-    image = host.place / "a.raw"
-    image.touch()
-    image.open("r+b").truncate(8 << 20)
+    host.run("mkdir", "-p", POOL["path"])
+    host.run("truncate", "--size=8M", IMAGE)
     (recap,) = host.play(Play([{module: arguments} for module, arguments in reversed(TASKS.values())]))
     if recap.failed:
         raise SystemExit(recap.text[-3000:])
-    written = json.dumps(GUEST).replace("{{ ansible_config_file | dirname }}", str(host.place))
-    return t.cast("dict[str, t.Any]", json.loads(written))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--loop", type=int, default=30, help="tasks in a loop")
     parser.add_argument("--turns", type=int, default=3, help="how often the loops take turns")
-    parser.add_argument("--at-most", type=float, default=1.3, help="the ratio that an unchanged domain may cost")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mkt-", dir="/var/tmp") as place, hosts(pathlib.Path(place), NAME) as made:
-        guest = prepare(made[0])
-        found, parts = measure(made[0], given.loop, given.turns), layers(made[0], guest)
+        prepare(made[0])
+        found, parts = measure(made[0], given.loop, given.turns), layers(made[0])
     pings = found["ping"]
     print(
         f"{given.loop} unchanged tasks in a loop, {given.turns} turns; median, and its ratio to ping in the same turn\n"
@@ -155,9 +167,10 @@ def main() -> int:
     print("\nthe layers of one unchanged domain task\n")
     for layer, milliseconds in parts.items():
         print(f"  {layer:<20} {milliseconds:7.1f} ms")
-    worst = max(ratios["domain"], ratios["domain, one option"])
-    print(f"\nan unchanged domain costs {worst:.2f} pings; it may cost {given.at_most}")
-    return 0 if worst <= given.at_most else 1
+    over = [name for name, limit in LIMITS.items() if ratios[name] > limit]
+    print("\nat most " + ", ".join(f"{limit} for {name!r}" for name, limit in LIMITS.items()))
+    print(f"too slow: {', '.join(over)}" if over else "all within their limits")
+    return 1 if over else 0
 
 
 if __name__ == "__main__":

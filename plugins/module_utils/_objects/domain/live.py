@@ -15,7 +15,6 @@ from ..._xml import document, units
 from ..._xml.rows import Change, Values, compare
 from ..._xml.types import KIB
 from .devices import AGENT, METADATA, device
-from .leftover import undescribed
 from .table import DOMAIN
 
 Element = document.Element
@@ -53,7 +52,7 @@ def plan_live(
         elif _key(step) not in done:
             done.add(_key(step))
             plan.steps.append(step)
-    return waiting + undescribed(running, persistent)
+    return waiting + _undescribed(running, persistent)
 
 
 def _controllers(change: Change, persistent: Element) -> list[str]:
@@ -110,7 +109,13 @@ def _balloon(before: Element, running: Element, persistent: Element) -> list[Cha
 
 def waiting_for_restart(running: Element, persistent: Element) -> list[str]:
     """The option paths in which the running domain differs from its definition."""
-    return [*(change.path for change in compare(DOMAIN, running, persistent)), *undescribed(running, persistent)]
+    return [*(change.path for change in compare(DOMAIN, running, persistent)), *_undescribed(running, persistent)]
+
+
+def _undescribed(running: Element, persistent: Element) -> list[str]:
+    from .leftover import undescribed  # only a running guest pays for it
+
+    return undescribed(running, persistent)
 
 
 def _key(step: Step) -> str:
