@@ -284,7 +284,7 @@ options:
             description: The name to log in with.
             type: str
           secret_type:
-            description: What the secret is for.
+            description: What the secret is for. Left out, it's what the protocol takes.
             type: str
             choices: [ceph, iscsi]
           secret_uuid:
@@ -2235,7 +2235,7 @@ options:
                 description: The name to log in with.
                 type: str
               secret_type:
-                description: What the secret is for.
+                description: What the secret is for. Left out, it's what the protocol takes.
                 type: str
                 choices: [ceph, iscsi]
               secret_uuid:

@@ -23,6 +23,7 @@ from proofs import cases, every, runnable, spoken
 
 POOL = f"{cycles.PREFIX}rows"
 CASES = cases("rows")
+SECRETS = {"ceph": "name", "iscsi": "target", "volume": "volume"}  # what for, and the element that names one
 NUMBERS = itertools.count()
 HERE = runnable(CASES)
 BASE: Options = {
@@ -47,9 +48,13 @@ def place() -> t.Iterator[pathlib.Path]:
 
 @pytest.fixture
 def bench(place: pathlib.Path, connection: t.Any) -> Bench:
-    """A bench, and a pool of its images; tidy takes both away."""
+    """A bench, a pool of its images, and the secrets that disks name; tidy takes them away."""
     xml = f"<pool type='dir'><name>{POOL}</name><target><path>{place}</path></target></pool>"
     connection.storagePoolDefineXML(xml).create()
+    for number, (usage, element) in enumerate(SECRETS.items()):
+        uuid = f"{cycles.UUID}-7e5b-4d0c-9d2c-0d4a6c3b1f1{number}"
+        name = f"<{element}>{cycles.PREFIX}secret</{element}>"
+        connection.secretDefineXML(f"<secret><uuid>{uuid}</uuid><usage type='{usage}'>{name}</usage></secret>")
     return Bench(f"{POOL}-{next(NUMBERS)}", place)  # a log of its own: virtlogd lets go of one a little late
 
 

@@ -632,7 +632,7 @@ class TestBadInput:
     def test_inactive_pool(self, player: t.Any, images: pathlib.Path) -> None:
         player.run("pool", name=POOL, state="inactive")
         wish = volume("x.qcow2", capacity="1 MiB")
-        refuse_in_run_only(player, wish, "pool", "state: active")
+        player.refuse("volume", "pool", "state: active", **wish)
 
     def test_what_cannot_change(self, player: t.Any, images: pathlib.Path) -> None:
         player.run("volume", **volume("base.qcow2", capacity="4 MiB"))
@@ -655,19 +655,18 @@ class TestBadInput:
         assert (images / "base.qcow2").exists()
 
 
-def refuse_in_run_only(player: t.Any, wish: dict[str, t.Any], *words: str) -> None:
-    """A reference to something missing is an error in a run; a check plans on it and says so."""
-    check, run = player.play([Task("volume", wish, check=True), Task("volume", wish)])
-    assert_one_paragraph(run)
-    assert all(word in run.message for word in words), run.message
-    assert check["changed"]
-    assert check["assumed"]
-    assert run.message in check["warnings"]
-
-
 def test_references_to_what_is_missing_are_assumed_in_a_check(player: t.Any, images: pathlib.Path) -> None:
-    refuse_in_run_only(player, {"pool": "mkt-none", "name": "x.qcow2", "capacity": "1 MiB"}, "mkt-none")
-    refuse_in_run_only(player, volume("x.qcow2", backing="none.qcow2"), "none.qcow2")
+    """An error in a run; a check plans on them and says so."""
+    locked = {"format": "luks", "secret_usage": "mkt-none"}
+    cases: dict[str, tuple[dict[str, t.Any], list[str]]] = {
+        "pool": ({"pool": "mkt-none", "name": "x.qcow2", "capacity": "1 MiB"}, ["mkt-none", "metal.kvm.pool"]),
+        "backing": (volume("x.qcow2", backing="none.qcow2"), ["none.qcow2", "metal.kvm.volume"]),
+        "secret": (
+            volume("x.qcow2", capacity="1 MiB", encryption=locked),
+            ["encryption.secret_usage: there is no secret for volume with 'mkt-none'", "metal.kvm.secret"]),
+    }  # fmt: skip
+    for case, refused in player.refuse_all("volume", cases).items():
+        assert refused["option"].startswith("encryption" if case == "secret" else case)
 
 
 def test_a_file_that_libvirt_has_not_seen_is_found(player: t.Any, images: pathlib.Path) -> None:

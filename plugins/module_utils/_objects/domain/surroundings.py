@@ -155,14 +155,46 @@ def check_sources(edit: t.Any) -> None:
             edit.context.has_file(change.key["file"], option)
 
 
-def check_references(world: t.Any, plan: Plan, wanted: Values, touched: t.Iterable[str]) -> None:
-    """Note networks and filters that aren't there, for the lists that this task changes."""
-    if "interfaces" not in touched:
-        return
-    for index, item in enumerate(wanted.get("interfaces", ())):
-        name = item.get("network")
-        if name and world.find("network", name) is None:
-            plan.assume(missing_object("network", name, f"interfaces[{index}].network"))
-        name = item.get("filter", {}).get("name")
-        if name and world.find("nwfilter", name) is None:
-            plan.assume(missing_object("nwfilter", name, f"interfaces[{index}].filter.name"))
+def check_references(world: t.Any, plan: Plan, wanted: Values, touched: t.Container[str]) -> None:
+    """Note networks, filters and secrets that aren't there, for the lists that this task changes."""
+    for option in ("interfaces", *_WITH_SECRETS):
+        if option in touched and wanted.get(option):
+            for index, item in enumerate(wanted[option]):
+                where = f"{option}[{item.get('target', index) if option == 'disks' else index}]"
+                if option == "interfaces":
+                    _check_interface(world, plan, item, where)
+                else:
+                    _check_secrets(world, plan, _WITH_SECRETS[option](item), where)
+
+
+def _check_interface(world: t.Any, plan: Plan, item: Values, where: str) -> None:
+    for noun, name, option in (
+        ("network", item.get("network"), "network"),
+        ("nwfilter", item.get("filter", {}).get("name"), "filter.name"),
+    ):
+        if name and world.find(noun, name) is None:
+            plan.assume(missing_object(noun, name, f"{where}.{option}"))
+
+
+def _check_secrets(world: t.Any, plan: Plan, named: t.Iterable[tuple[str, str, Values]], where: str) -> None:
+    for usage, place, values in named:
+        if any("secret" in key for key in values):
+            from ..secret.reference import need_secrets
+
+            need_secrets(world, plan, usage, values, where + place)
+
+
+def _login(item: Values, protocol: t.Optional[str], place: str) -> tuple[str, str, Values]:
+    auth = item.get("auth", {})
+    return auth.get("secret_type") or ("ceph" if protocol == "rbd" else "iscsi"), f"{place}.auth", auth
+
+
+# list of devices: what each of its items wants secrets for, at which option below it, and the values there
+_WITH_SECRETS: dict[str, t.Callable[[Values], list[tuple[str, str, Values]]]] = {
+    "disks": lambda disk: [
+        _login(disk, disk.get("network", {}).get("protocol"), ""),
+        ("volume", ".encryption", disk.get("encryption", {})),
+    ],
+    "hostdevs": lambda device: [_login(device.get("scsi", {}), "iscsi", ".scsi")],
+    "tpm": lambda tpm: [("vtpm", "", tpm)],
+}

@@ -135,19 +135,11 @@ def _before_start(draft: kind.Draft) -> None:
 def _need_secret(draft: kind.Draft, values: Values) -> None:
     """The secret that the pool logs in with is there."""
     auth = values.get("source", {}).get("auth", {})
-    usage = {"chap": "iscsi"}.get(auth.get("type"), auth.get("type"))
-    for option in ("secret_usage", "secret_uuid"):
-        if option in auth:
-            from ..secret.plan import find
+    if auth:
+        from ..secret.reference import need_secrets
 
-            if find(draft.world, f"{usage} {auth[option]}" if option == "secret_usage" else auth[option]) is None:
-                draft.plan.assume(
-                    KvmError(
-                        f"source.auth.{option}: there is no secret for {usage} with '{auth[option]}'",
-                        "Declare it first (metal.kvm.secret), or correct it.",
-                        option=f"source.auth.{option}",
-                    )
-                )
+        usage = {"chap": "iscsi"}.get(auth.get("type"), auth.get("type"))
+        need_secrets(draft.world, draft.plan, usage, auth, "source.auth")
 
 
 _PROGRAMS = {

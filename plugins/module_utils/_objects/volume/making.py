@@ -41,26 +41,46 @@ def plan_making(order: Order) -> None:
     if origin is not None:
         source.look_at(order.world, order.plan, origin)
     wanted.setdefault("format", _format(order, origin))
-    if backing and wanted["format"] == "raw":
+    _check_format(order, backing)
+    if wanted["format"] == "qcow2":
+        wanted.setdefault("compat", "1.1")
+    _set_capacity(order, backing, origin)
+    if wanted.get("encryption"):
+        from ..secret.reference import need_secrets
+
+        need_secrets(order.world, order.plan, "volume", wanted["encryption"], "encryption")
+    _note_making(order, backing, origin)
+    xml = document_of(order, backing)
+    if origin is None:
+        text = f"make {order.title} ({_size(wanted)}{wanted['format']}{', on ' + backing['path'] if backing else ''})"
+        order.add("make", text, xml=xml, preallocate=params["preallocation"] == "metadata")
+    else:
+        source.plan_copy(order, origin, xml)
+    order.plan.predicted = _predicted(order, backing)
+
+
+def _check_format(order: Order, backing: t.Optional[Values]) -> None:
+    """Refuse a format that the pool, or the backing volume, can't have."""
+    form = order.wanted["format"]
+    if backing and form == "raw":
         raise KvmError(
             f"format: {order.title} is raw, which can't have a backing volume", "Say format: qcow2.", option="format"
         )
-    if order.kind in DEVICES and wanted["format"] != "raw":
+    if order.kind in DEVICES and form != "raw":
         raise KvmError(
-            f"format: volumes of pool {order.pool_name} are devices, which are raw, not {wanted['format']}",
+            f"format: volumes of pool {order.pool_name} are devices, which are raw, not {form}",
             "Leave format out.",
             option="format",
         )
-    if wanted["format"] == "qcow2":
-        wanted.setdefault("compat", "1.1")
-    known = (backing or {}).get("capacity") or (origin.capacity if origin else None)
+
+
+def _set_capacity(order: Order, backing: t.Optional[Values], origin: t.Any) -> None:
+    """The wanted size, else that of what the volume is made from, which it can't be less than."""
+    wanted, known = order.wanted, (backing or {}).get("capacity") or (origin.capacity if origin else None)
     if "capacity" not in wanted and known:
         wanted["capacity"] = known
-    if (
-        "capacity" not in wanted
-        and origin is None
-        and (backing is None or (backing.get("capacity") is None and not order.plan.assumed))
-    ):
+    later = backing is not None and (backing.get("capacity") is not None or order.plan.assumed)
+    if "capacity" not in wanted and origin is None and not later:
         raise KvmError(
             f"capacity: {order.title} isn't there yet, and a new one needs a size",
             "Say capacity: 20 GiB, for example.",
@@ -72,14 +92,6 @@ def plan_making(order: Order) -> None:
             "Ask for at least as much.",
             option="capacity",
         )
-    _note_making(order, backing, origin)
-    xml = document_of(order, backing)
-    if origin is None:
-        text = f"make {order.title} ({_size(wanted)}{wanted['format']}{', on ' + backing['path'] if backing else ''})"
-        order.add("make", text, xml=xml, preallocate=params["preallocation"] == "metadata")
-    else:
-        source.plan_copy(order, origin, xml)
-    order.plan.predicted = _predicted(order, backing)
 
 
 def _size(wanted: Values) -> str:

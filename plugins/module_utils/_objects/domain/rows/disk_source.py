@@ -5,30 +5,55 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ...._xml.items import Items
 from ...._xml.rows import Field, Map
 from ...._xml.types import BYTES_ALONE, INT, PCI, POSITIVE, STR, UUID, WHOLE, YES_NO
-from .common import instead, put_pci, unsaid
+from .common import Element, Put, instead, put_pci, unsaid
 
 
-def _secret(**fixed: str) -> tuple[Field, Field]:
+def _secret(put: t.Callable[[str, str], Put]) -> tuple[Field, Field]:
     return (
-        Field("secret_uuid", "secret@uuid", UUID, "The UUID of libvirt's secret.",
-              put=instead("secret@uuid", "usage", **fixed)),
+        Field("secret_uuid", "secret@uuid", UUID, "The UUID of libvirt's secret.", put=put("secret@uuid", "usage")),
         Field("secret_usage", "secret@usage", STR, "The usage name of libvirt's secret, instead of its UUID.",
-              put=instead("secret@usage", "uuid", **fixed)),
+              put=put("secret@usage", "uuid")),
     )  # fmt: skip
+
+
+def _login(path: str, other: str) -> Put:
+    """The way to write which secret logs in; what it's for is what the source's protocol takes, unless it's said."""
+    write = instead(path, other)
+
+    def put(auth: Element, value: t.Any) -> None:
+        write(auth, value)
+        if auth.find("secret").get("type") is None:
+            above = auth.getparent()
+            source = above if above.tag == "source" else above.find("source")
+            auth.find("secret").set("type", "ceph" if source.get("protocol") == "rbd" else "iscsi")
+
+    return put
+
+
+def _passphrase(path: str, other: str) -> Put:
+    return instead(path, other, type="passphrase")
 
 
 AUTH = (
     Field("username", "@username", STR, "The name to log in with."),
-    Field("secret_type", "secret@type", STR, "What the secret is for.", choices=("ceph", "iscsi")),
-    *_secret(),
+    Field(
+        "secret_type",
+        "secret@type",
+        STR,
+        "What the secret is for. Left out, it's what the protocol takes.",
+        choices=("ceph", "iscsi"),
+    ),
+    *_secret(_login),
 )
 ENCRYPTION = (
     Field("format", "@format", STR, "The kind of encryption.", choices=("luks", "luks2", "luks-any", "qcow")),
     Field("engine", "@engine", STR, "Who decrypts.", choices=("qemu", "librbd")),
-    *_secret(type="passphrase"),
+    *_secret(_passphrase),
 )
 HOSTS = Items("hosts", "host", (
     Field("name", "@name", STR, "Host name or address."),
