@@ -21,7 +21,7 @@ options:
   as:
     description:
       - V(options) returns the fewest options of M(metal.kvm.nwfilter) that make the filter again, for a playbook. Fed
-        back they change nothing.
+        back they change nothing. In a list, a filter comes after those that it refers to.
     type: str
     choices: [info, options]
     default: info

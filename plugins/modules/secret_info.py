@@ -33,7 +33,8 @@ options:
     choices: [info, options]
     default: info
   identity:
-    description: With O(as=options), whether the UUID is among them, or a V(new) one is made elsewhere.
+    description: With O(as=options), whether the UUID is among them, or a V(new) one is made elsewhere. A secret that has
+      nothing else to be known by keeps it.
     type: str
     choices: [keep, new]
     default: keep

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import subprocess
 import sys
 import typing as t
 
+import libvirt
 import pytest
 import yaml
-from cycle import ROOT, Player
+from cycle import ROOT, UUID, Player
 from guest import PREFIX, Lab, built, lab
 
 __all__ = ["lab"]
@@ -30,6 +32,15 @@ DOMAIN = """
 <devices><disk type='volume' device='disk'><driver name='qemu' type='qcow2' cache='none'/><source pool='{pool}' volume='a.qcow2'/>
 <target dev='vda' bus='virtio'/></disk><interface type='network'><source network='{net}'/><model type='virtio'/></interface>
 <serial type='pty'/><graphics type='vnc' passwd='{secret}'/></devices></domain>
+"""
+
+
+FILTER = "<filter name='{name}'>{rule}</filter>"
+CEPH = "<secret private='yes'><uuid>{uuid}</uuid><description>of ceph</description><usage type='ceph'><name>{name}</name></usage></secret>"
+NAMELESS = "<secret ephemeral='yes'><uuid>{uuid}</uuid></secret>"
+UUIDS = [f"{UUID}-6a0e-4a7e-8f5b-6d5c1c0d7e4{number}" for number in range(3)]
+MDEV = """
+<device><parent>{parent}</parent><capability type='mdev'><type id='mkt-type'/><uuid>{uuid}</uuid><attr name='b' value='2'/></capability></device>
 """
 
 
@@ -52,9 +63,15 @@ def play(player: Player, playbook: str, inventory: pathlib.Path, *words: str) ->
     return Played(run.stdout + run.stderr, int(counts.get("changed", -1)), int(counts.get("failed", -1)))
 
 
+def parents(connection: t.Any) -> list[t.Any]:
+    """Devices that a mediated device can be defined as a share of; none where nothing defines such."""
+    found = connection.listAllDevices(libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV)
+    return list(found) if shutil.which("mdevctl") else []
+
+
 @pytest.fixture
-def made_by_hand(lab: Lab) -> Lab:
-    """A network, a pool, a running domain and one that is off, none of them made by our modules."""
+def made_by_hand(lab: Lab) -> t.Iterator[Lab]:
+    """One of each kind of object, a running domain and one that is off, none of them made by our modules."""
     connection, pool = lab.connection, lab.place / "pool"
     connection.networkDefineXML(ADDED.format(PREFIX)).create()
     pool.mkdir()
@@ -65,12 +82,24 @@ def made_by_hand(lab: Lab) -> Lab:
     made.createXML(
         "<volume><name>a.qcow2</name><capacity unit='MiB'>8</capacity><target><format type='qcow2'/></target></volume>"
     )
+    for name, rule in (
+        ("web", "<rule action='accept' direction='in'><all/></rule>"),
+        ("all", "<filterref filter='mkt-web'/>"),
+    ):
+        connection.nwfilterDefineXML(FILTER.format(name=f"mkt-{name}", rule=rule))
+    for uuid, xml in zip(UUIDS, (CEPH, NAMELESS)):
+        connection.secretDefineXML(xml.format(uuid=uuid, name="mkt-ceph")).setValue(SECRET.encode())
     names = {"pool": f"{PREFIX}pool", "net": f"{PREFIX}net", "kernel": built().kernel, "initrd": built().initrd}
     running = connection.defineXML(DOMAIN.format(name=lab.name, secret=SECRET, **names))
     running.create()
     off = connection.defineXML(DOMAIN.format(name=f"{PREFIX}off", secret=SECRET, **names))
     off.setAutostart(True)
-    return lab
+    mdevs = [
+        connection.nodeDeviceDefineXML(MDEV.format(parent=one.name(), uuid=UUIDS[2])) for one in parents(connection)[:1]
+    ]
+    yield lab
+    for mdev in mdevs:
+        mdev.undefine()
 
 
 def test_a_host_is_adopted(made_by_hand: Lab, player: Player) -> None:
@@ -100,6 +129,7 @@ def test_a_host_is_adopted(made_by_hand: Lab, player: Player) -> None:
     assert (running["state"], running["autostart"]) == ("running", False)
     assert (off["state"], off["autostart"]) == ("stopped", True)
     assert running["disks"][0]["volume"] == "a.qcow2"
+    assert_small_ones(values, text, len(parents(lab.connection)[:1]))
 
     again = play(player, "adopt.yml", inventory)
     assert again.failed == 1
@@ -112,6 +142,24 @@ def test_a_host_is_adopted(made_by_hand: Lab, player: Player) -> None:
     site = play(player, "site.yml", inventory, *words)
     assert (site.changed, site.failed) == (1, 0), site.output
     assert "declared" in site.output
+
+
+def assert_small_ones(values: dict[str, t.Any], text: str, mdevs: int) -> None:
+    """Filters, secrets and devices are written down, without secret values, and without what libvirt brings along."""
+    filters = [one["name"] for one in values["kvm_nwfilters"]]
+    assert [name for name in filters if name.startswith("mkt-")] == ["mkt-web", "mkt-all"], (
+        "what is referred to is first"
+    )
+    assert "clean-traffic" not in filters
+    secrets = [one for one in values["kvm_secrets"] if one["uuid"] in UUIDS]
+    assert secrets == [
+        {"uuid": UUIDS[1], "ephemeral": True},
+        {"uuid": UUIDS[0], "usage": "ceph", "name": "mkt-ceph", "description": "of ceph", "private": True},
+    ]
+    assert "# secret ceph mkt-ceph, secret, and not here: value" in text
+    assert f"# secret {UUIDS[1]}, secret, and not here: value" in text
+    found = [one for one in values["kvm_node_devices"] if one.get("uuid") == UUIDS[2]]
+    assert [(one["type"], one["state"]) for one in found] == [("mkt-type", "inactive")] * mdevs
 
 
 class Loader(yaml.SafeLoader):

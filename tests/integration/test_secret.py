@@ -119,7 +119,7 @@ def test_secrets_without_a_use(player: t.Any, connection: t.Any) -> None:
         [
             Task("secret", {"uuid": uuid, "value": MARKER}),
             Task("secret_info", {"uuid": uuid}),
-            Task("secret_info", {"uuid": uuid, "as": "options"}),
+            Task("secret_info", {"uuid": uuid, "as": "options", "identity": "new"}),
             Task("secret", {"uuid": uuid, "state": "absent"}),
         ]
     )

@@ -32,7 +32,8 @@ def exported(kind: Kind, there: t.Any, identity: str) -> Values:
     twofold = _not_options(kind, values)
     own = {option: values[option] for option in IDENTITY if option in values}
     for option in own if identity == "new" else ():
-        del values[option]
+        if own[option] != name:  # by which alone it is known
+            del values[option]
     fewest = _without_defaults(kind, name, values, normal)
     rebuilt = normal(_built(kind, name, {**fewest, **own}))
     options = {

@@ -226,7 +226,6 @@ def _exported(there: t.Any, values: Values, params: kind.Params, asked: bool) ->
 
     if values["capability"] == "mdev" and values["persistent"]:
         result = exported(KIND, there, params["identity"])
-        result["options"] = {"uuid": values["uuid"], **result["options"]}
         result["not_exported"] = [path for path in result["not_exported"] if path not in MEASURED]
         return result
     if values["capability"] == "pci" and (asked or is_vfio(values.get("driver"))):

@@ -101,5 +101,28 @@ def describe(world: t.Any, params: kind.Params) -> t.Optional[Values]:
 
 
 def read_nwfilters(world: t.Any, params: kind.Params) -> Values:
-    """The result of nwfilter_info."""
-    return kind.read_all(world, KIND, params, "nwfilters", world.connection.listAllNWFilters)
+    """The result of nwfilter_info; as options, filters come after those that they refer to."""
+    result = kind.read_all(world, KIND, params, "nwfilters", world.connection.listAllNWFilters)
+    if isinstance(result.get("options"), list):
+        order = _references_first(result["options"])
+        for key in ("options", "not_exported", "secrets_needed"):
+            result[key] = [result[key][index] for index in order]
+    return result
+
+
+def _references_first(filters: list[Values]) -> list[int]:
+    """The numbers of the filters, each after those of the filters that its rules name."""
+    numbers = {one["name"]: index for index, one in enumerate(filters)}
+    order: list[int] = []
+
+    def follow(index: int, above: tuple[int, ...]) -> None:
+        if index in order or index in above:
+            return
+        for rule in filters[index].get("rules", ()):
+            if rule.get("filterref") in numbers:
+                follow(numbers[rule["filterref"]], (*above, index))
+        order.append(index)
+
+    for index in range(len(filters)):
+        follow(index, ())
+    return order
