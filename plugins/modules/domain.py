@@ -1156,7 +1156,9 @@ options:
     description: The guest's system in libosinfo's words, V(http://debian.org/debian/12).
     type: str
   genid:
-    description: The VM generation ID, by which the guest knows that it was cloned or set back.
+    description:
+      - The VM generation ID, by which the guest knows that it was cloned or set back.
+      - V(new) makes one where there is none.
     type: str
   type:
     description:

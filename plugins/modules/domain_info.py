@@ -71,7 +71,8 @@ options:
     choices: [info, options]
     default: info
   identity:
-    description: With V(as=options), whether the UUID and the MAC addresses are among them, or V(new) ones are made elsewhere.
+    description: With V(as=options), whether the UUID, the generation ID and the MAC addresses are among them, or V(new) ones are
+      made elsewhere.
     type: str
     choices: [keep, new]
     default: keep

@@ -27,6 +27,7 @@ __all__ = ["lab"]
 
 POOL, OLD, NEW = f"{PREFIX}begin", f"{PREFIX}old", f"{PREFIX}new"
 MAC = "52:54:00:0d:00:01"
+UUID = "3f1f4f5e-7a09-4c89-9d3b-0d7f13a5d1ab"
 
 
 @pytest.fixture
@@ -49,6 +50,10 @@ def old(lab: Lab, pool: pathlib.Path) -> Bench:
     bench.task(
         memory="192 MiB",
         title="the old one",
+        genid="new",
+        smbios="sysinfo",
+        sysinfo={"system": {"uuid": UUID}},
+        uuid=UUID,
         labels={"stage": "test"},
         boot=built().boot(),
         disks=[
@@ -107,6 +112,8 @@ def test_a_clone_with_disks_of_its_own(lab: Lab, pool: pathlib.Path, old: Bench)
     assert same_content(pool / "a.qcow2", pool / f"{NEW}-vda.qcow2")
     assert same_content(pool / "b.raw", pool / f"{NEW}-vdb.raw")
     assert new.UUIDString() != lab.connection.lookupByName(OLD).UUIDString()
+    assert root.findtext("sysinfo/system/entry") == new.UUIDString()
+    assert root.findtext("genid") not in (None, document(lab.connection.lookupByName(OLD)).findtext("genid"))
     assert root.find("devices/interface/mac").get("address") != MAC
     assert root.findtext("title") == "the new one"
     assert [label.get("value") for label in root.iterfind("metadata/{*}kvm/{*}label")] == ["test"]

@@ -40,6 +40,7 @@ SAMPLES: list[tuple[t.Any, list[t.Any]]] = [
 ]
 # options whose values say more than their type
 SPECIAL: dict[str, list[t.Any]] = {
+    "genid": ["8f0f7a52-7e5b-4d0c-9d2c-0d4a6c3b1f10", "8F0F7A527E5B4D0C9D2C0D4A6C3B1F11"],  # "new" is a test of its own
     # what libvirt makes by itself is not listed
     "seclabels[].type": ["static", "none"],
     "inputs[].bus": ["usb", "virtio"],

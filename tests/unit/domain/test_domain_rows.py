@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.table import DOMAIN
+from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document, kinds
 from ansible_collections.metal.kvm.plugins.module_utils._xml.row import Field
 from ansible_collections.metal.kvm.plugins.module_utils._xml.rows import Edit, Values, compare, parse, read, specs
@@ -179,6 +180,17 @@ def test_unset_leaves_no_trace(case: Case) -> None:
         unset_paths(DOMAIN, definition.root, [case.path], {}, edit)
         assert edit.changes, options
         assert definition.text == before, options
+
+
+def test_a_new_generation_id_is_the_domains_own() -> None:
+    definition = Definition(BARE.replace("<name>", "<uuid>8f0f7a52-7e5b-4d0c-9d2c-0d4a6c3b1f10</uuid><name>", 1))
+    (change,) = definition.edit(genid="new")
+    made = definition.root.findtext("genid")
+    assert (change.before, change.after) == (None, "new")
+    assert made not in (None, definition.root.findtext("uuid"))
+    assert definition.edit(genid="new") == []
+    with pytest.raises(KvmError, match="genid: 'newer'"):
+        definition.edit(genid="newer")
 
 
 def test_bare_document_reads_as_little_as_it_says() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import typing as t
-import uuid
 
 from ..._plan import KvmError, Plan
 from ..._xml import document, export
@@ -21,7 +20,7 @@ from .documents import persistent_document
 from .new import PCIE_MACHINES, add_hotplug_ports, new_options, skeleton
 from .rendering import judged
 from .surroundings import Surroundings
-from .table import DOMAIN
+from .table import DOMAIN, NEW
 
 Element = document.Element
 
@@ -272,7 +271,7 @@ def as_given(rows: t.Iterable[t.Any], options: Values) -> Values:
 def _anonymous(options: Values) -> Values:
     out = {name: value for name, value in options.items() if name != "uuid"}
     if "genid" in out:
-        out["genid"] = str(uuid.uuid5(uuid.UUID(out["genid"]), "elsewhere"))
+        out["genid"] = NEW
     system = (out.get("sysinfo") or {}).get("system", {})
     if "uuid" in system:
         out["sysinfo"] = {**out["sysinfo"], "system": {key: value for key, value in system.items() if key != "uuid"}}

@@ -21,6 +21,7 @@ from .mark import finish as finish_mark
 from .nvram import nvram_of
 from .state import OFF, observed
 from .surroundings import Surroundings
+from .table import NEW, put_genid
 
 Element = document.Element
 
@@ -105,7 +106,11 @@ def _own_nvram(path: str, old: str, name: str) -> str:
 
 
 def _new_identity(root: Element, surroundings: Surroundings, old: str, name: str) -> None:
-    """New MAC addresses; paths that libvirt made from the old name are left for it to make anew."""
+    """New MAC addresses and generation ID; paths that libvirt made from the old name are left for it to make anew."""
+    if root.find("genid") is not None:
+        put_genid(root, NEW)
+    for entry in root.iterfind("sysinfo/system/entry[@name='uuid']"):
+        entry.text = root.findtext("uuid")
     for mac in root.iterfind("devices/interface/mac"):
         mac.set("address", surroundings.new_mac())
     for log in root.iterfind("devices/*/log"):

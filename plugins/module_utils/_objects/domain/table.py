@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import typing as t
+import uuid
 
-from ..._xml import document, place
+from ..._xml import document, place, units
 from ..._xml.items import Items
 from ..._xml.rows import REFUSED, Field, Group, Map
-from ..._xml.types import CPUSET, KIB, ON_OFF, POSITIVE, PRESENT, SOME_KIB, STR, TEXT, UUID, WHOLE, YES_NO
+from ..._xml.types import CPUSET, KIB, ON_OFF, POSITIVE, PRESENT, SOME_KIB, STR, TEXT, UUID, WHOLE, YES_NO, Type
 from .devices import AGENT, DEVICES
 from .rows import later
 from .rows.common import unsaid
@@ -19,6 +20,14 @@ from .rows.machine import BOOT, CLOCK, EVENT_ACTIONS, FEATURES, LOADER, NVRAM
 Element = document.Element
 
 LABELS = "metadata/metal:kvm/metal:label"
+NEW = "new"
+GENID = Type("str", units.uuid, parse=lambda value: value if value == NEW else units.uuid(value))
+
+
+def put_genid(domain: Element, value: str) -> None:
+    """A new one is made from the domain's UUID: what a check foresees is what the run makes."""
+    made = str(uuid.uuid5(uuid.UUID(domain.findtext("uuid")), "genid")) if value == NEW else value
+    _child(domain, "genid").text = made
 
 
 def _boot_memory(domain: Element) -> t.Optional[int]:
@@ -174,7 +183,10 @@ DOMAIN: tuple[t.Any, ...] = (
         live="metadata"),
     Field("osinfo", "metadata/libosinfo:libosinfo/libosinfo:os@id", STR, "The guest's system in libosinfo's words,"
           " V(http://debian.org/debian/12).", live="metadata"),
-    Field("genid", "genid", UUID, "The VM generation ID, by which the guest knows that it was cloned or set back."),
+    Field("genid", "genid", GENID, [
+        "The VM generation ID, by which the guest knows that it was cloned or set back.",
+        "V(new) makes one where there is none.",
+    ], same=lambda a, b: NEW in (a, b), put=put_genid),
     Field("type", "@type", STR, [
         "Who runs the guest's processors: V(kvm) the hardware, V(qemu) emulation.",
         "V(auto) takes V(kvm) where VT-x or AMD-V is really there and the architecture is the host's, else V(qemu);"
