@@ -77,7 +77,9 @@ options:
         description: Where the list's signature is. Left out, it's in the list itself.
         type: str
       reflink:
-        description: Share the blocks with O(source.volume), where the file system can.
+        description: Share the blocks with O(source.volume) instead of copying them. Both must be of the same format, and in one
+          file system that can, such as btrfs and XFS; else the task fails. The volume is made as that one is, its backing volume
+          included. Over a connection to another machine this is for raw volumes.
         type: bool
   refresh:
     description:

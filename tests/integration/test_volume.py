@@ -158,10 +158,7 @@ class TestFormats:
 
 
 class TestMadeWith:
-    """What only a new volume can be: made so, told so by the image itself, and unchanged by a second task.
-
-    Not proven here: ``nocow``, which needs btrfs.
-    """
+    """What only a new volume can be: made so, told so by the image itself, and unchanged by a second task."""
 
     CASES: t.ClassVar[dict[str, tuple[dict[str, t.Any], t.Callable[[dict[str, t.Any]], t.Any]]]] = {
         "compat": ({"compat": "0.10"}, lambda has: has["compat"] == "0.10"),
@@ -193,15 +190,88 @@ class TestMadeWith:
         assert results[1]["actions"][0] == f"wipe volume x.raw of pool {POOL} (nnsa)"
         assert results[2]["changed"]
 
-    def test_a_reflink_is_one_or_an_error(self, player: t.Any, images: pathlib.Path) -> None:
-        wish = volume("copy.raw", source={"volume": "one.raw", "reflink": True})
-        made, copied = player.play([Task("volume", volume("one.raw", capacity="1 MiB")), Task("volume", wish)])
-        assert made["changed"]
-        if copied.failed:  # by a file system that can't
-            assert_one_paragraph(copied)
-            assert not (images / "copy.raw").exists()
-        else:
-            assert same_content(images / "one.raw", images / "copy.raw")
+
+class TestCopyOnWrite:
+    """Blocks that volumes share, and ``nocow``, in a file system that has both."""
+
+    @pytest.fixture
+    def btrfs(self, place: pathlib.Path) -> t.Iterator[pathlib.Path]:
+        """A small btrfs of its own."""
+        disk, mounted = place / "btrfs.img", place / "btrfs"
+        with disk.open("wb") as file:
+            file.truncate(128 * MIB)
+        subprocess.run(["mkfs.btrfs", "-q", str(disk)], check=True, capture_output=True)
+        mounted.mkdir()
+        if subprocess.run(["mount", "-o", "loop", str(disk), str(mounted)], check=False).returncode:
+            pytest.skip("needs btrfs in the kernel, and a loop device")
+        yield mounted
+        subprocess.run(["umount", "--lazy", str(mounted)], check=True)
+
+    def test_shared_blocks(self, player: t.Any, place: pathlib.Path, btrfs: pathlib.Path, remote: str) -> None:
+        """Of both formats, here and far away, grown and given rights; content and extents are the same."""
+        sources = {form: str(image(place / f"x.{form}", form=form)) for form in ("raw", "qcow2")}
+        made = [volume(f"base.{form}", source={"file": path}) for form, path in sources.items()]
+        shared = [
+            volume("one.raw", source={"volume": "base.raw", "reflink": True}),
+            volume("far.raw", source={"volume": "base.raw", "reflink": True}, uri=remote),
+            volume(
+                "one.qcow2",
+                source={"volume": "base.qcow2", "reflink": True},
+                capacity="16 MiB",
+                permissions={"mode": "0640"},
+            ),
+        ]
+        pool = Task("pool", {"name": POOL, "type": "dir", "path": str(btrfs), "state": "active"})
+        tasks = [Task("volume", wish) for wish in (*made, *shared)]
+        checks = [Task("volume", wish, check=True) for wish in shared]
+        results = player.play([pool, *tasks[:2], *checks, *tasks[2:], *tasks[2:]])
+        assert not [result.message for result in results if result.failed]
+        assert [result["changed"] for result in results[3:]] == [True] * 6 + [False] * 3
+        assert [one["actions"] for one in results[3:6]] == [one["actions"] for one in results[6:9]]
+        subprocess.run(["sync", "--file-system", str(btrfs)], check=True)
+        for wish in shared:
+            base = f"base.{wish['name'].partition('.')[2]}"
+            assert same_content(btrfs / base, btrfs / wish["name"])
+            flags = subprocess.run(
+                ["filefrag", "-v", str(btrfs / wish["name"])], check=True, capture_output=True, text=True
+            )
+            assert flags.stdout.count("shared") >= 1, flags.stdout
+        assert (btrfs / "one.qcow2").stat().st_mode & 0o777 == 0o640
+        assert info(btrfs / "one.qcow2")["virtual-size"] == 16 * MIB
+
+    def test_nocow(self, player: t.Any, btrfs: pathlib.Path) -> None:
+        wishes = [volume(f"x.{form}", capacity="1 MiB", nocow=True) for form in ("raw", "qcow2")]
+        pool = Task("pool", {"name": POOL, "type": "dir", "path": str(btrfs), "state": "active"})
+        results = player.play([pool, *(Task("volume", wish) for wish in wishes for _time in range(2))])
+        assert [result.get("changed") for result in results] == [True, True, False, True, False], results
+        for wish in wishes:
+            said = subprocess.run(
+                ["lsattr", str(btrfs / wish["name"])], check=True, capture_output=True, text=True
+            ).stdout
+            assert "C" in said.split()[0], said
+
+    def test_what_cannot_share(self, player: t.Any, images: pathlib.Path) -> None:
+        """Refused before the first step where that can be known; on tmpfs, which can't, nothing is left."""
+        subprocess.run(["mount", "-t", "tmpfs", "none", str(images)], check=True)
+        try:
+            player.run("volume", **volume("one.raw", capacity="1 MiB"))
+            shares = {"volume": "one.raw", "reflink": True}
+            cases: dict[str, tuple[dict[str, t.Any], list[str]]] = {
+                "no volume": (volume("two.raw", source={"file": "/etc/hostname", "reflink": True}), ["source.reflink"]),
+                "another format": (
+                    volume("two.qcow2", source=shares, format="qcow2"),
+                    ["source.reflink", "is raw, not qcow2"],
+                ),
+                "made otherwise": (volume("two.raw", source=shares, nocow=True), ["source.reflink", "nocow is given"]),
+            }
+            player.refuse_all("volume", cases)
+            (failed,) = player.play([Task("volume", volume("two.raw", source=shares))])
+            assert_one_paragraph(failed)
+            assert "source.reflink: volume two.raw can't share the blocks of" in failed.message
+            assert "btrfs and XFS" in failed.message
+            assert [path.name for path in images.iterdir()] == ["one.raw"]
+        finally:
+            subprocess.run(["umount", "--lazy", str(images)], check=True)
 
 
 class TestSource:

@@ -42,7 +42,7 @@ def plan_making(order: Order) -> None:
         source.look_at(order.world, order.plan, origin)
     wanted.setdefault("format", _format(order, origin))
     _check_format(order, backing)
-    if wanted["format"] == "qcow2":
+    if wanted["format"] == "qcow2" and not (params["source"] or {}).get("reflink"):
         wanted.setdefault("compat", "1.1")
     _set_capacity(order, backing, origin)
     if wanted.get("encryption"):

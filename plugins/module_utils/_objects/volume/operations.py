@@ -66,7 +66,7 @@ def _permit(world: t.Any, pool: str, name: str, path: str, wanted: Values) -> No
 
 
 def _clone(
-    world: t.Any, pool: str, name: str, xml: str, source: Values, capacity: t.Optional[int], reflink: bool
+    world: t.Any, pool: str, name: str, xml: str, source: Values, capacity: t.Optional[int], reflink: bool = False
 ) -> None:
     """A copy of another volume by libvirt, then grown; taken away again if that fails."""
     original = looked_up(world, source["pool"], source["volume"])
@@ -80,6 +80,36 @@ def _clone(
         raise
     if world.local:
         records.write(made.path(), {"source": {"volume": source["volume"], "pool": source["pool"]}})
+
+
+def _share(
+    world: t.Any, pool: str, name: str, source: Values, form: str, capacity: t.Optional[int], permissions: Values
+) -> None:
+    """A copy of another volume's file with the same blocks, then grown; under its name once it's whole."""
+    there, original = world.get("pool", pool, "pool"), looked_up(world, source["pool"], source["volume"]).path()
+    target = os.path.join(_directory(there), name)
+    near = f"{target}.{os.getpid()}.metal-kvm"
+    try:
+        done = run(["cp", "--reflink=always", "--", original, near])
+        if done.status:
+            raise KvmError(
+                f"source.reflink: volume {name} can't share the blocks of {original}: {done.complaint}",
+                "Leave reflink out, or have both in one file system that can, such as btrfs and XFS.",
+                option="source.reflink",
+            )
+        if capacity is not None and capacity > int(image_info(near, "source")["virtual-size"]):
+            _qemu_img("resize", "-q", "-f", form, near, str(capacity))
+        _put_in_place(near, target, permissions, replace=False)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(near)
+    there.refresh(0)
+    records.write(target, {"source": {"volume": source["volume"], "pool": source["pool"]}})
+
+
+def _directory(pool: t.Any) -> str:
+    """Where a pool of files has them."""
+    return document.document(pool.XMLDesc(0)).findtext("target/path") or ""
 
 
 def _copy(
@@ -98,7 +128,7 @@ def _copy(
     from .fetch import fetched, staging
 
     there = world.get("pool", pool, "pool")
-    directory = (document.document(there.XMLDesc(0)).findtext("target/path") or "") if files else ""
+    directory = _directory(there) if files else ""
     place = staging(directory)
     found = Origin(source)
     made: list[str] = []
@@ -283,6 +313,7 @@ def operations() -> t.Mapping[str, t.Callable[..., t.Any]]:
         "grow_live": _grow_live,
         "permit": _permit,
         "clone": _clone,
+        "share": _share,
         "copy": _copy,
         "upload": _upload,
         "wipe": _wipe,

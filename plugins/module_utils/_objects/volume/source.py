@@ -16,6 +16,7 @@ from .. import storage
 from ..formats import by_ending, image_info
 from ..pool.table import FILES, NETWORKED
 from . import records
+from .table import MADE_WITH
 
 if t.TYPE_CHECKING:
     from ..._plan import Plan
@@ -164,8 +165,11 @@ def plan_copy(order: Order, found: Origin, xml: str, replace: bool = False) -> N
     grown = f", grown to {units.shown(size)}" if size and size != found.capacity else ""
     verb = "replace {} by" if replace else "make {} from"
     text = f"{verb.format(order.title)} {found.words}{grown}"
+    if found.given.get("reflink") and not replace:
+        _plan_sharing(order, found, text, xml)
+        return
     if found.given.get("volume") and not replace:
-        order.add("clone", text, xml=xml, source=found.given, capacity=size, reflink=bool(found.given.get("reflink")))
+        order.add("clone", text, xml=xml, source=found.given, capacity=size)
         return
     if not order.world.local or order.kind in NETWORKED:
         _plan_upload(order, found, text, xml, replace)
@@ -181,6 +185,31 @@ def plan_copy(order: Order, found: Origin, xml: str, replace: bool = False) -> N
         files=order.kind in FILES,
         replace=replace,
     )
+
+
+def _plan_sharing(order: Order, found: Origin, text: str, xml: str) -> None:
+    """The step that makes the volume of the same blocks as its source; far away libvirt can, of raw volumes."""
+    beside = [option for option in MADE_WITH if order.params.get(option) is not None]
+    wrong = ""
+    if not found.given.get("volume"):
+        wrong = "a volume shares blocks with another volume, and none is given"
+    elif order.kind not in FILES:
+        wrong = f"volumes of pool {order.pool_name} are devices, which share no blocks"
+    elif found.volume is not None and found.volume.format != order.wanted["format"]:
+        wrong = f"{found.words} is {found.volume.format}, not {order.wanted['format']}, and what is converted shares no blocks"
+    elif beside:
+        wrong = f"what shares its blocks is made as its source is, and {beside[0]} is given"
+    elif not order.world.local and order.wanted["format"] != "raw":
+        wrong = f"over {order.world.uri} only raw volumes can share blocks"
+    if wrong:
+        raise KvmError(f"source.reflink: {wrong}", "Leave one of them out.", option="source.reflink")
+    size, permissions = order.wanted.get("capacity"), order.wanted.get("permissions", {})
+    if order.world.local:
+        order.add(
+            "share", text, source=found.given, form=order.wanted["format"], capacity=size, permissions=permissions
+        )
+    else:
+        order.add("clone", text, xml=xml, source=found.given, capacity=size, reflink=True)
 
 
 def _plan_upload(order: Order, found: Origin, text: str, xml: str, replace: bool) -> None:
