@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the test suite: nox sessions, all of them, then a summary. Fails if any session did.
 
-Two lanes run side by side, for two processors: sessions that use this machine's libvirt, one after the other, and those that
-only read and compute. Each session's output goes to the terminal, its name before each line, and to
-.build/logs/<session>.log.
+Two lanes run side by side, for two processors: in one all that computes or uses this machine's libvirt, in the other what has
+a libvirtd of its own. Each session's output goes to the terminal, its name
+before each line, and to .build/logs/<session>.log.
 
 usage: python tools/suite.py [--all] [SESSION...]
 """
@@ -22,8 +22,11 @@ import typing as t
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".build" / "logs"
-LANES = (["integration"], ["lint", "types", "docs_check", "ansible_lint", "package", "unit", "sanity"])
-MORE = (["molecule_all", "bench"], ["sanity_newest"])
+LANES = (
+    ["lint", "types", "docs_check", "ansible_lint", "package", "unit", "sanity", "molecule", "machine"],
+    ["integration"],
+)
+MORE = (["molecule_all"], ["sanity_newest", "bench"])
 
 # pytest's last line: "== 3 passed, 1 skipped in 0.12s ==", and its reasons: "SKIPPED [1] test_x.py:3: no /dev/kvm"
 CLOSING = re.compile(r"^=+ (.*\b(?:passed|failed|skipped|errors?|no tests ran)\b.* in [\d.]+s.*?) =+$")

@@ -41,7 +41,19 @@ hostname "$name"
 printf '127.0.0.1 localhost\n%s' "$4" > /etc/hosts
 ip link set lo up
 """
+
+# A host without systemd has the machine's control groups, from a group of its own on.
 IDLE = r"""
+groups=$(awk '$3 ~ /^cgroup/ {print $2, $3, $4}' /proc/mounts | sort -u)
+umount --recursive /sys
+mount -t sysfs sysfs /sys
+mount -t tmpfs -o mode=755 groups /sys/fs/cgroup
+while read -r directory type options; do
+    mkdir -p "$directory"
+    mount -t "$type" -o "$options" groups "$directory"
+    # version 2 gives no controllers to what lies below a group that has processes
+    if [ "$type" = cgroup2 ]; then mkdir "$directory/init"; echo $$ >"$directory/init/cgroup.procs"; fi
+done <<<"$groups"
 echo ready
 while :; do sleep 60 & wait || true; done
 """
@@ -78,7 +90,7 @@ echo ready
 exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --log-target=journal > /dev/null 2>&1
 """
 
-NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts")
+NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts", "--cgroup")
 
 
 class Host:
@@ -92,12 +104,11 @@ class Host:
         (self.place / "files").mkdir()
         (self.place / "ansible.cfg").touch()
         self.count = 0
-        self.namespaces = [*NAMESPACES, *(["--cgroup"] if systemd else [])]
-        self.group = control_group(name) if systemd else None
+        self.groups = control_groups(name)
         self.process = subprocess.Popen(
             [
-                *(["sh", "-c", 'echo $$ >"$0"/cgroup.procs; exec "$@"', str(self.group)] if self.group else []),
-                *("unshare", *self.namespaces, "--fork", "--kill-child", "--propagation", "private"),
+                *joining(self.groups),
+                *("unshare", *NAMESPACES, "--fork", "--kill-child", "--propagation", "private"),
                 *("bash", "-c", INIT + (SYSTEMD if systemd else IDLE), "init"),
                 *(name, address, str(self.place / "files"), names),
             ],
@@ -109,6 +120,9 @@ class Host:
         assert self.process.stdout.readline() == "ready\n", f"{name} doesn't start"
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         self.pid = int(children.split()[0])
+        # Who enters a host joins its groups; systemd lets nobody in who isn't in a unit.
+        inner = [group / "init" if (group / "init").exists() else group for group in self.groups]
+        self.join = [] if systemd else joining(inner)
         if systemd:
             self.until(
                 lambda: self.run("systemctl", "is-system-running", ok=False).stdout == "running\n", "doesn't boot"
@@ -121,8 +135,8 @@ class Host:
         while pathlib.Path(f"/proc/{self.pid}").exists():
             assert time.monotonic() < deadline, f"{self.name} doesn't end"
             time.sleep(0.02)
-        if self.group:
-            for directory in sorted(self.group.glob("**/"), reverse=True):
+        for group in self.groups:
+            for directory in sorted(group.glob("**/"), reverse=True):
                 directory.rmdir()
 
     def until(self, true: t.Callable[[], bool], why: str, timeout: float = 30) -> None:
@@ -133,7 +147,7 @@ class Host:
             time.sleep(0.1)
 
     def words(self, *command: str) -> list[str]:
-        return ["nsenter", f"--target={self.pid}", *self.namespaces, "--", *command]
+        return [*self.join, "nsenter", f"--target={self.pid}", *NAMESPACES, "--", *command]
 
     def run(self, *command: str, ok: bool = True, **keywords: t.Any) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(self.words(*command), capture_output=True, text=True, check=False, **keywords)
@@ -238,14 +252,27 @@ class Recap:
         self.failed = len(re.findall(r"^(?:fatal|failed): (?!.*\n\.\.\.ignoring)", text, re.MULTILINE))
 
 
-def control_group(name: str) -> pathlib.Path:
-    """A control group of version 2 for a host, below the one that this process is in."""
-    mounts = [line.split() for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
-    where = next(mount[1] for mount in mounts if mount[2] == "cgroup2")
-    ours = next(line for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
-    made = pathlib.Path(where + ours[3:]) / f"metal.kvm-{name}-{os.getpid()}"
-    made.mkdir()
-    return made
+def joining(groups: t.Iterable[pathlib.Path]) -> list[str]:
+    """The words before a command that has it run in these control groups."""
+    files = " ".join(str(group / "cgroup.procs") for group in groups)
+    return ["sh", "-c", f'for file in {files}; do echo $$ >"$file"; done; exec "$@"', "join"]
+
+
+def control_groups(name: str) -> list[pathlib.Path]:
+    """A control group for a host in each hierarchy that this machine has, with all controllers of it."""
+    mounts = [line.split()[1:3] for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
+    found = []
+    for top in sorted({pathlib.Path(place) for place, kind in mounts if kind in ("cgroup", "cgroup2")}):
+        made = top / f"metal.kvm-{name}-{os.getpid()}"
+        made.mkdir()
+        found.append(made)
+        for controller in ("cpu", "cpuset", "io", "memory", "pids"):  # version 2: asked for in the group above
+            with contextlib.suppress(OSError):
+                (top / "cgroup.subtree_control").write_text(f"+{controller}")
+        for file in ("cpuset.cpus", "cpuset.mems"):  # version 1: nothing runs in a group without
+            if (made / file).exists() and (top / file).exists() and (top / "cpuset.cpu_exclusive").exists():
+                (made / file).write_text((top / file).read_text())
+    return found
 
 
 @contextlib.contextmanager
