@@ -13,8 +13,10 @@ from __future__ import annotations
 import os
 import pathlib
 import subprocess
+import time
 import typing as t
 
+import libvirt
 import pytest
 
 pytest.register_assert_rewrite("domain_documents")
@@ -113,3 +115,43 @@ def test_a_patched_value_that_libvirt_writes_in_its_own_way_counts_as_applied(be
         )
     with pytest.raises(Exception, match="libvirt refuses the definition"):
         bench.task(check=True, xml_patch=[{"path": "vcpu", "set": "many"}])
+
+
+LOGS = pathlib.Path("/var/log/libvirt/qemu")
+# architecture: machine, firmware, the processor's model or mode, and what only firmware that runs there can say
+MACHINES = {
+    "aarch64": ("virt-7.2", "efi", "maximum", "UEFI Interactive Shell"),
+    "riscv64": ("virt", "bios", None, "Platform Name             : riscv-virtio,qemu"),
+    "ppc64le": ("pseries-7.2", "bios", "POWER9", "Welcome to Open Firmware"),
+    "s390x": ("s390-ccw-virtio-7.2", "bios", "maximum", "Could not find a suitable boot device"),
+}
+
+
+@pytest.mark.parametrize("arch", MACHINES)
+def test_a_guest_of_another_architecture(bench: documents.Bench, arch: str) -> None:
+    """The task says only that, and its memory. (One for s390x goes off when it has nothing to boot.)"""
+    machine, firmware, processor, words = MACHINES[arch]
+    name = f"{documents.NAME}-{arch}"
+    log = LOGS / f"{name}-serial.log"
+    log.unlink(missing_ok=True)
+    started = bench.task(name=name, arch=arch, memory="512 MiB", state="running")
+    assert (started.changed, started.restart_required, started.warnings) == (True, [], [])
+    deadline = time.monotonic() + 60
+    while words not in (said := log.read_text(errors="replace")):
+        assert time.monotonic() < deadline, f"{arch} said: {said}"
+        time.sleep(0.2)
+    there = (False, [], {}, {}, [], [])
+    assert bench.task(check=True, name=name, arch=arch, memory="512 MiB") == there
+    domain = bench.world.get("domain", name)
+    export = documents.options_of(bench.world, domain, "keep")
+    options, root = export["options"], bench.document(name)
+    cpu = root.find("cpu")
+    assert export["not_exported"] == []
+    assert root.find("os/type").get("machine") == machine
+    assert (root.find("os").get("firmware") or "bios") == firmware
+    assert (None if cpu is None else cpu.findtext("model") or cpu.get("mode")) == processor
+    assert bench.task(check=True, **options) == there
+    text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    bench.gone(name)
+    bench.task(**options)
+    assert bench.world.get("domain", name).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) == text
