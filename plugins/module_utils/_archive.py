@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 import typing as t
+import zipimport
 import zlib
 
 DAYS = 30  # after so many days a directory of compiled files is made anew, or is a version that nobody sends any more
@@ -21,13 +22,15 @@ DAYS = 30  # after so many days a directory of compiled files is made anew, or i
 def use(package: str, base: str = "~/.ansible/metal.kvm") -> None:
     """Have the modules of ``package`` that are imported from here on come from compiled files."""
     there = sys.modules[package]
-    files = getattr(getattr(there, "__loader__", None), "_files", None)
-    if not files:
-        return  # not from an archive
+    archive = getattr(there.__loader__, "archive", None)
+    if archive is None:
+        return
     inside = package.replace(".", os.sep) + os.sep
     try:
-        place = _unpacked(os.path.expanduser(base), there.__loader__.archive, inside, _key(files, inside))  # type: ignore[union-attr]
-    except OSError:
+        # The archive's directory as Python has read it; that is where pkgutil takes it from, too.
+        files = zipimport._zip_directory_cache[archive]  # type: ignore[attr-defined]
+        place = _unpacked(os.path.expanduser(base), archive, inside, _key(files, inside))
+    except (OSError, KeyError, AttributeError):
         return
     there.__path__.insert(0, os.path.join(place, inside.rstrip(os.sep)))
 

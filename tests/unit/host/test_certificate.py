@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 import typing as t
 
 import pytest
@@ -129,7 +130,8 @@ def test_expired_is_made_anew(authority: Params, host: Params) -> None:
     run(**host, **authority)
     section = openssl.extensions(False, host["names"], host["usages"])
     issuer = (authority["issuer"], authority["issuer_key"])
-    openssl.sign(None, host["path"], "hv1", issuer, -1, section, key=host["key"])
+    openssl.sign(None, host["path"], "hv1", issuer, 0, section, key=host["key"])
+    time.sleep(1.1)  # it was valid for less than a second
     assert run(**host, **authority).actions == [f"make {host['path']} (it has expired)"]
 
 
