@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 import threading
 import typing as t
 
@@ -78,6 +80,11 @@ def run(
     if watch and watch.late:
         raise TimeoutError(errno.ETIMEDOUT, f"no end after {timeout:g} seconds", words[0])
     return Done(*done)
+
+
+def found(program: str) -> bool:
+    """Whether the program is in the places where the system has its programs, also those of root alone."""
+    return bool(shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin"))
 
 
 class _Watch:

@@ -209,13 +209,18 @@ def explain(error: t.Any) -> KvmError:
     code = error.get_error_code()
     name = next((key for key in REMEDIES if constant(key) == code), "")
     step = getattr(error, "step", "")
-    words = str(error.get_error_message() or error)
+    words = _words(error)
     message = f"Failed to {step}: {words}" if step else words
     explained = KvmError(message, REMEDIES.get(name, ""), code=code)
     for key in ("step", "rolled_back", "rollback_failed"):
         if getattr(error, key, None):
             explained.details[key] = getattr(error, key)
     return explained
+
+
+def _words(error: t.Any) -> str:
+    """What libvirt says, in one line: it passes on what programs said in several."""
+    return " ".join(str(error.get_error_message() or error).split())
 
 
 def missing_error() -> KvmError:
@@ -232,7 +237,7 @@ def _open(uri: str, readonly: bool) -> t.Any:
     try:
         return libvirt.openReadOnly(uri) if readonly else libvirt.open(uri)
     except libvirt.libvirtError as error:
-        words = str(error.get_error_message() or error)
+        words = _words(error)
         denied = any(text in words for text in ("Permission denied", "authentication", "polkit", "system bus"))
         raise KvmError(
             f"uri: can't connect to {uri}: {words}",

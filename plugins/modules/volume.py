@@ -89,8 +89,8 @@ options:
     type: bool
     default: false
   wipe:
-    description: How to overwrite the content before the volume is deleted with O(state=absent). All but V(zero) and
-      V(trim) need the program C(scrub).
+    description: How to overwrite the content before the volume is deleted with O(state=absent). V(trim) is for
+      volumes of Ceph (rbd); all others but V(zero) need the program C(scrub).
     type: str
     choices: [zero, nnsa, dod, bsi, gutmann, schneier, pfitzner7, pfitzner33, random, trim]
   preallocation:
@@ -106,8 +106,8 @@ options:
       - A larger value than it has makes the volume grow, in a guest that is running too. It never shrinks.
     type: str
   allocation:
-    description: How much of it is allocated when it's made. Never looked at again. libvirt allocates
-      the whole capacity of a raw volume where this is left out.
+    description: How much of an empty volume is allocated when it's made. Never looked at again. libvirt
+      allocates the whole capacity of a raw volume where this is left out.
     type: str
   format:
     description:
@@ -115,7 +115,7 @@ options:
       - Left out, it is that of O(source), else what the name's ending says, else V(qcow2) in pools of
         files and V(raw) in others. It's never left to libvirt to choose.
     type: str
-    choices: [raw, qcow2, qcow, qed, vmdk, vpc, vdi, bochs, cloop, dmg, iso, dir, luks, ploop]
+    choices: [raw, qcow2, qcow, qed, vmdk, vpc, vdi, bochs, cloop, dmg, iso, dir, ploop]
   permissions:
     description: Who may do what with the volume.
     type: dict

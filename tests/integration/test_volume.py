@@ -18,6 +18,9 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.metal.kvm.plugins.module_utils._objects.volume import plan as volumes
+from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
+from bench import Bench, assert_refused, assert_settles
 from cycle import Task, assert_one_paragraph
 
 POOL = "mkt-images"
@@ -170,15 +173,45 @@ class TestMadeWith:
         "none-of-it": ({"format": "raw", "allocation": "0"}, lambda has: has["actual-size"] < MIB),
     }
 
-    def test_every_option(self, player: t.Any, images: pathlib.Path) -> None:
-        wishes = [volume(name, capacity="4 MiB", **more) for name, (more, _true) in self.CASES.items()]
-        results = player.play([Task("volume", wish) for wish in wishes for _time in range(2)])
-        for first, second in zip(results[::2], results[1::2]):
-            assert not first.failed, first.message
-            assert (first["changed"], second["changed"]) == (True, False), second
-        for name, (_more, true) in self.CASES.items():
-            found = info(images / name)
-            assert true({**found, **found.get("format-specific", {}).get("data", {})}), (name, found)
+    def test_every_option(self, images: pathlib.Path) -> None:
+        bench = Bench(volumes, volumes.plan_volume, None)
+        for name, (more, _true) in self.CASES.items():
+            assert_settles(bench, volume(name, capacity="4 MiB", **more))
+            self.assert_made(images / name, name)
+
+    @pytest.mark.parametrize("far", [False, True], ids=["here", "far away"])
+    def test_from_a_file(self, images: pathlib.Path, remote: str, far: bool) -> None:
+        """The same of a volume that is made from a file, with the file's content."""
+        source = image(images.parent / "x.qcow2")
+        bench = Bench(volumes, volumes.plan_volume, None, uri=remote if far else "qemu:///system")
+        wishes = {name: more for name, (more, _true) in self.CASES.items() if "allocation" not in more}
+        for name, more in {**wishes, "iso": {"format": "iso"}, "plain": {"format": "raw"}}.items():
+            assert_settles(bench, volume(name, source={"file": str(source)}, **more))
+            self.assert_made(images / name, name)
+            assert same_content(source, images / name)
+
+    def assert_made(self, path: pathlib.Path, name: str) -> None:
+        """The image says of itself what was asked for."""
+        found = info(path)
+        true = self.CASES.get(name, ({}, lambda has: has["format"] == "raw"))[1]
+        assert true({**found, **found.get("format-specific", {}).get("data", {})}), (name, found)
+
+    def test_what_cannot_be(self, images: pathlib.Path) -> None:
+        """Each is refused before anything is made; and what was made is as it was asked for, to the second task too."""
+        bench = Bench(volumes, volumes.plan_volume, None)
+        for name, more in {"a.vpc": {"format": "vpc", "capacity": "4 MiB"}, "a": {"format": "dir"}}.items():
+            assert_settles(bench, volume(name, **more))
+        bench.run(volume("a.raw", capacity="1 MiB"))
+        assert_refused(bench, {
+            "growing vpc": (volume("a.vpc", capacity="16 MiB"), ["capacity", "vpc image", "can't grow"]),
+            "growing vmdk": (volume("b", source={"volume": "a.raw"}, format="vmdk", capacity="2 MiB"), ["capacity", "vmdk images can't grow"]),
+            "encrypted on the way": (
+                volume("b", source={"file": "/etc/hostname"}, encryption={"format": "luks", "secret_usage": "a"}),
+                ["encryption", "made from a file or URL", "source.volume"]),
+            "size of a directory": (volume("a", capacity="4 MiB"), ["capacity", "is a directory"]),
+            "nocow": (volume("b", capacity="4 MiB", nocow=True), ["nocow", str(images), "btrfs"]),
+            "trim": (volume("a.raw", state="absent", wipe="trim"), ["wipe", "rbd", "type dir"]),
+        })  # fmt: skip
 
     def test_wipes(self, player: t.Any, images: pathlib.Path) -> None:
         """Zeros are libvirt's own (TestEncryption has them); all other patterns are those of the program scrub."""
@@ -253,22 +286,18 @@ class TestCopyOnWrite:
     def test_what_cannot_share(self, player: t.Any, images: pathlib.Path) -> None:
         """Refused before the first step where that can be known; on tmpfs, which can't, nothing is left."""
         subprocess.run(["mount", "-t", "tmpfs", "none", str(images)], check=True)
+        bench, shares = Bench(volumes, volumes.plan_volume, None), {"volume": "one.raw", "reflink": True}
         try:
-            player.run("volume", **volume("one.raw", capacity="1 MiB"))
-            shares = {"volume": "one.raw", "reflink": True}
-            cases: dict[str, tuple[dict[str, t.Any], list[str]]] = {
+            bench.run(volume("one.raw", capacity="1 MiB"))
+            assert_refused(bench, {
                 "no volume": (volume("two.raw", source={"file": "/etc/hostname", "reflink": True}), ["source.reflink"]),
-                "another format": (
-                    volume("two.qcow2", source=shares, format="qcow2"),
-                    ["source.reflink", "is raw, not qcow2"],
-                ),
-                "made otherwise": (volume("two.raw", source=shares, nocow=True), ["source.reflink", "nocow is given"]),
-            }
-            player.refuse_all("volume", cases)
-            (failed,) = player.play([Task("volume", volume("two.raw", source=shares))])
-            assert_one_paragraph(failed)
-            assert "source.reflink: volume two.raw can't share the blocks of" in failed.message
-            assert "btrfs and XFS" in failed.message
+                "another format": (volume("two.qcow2", source=shares, format="qcow2"), ["source.reflink", "is raw, not qcow2"]),
+                "made otherwise": (volume("two.raw", source=shares, nocow=False), ["source.reflink", "nocow is given"]),
+            })  # fmt: skip
+            with pytest.raises(KvmError, match=r"^source.reflink: volume two.raw can't share the blocks of") as caught:
+                bench.run(volume("two.raw", source=shares))
+            assert "btrfs and XFS" in str(caught.value)
+            assert "\n" not in str(caught.value)
             assert [path.name for path in images.iterdir()] == ["one.raw"]
         finally:
             subprocess.run(["umount", "--lazy", str(images)], check=True)

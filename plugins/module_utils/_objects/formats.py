@@ -12,7 +12,7 @@ import typing as t
 from .._command import run
 from .._plan import KvmError
 
-FORMATS = ("raw", "qcow2", "qcow", "qed", "vmdk", "vpc", "vdi", "bochs", "cloop", "dmg", "iso", "dir", "luks", "ploop")
+FORMATS = ("raw", "qcow2", "qcow", "qed", "vmdk", "vpc", "vdi", "bochs", "cloop", "dmg", "iso", "dir", "ploop")
 
 _ENDINGS = {
     "qcow2": "qcow2",

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import typing as t
 
 from ... import _libvirt
+from ..._command import found
 from ..._plan import KvmError, Plan
 from ..._xml import document, rows, table
 from .. import kind, life
@@ -57,6 +57,22 @@ def _check(draft: kind.Draft) -> None:
         raise KvmError(f"path: '{path}' is not an absolute path", "Write it from the root: /srv/images.", option="path")
     if draft.before is None:
         _check_backend(draft.world, values["type"])
+    if draft.changes and draft.params["xml"] is None:
+        _check_kept(draft, values["type"])
+
+
+def _check_kept(draft: kind.Draft, made_of: str) -> None:
+    """What pools of that type haven't got is refused: libvirt drops it without a word."""
+    normal = draft.kind.normal(draft.kind)
+    for change in rows.compare(POOL, draft.after, normal(draft.after)):
+        told = change.path.partition(".")[0].partition("[")[0] in draft.wanted
+        if told and change.before is not None and change.before != change.after:
+            said = f"'{change.before}' is asked for, a pool of type {made_of} has '{change.after}'"
+            raise KvmError(
+                f"{change.path}: {said if change.after else f'a pool of type {made_of} has none'}",
+                "Leave the option out.",
+                option=change.path,
+            )
 
 
 def _check_backend(world: t.Any, wanted: str) -> None:
@@ -120,7 +136,7 @@ def _before_start(draft: kind.Draft) -> None:
     """What the backend needs on this machine; a directory that went away is made again."""
     values = _values(draft)
     program = _PROGRAMS.get(values["type"])
-    if program and draft.world.local and not _found(program[0]):
+    if program and draft.world.local and not found(program[0]):
         raise KvmError(
             f"type: starting a pool of type {values['type']} needs {program[0]}, which this machine hasn't got",
             f"Install {program[1]}.",
@@ -150,10 +166,6 @@ _PROGRAMS = {
 }
 
 
-def _found(program: str) -> bool:
-    return bool(shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin"))
-
-
 def _empty(draft: kind.Draft) -> bool:
     """With ``storage: delete``: the volumes go before the pool does; returns whether the pool must run for that."""
     if draft.params["storage"] == "keep":
@@ -168,8 +180,8 @@ def _empty(draft: kind.Draft) -> bool:
             option="storage",
         )
     if draft.active:
-        found = volumes(draft.there)
-        used = users(draft.world, found)
+        there = volumes(draft.there)
+        used = users(draft.world, there)
         if used:
             raise KvmError(
                 f"storage: volumes of pool {draft.name} are in use: "
@@ -177,8 +189,8 @@ def _empty(draft: kind.Draft) -> bool:
                 "Remove those domains or their disks first, or say storage: keep.",
                 option="storage",
             )
-        if found:
-            draft.add("delete_volumes", f"delete the {len(found)} volumes of {draft.title}")
+        if there:
+            draft.add("delete_volumes", f"delete the {len(there)} volumes of {draft.title}")
     else:
         draft.add("start", f"start {draft.title} to see its volumes")
         draft.add("delete_volumes", f"delete the volumes of {draft.title}")

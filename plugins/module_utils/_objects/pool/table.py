@@ -41,6 +41,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "iscsi": ("path", "source.hosts", "source.devices"),
     "iscsi-direct": ("source.hosts", "source.devices", "source.initiator"),
     "scsi": ("path", "source.adapter"),
+    "mpath": ("path",),
     "rbd": ("source.name", "source.hosts"),
     "gluster": ("source.name", "source.hosts"),
     "zfs": ("source.name",),

@@ -15,14 +15,13 @@ from .. import storage
 from ..formats import by_ending, of_file
 from ..pool.table import FILES
 from .describe import lasting
+from .limits import GROWING, check_format
 from .order import active_pool
 from .table import VOLUME
 
 if t.TYPE_CHECKING:
     from ..._xml.rows import Values
     from .order import Order
-
-DEVICES = ("logical", "iscsi", "iscsi-direct", "scsi", "mpath", "zfs", "rbd")
 
 
 def plan_making(order: Order) -> None:
@@ -41,7 +40,7 @@ def plan_making(order: Order) -> None:
     if origin is not None:
         source.look_at(order.world, order.plan, origin)
     wanted.setdefault("format", _format(order, origin))
-    _check_format(order, backing)
+    check_format(order, backing)
     if wanted["format"] == "qcow2" and not (params["source"] or {}).get("reflink"):
         wanted.setdefault("compat", "1.1")
     _set_capacity(order, backing, origin)
@@ -59,31 +58,27 @@ def plan_making(order: Order) -> None:
     order.plan.predicted = _predicted(order, backing)
 
 
-def _check_format(order: Order, backing: t.Optional[Values]) -> None:
-    """Refuse a format that the pool, or the backing volume, can't have."""
-    form = order.wanted["format"]
-    if backing and form == "raw":
-        raise KvmError(
-            f"format: {order.title} is raw, which can't have a backing volume", "Say format: qcow2.", option="format"
-        )
-    if order.kind in DEVICES and form != "raw":
-        raise KvmError(
-            f"format: volumes of pool {order.pool_name} are devices, which are raw, not {form}",
-            "Leave format out.",
-            option="format",
-        )
-
-
 def _set_capacity(order: Order, backing: t.Optional[Values], origin: t.Any) -> None:
     """The wanted size, else that of what the volume is made from, which it can't be less than."""
     wanted, known = order.wanted, (backing or {}).get("capacity") or (origin.capacity if origin else None)
     if "capacity" not in wanted and known:
         wanted["capacity"] = known
+    if wanted["format"] == "dir":
+        return
     later = backing is not None and (backing.get("capacity") is not None or order.plan.assumed)
     if "capacity" not in wanted and origin is None and not later:
         raise KvmError(
             f"capacity: {order.title} isn't there yet, and a new one needs a size",
             "Say capacity: 20 GiB, for example.",
+            option="capacity",
+        )
+    if wanted.get("capacity") == 0:
+        raise KvmError("capacity: a volume of 0 bytes is none", "Say capacity: 20 GiB, for example.", option="capacity")
+    if known and wanted["capacity"] > known and wanted["format"] not in GROWING:
+        raise KvmError(
+            f"capacity: {units.shown(wanted['capacity'])} is more than the {units.shown(known)} that it is made from, and"
+            f" {wanted['format']} images can't grow",
+            "Leave capacity out, or say another format.",
             option="capacity",
         )
     if known and wanted["capacity"] < known:

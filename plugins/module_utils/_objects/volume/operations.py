@@ -10,12 +10,13 @@ import os
 import typing as t
 
 from ..._command import run
-from ..._libvirt import constant
+from ..._libvirt import constant, flags
 from ..._plan import KvmError
 from ..._xml import document, units
 from .. import permissions as rights
 from ..formats import image_info
 from . import records
+from .limits import written
 from .source import Origin, looked_up
 
 if t.TYPE_CHECKING:
@@ -66,11 +67,19 @@ def _permit(world: t.Any, pool: str, name: str, path: str, wanted: Values) -> No
 
 
 def _clone(
-    world: t.Any, pool: str, name: str, xml: str, source: Values, capacity: t.Optional[int], reflink: bool = False
+    world: t.Any,
+    pool: str,
+    name: str,
+    xml: str,
+    source: Values,
+    capacity: t.Optional[int],
+    metadata: bool = False,
+    reflink: bool = False,
 ) -> None:
     """A copy of another volume by libvirt, then grown; taken away again if that fails."""
     original = looked_up(world, source["pool"], source["volume"])
-    flag = constant("VIR_STORAGE_VOL_CREATE_REFLINK") if reflink else 0
+    told = {"PREALLOC_METADATA": metadata, "REFLINK": reflink}
+    flag = flags(*(f"VIR_STORAGE_VOL_CREATE_{one}" for one, wanted in told.items() if wanted))
     made = world.get("pool", pool, "pool").createXMLFrom(xml, original, flag)
     try:
         if capacity is not None and capacity > made.info()[1]:
@@ -120,6 +129,7 @@ def _copy(
     source: Values,
     form: str,
     capacity: t.Optional[int],
+    options: list[str],
     permissions: Values,
     files: bool,
     replace: bool,
@@ -138,7 +148,7 @@ def _copy(
         else:
             content, record = fetched(found, place)
             made.append(content)
-        image = _shaped(content, place, source.get("format"), form, capacity, made)
+        image = _shaped(content, place, source.get("format"), (form, options), capacity, made)
         if files:
             target = os.path.join(directory, name)
             _put_in_place(image, target, permissions, replace)
@@ -151,12 +161,13 @@ def _copy(
 
 
 def _shaped(
-    content: str, place: str, given: t.Optional[str], form: str, capacity: t.Optional[int], made: list[str]
+    content: str, place: str, given: t.Optional[str], wanted: Image, capacity: t.Optional[int], made: list[str]
 ) -> str:
-    """The image in the format and size asked for: the file itself, or a converted one."""
+    """The image in the format, with the options, and in the size asked for: the file itself, or a converted one."""
     info = image_info(content, "source")
     _refuse_references(info, content)
-    has = given or str(info["format"])
+    form, options = wanted
+    has, form = written(given) or str(info["format"]), str(written(form))
     size = int(info["virtual-size"])
     if capacity is not None and capacity < size:
         raise KvmError(
@@ -165,15 +176,18 @@ def _shaped(
             option="capacity",
         )
     own = content in made
-    if has != form or not own:
+    if has != form or options or not own:
         converted = os.path.join(place, f"{os.getpid()}.{form}")
         made.append(converted)
-        options = ["-o", "compat=1.1"] if form == "qcow2" else []
-        _qemu_img("convert", "-f", has, "-O", form, *options, content, converted)
+        told = ["compat=1.1", *options] if form == "qcow2" else options
+        _qemu_img("convert", "-f", has, "-O", form, *(word for one in told for word in ("-o", one)), content, converted)
         content = converted
     if capacity is not None and capacity > size:
         _qemu_img("resize", "-f", form, content, str(capacity))
     return content
+
+
+Image = tuple[str, list[str]]  # a format, and options as qemu-img takes them
 
 
 def _refuse_references(info: Values, content: str) -> None:
@@ -228,6 +242,7 @@ def _upload(
     source: Values,
     form: str,
     capacity: t.Optional[int],
+    options: list[str],
     files: bool,
 ) -> None:
     """Prepare the file here, then send it through libvirt; what libvirt can't rename is taken away on failure."""
@@ -239,7 +254,7 @@ def _upload(
     place = staging("")
     made: list[str] = []
     try:
-        image = _to_send(Origin(source), place, form if files else "raw", capacity, made)
+        image = _to_send(Origin(source), place, (form if files else "raw", options), capacity, made)
         root = document.document(xml)
         for node in root.findall("target/compat") + root.findall("target/features"):
             document.remove(node)
@@ -260,7 +275,7 @@ def _upload(
         _clear(made, place)
 
 
-def _to_send(found: Origin, place: str, form: str, capacity: t.Optional[int], made: list[str]) -> str:
+def _to_send(found: Origin, place: str, wanted: Image, capacity: t.Optional[int], made: list[str]) -> str:
     """The source itself where it is as it shall be, else a verified, converted, grown copy."""
     from .fetch import fetched
 
@@ -268,12 +283,13 @@ def _to_send(found: Origin, place: str, form: str, capacity: t.Optional[int], ma
     if found.checksum is None:
         info = image_info(content, "source")
         _refuse_references(info, content)
-        if form == (found.format or info["format"]) and int(capacity or 0) <= int(info["virtual-size"]):
+        enough = int(capacity or 0) <= int(info["virtual-size"])
+        if wanted == (written(found.format) or info["format"], []) and enough:
             return content
     else:
         content = fetched(found, place)[0]
         made.append(content)
-    return _shaped(content, place, found.format, form, capacity, made)
+    return _shaped(content, place, found.format, wanted, capacity, made)
 
 
 def _clear(made: list[str], place: str) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..._command import found
 from ..._plan import KvmError, Plan
 from ..._xml import rows, table, units
 from .. import storage
 from ..pool.table import FILES
 from .describe import describe_volume
+from .limits import GROWING, written
 from .order import Order, refuse_in_use
 from .table import MADE_WITH, VOLUME
 
@@ -70,9 +72,27 @@ def _plan_absence(order: Order) -> None:
         return
     refuse_in_use(order, "state", "be deleted")
     if order.params["wipe"] is not None:
+        _check_wipe(order)
         order.add("wipe", f"wipe {order.title} ({order.params['wipe']})", algorithm=order.params["wipe"])
     order.add("delete", f"delete {order.title}")
     order.plan.differs("state", "present", "absent")
+
+
+def _check_wipe(order: Order) -> None:
+    """What overwrites volumes in that way is there."""
+    wipe = order.params["wipe"]
+    if wipe == "trim" and order.kind != "rbd":
+        raise KvmError(
+            f"wipe: trim is for volumes of Ceph (rbd), and pool {order.pool_name} is of type {order.kind}",
+            "Say zero, for example.",
+            option="wipe",
+        )
+    if wipe not in ("zero", "trim") and order.world.local and not found("scrub"):
+        raise KvmError(
+            f"wipe: {wipe} needs the program scrub, which this machine hasn't got",
+            "Install scrub, or say wipe: zero.",
+            option="wipe",
+        )
 
 
 def _plan_change(order: Order) -> None:
@@ -80,8 +100,9 @@ def _plan_change(order: Order) -> None:
     before = t.cast("storage.Volume", order.before)
     order.plan.predicted = describe_volume(order.world, before)
     has = rows.read(VOLUME, before.root)
-    if "format" in order.wanted and order.wanted["format"] not in (has.get("format"), before.format):
-        _refuse(order, "format", has.get("format"), order.wanted["format"])
+    asked = order.wanted.get("format")
+    if asked and written(asked) not in (written(has.get("format")), written(before.format)):
+        _refuse(order, "format", has.get("format"), asked)
     if order.params["backing"] is not None:
         from .making import backing_of
 
@@ -118,19 +139,30 @@ def _refuse(order: Order, option: str, has: t.Any, asked: t.Any) -> t.NoReturn:
     )
 
 
-ROUNDED = {"logical": 128 * 1024**2, "disk": 16 * 1024**2, "zfs": 1024**2}  # sizes go up to whole extents there
+# pools and formats whose sizes go up to whole extents, or cylinders
+ROUNDED = {"logical": 128 * 1024**2, "disk": 16 * 1024**2, "zfs": 1024**2, "vpc": 2 * 1024**2}
 
 
 def _plan_growth(order: Order, before: storage.Volume) -> None:
     asked = order.wanted.get("capacity")
+    if asked is not None and before.format == "dir":
+        raise KvmError(
+            f"capacity: {order.title} is a directory, which has no size", "Leave capacity out.", option="capacity"
+        )
     if asked is None or before.capacity <= asked <= -(-before.capacity // 512) * 512:
         return
     if before.capacity > asked:
-        if before.capacity - asked < ROUNDED.get(order.kind, 1024):
+        if before.capacity - asked < max(ROUNDED.get(order.kind, 1024), ROUNDED.get(before.format, 0)):
             return
         raise KvmError(
             f"capacity: {order.title} has {units.shown(before.capacity)} and can't shrink to {units.shown(asked)}",
             "Ask for at least what it has; or make a new volume and move the data.",
+            option="capacity",
+        )
+    if order.kind in FILES and before.format not in GROWING:
+        raise KvmError(
+            f"capacity: {order.title} is a {before.format} image, which can't grow",
+            f"Keep {units.shown(before.capacity)}; or make a new volume in another format from this one.",
             option="capacity",
         )
     running = storage.users(order.world, [before], active_only=True)

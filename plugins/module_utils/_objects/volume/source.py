@@ -169,22 +169,46 @@ def plan_copy(order: Order, found: Origin, xml: str, replace: bool = False) -> N
         _plan_sharing(order, found, text, xml)
         return
     if found.given.get("volume") and not replace:
-        order.add("clone", text, xml=xml, source=found.given, capacity=size)
+        metadata = order.params["preallocation"] == "metadata"
+        order.add("clone", text, xml=xml, source=found.given, capacity=size, metadata=metadata)
         return
+    _refuse_beside_copy(order, replace)
+    image = {"form": order.wanted["format"], "capacity": size, "options": _image_options(order)}
     if not order.world.local or order.kind in NETWORKED:
-        _plan_upload(order, found, text, xml, replace)
+        _plan_upload(order, found, text, xml, replace, image)
         return
     order.add(
         "copy",
         text,
         xml=xml,
         source=found.given,
-        form=order.wanted["format"],
-        capacity=size,
         permissions=order.wanted.get("permissions", {}),
         files=order.kind in FILES,
         replace=replace,
+        **image,
     )
+
+
+def _image_options(order: Order) -> list[str]:
+    """What the image is to be made with, as qemu-img takes it; nothing where its own ways will do."""
+    wanted = {name: order.wanted[name] for name in _IMAGE_OPTIONS if order.params[name] is not None}
+    if order.params["preallocation"] == "metadata":
+        wanted["preallocation"] = "metadata"
+    return [f"{name}={'on' if value is True else 'off' if value is False else value}" for name, value in wanted.items()]
+
+
+_IMAGE_OPTIONS = ("compat", "cluster_size", "lazy_refcounts", "extended_l2")
+
+
+def _refuse_beside_copy(order: Order, replace: bool) -> None:
+    """What qemu-img doesn't do while it converts, but libvirt while it copies a volume."""
+    for option in ("encryption", "nocow"):
+        if order.wanted.get(option):
+            raise KvmError(
+                f"{option}: {order.title} can't have it while it's {'replaced' if replace else 'made from a file or URL'}",
+                f"Make a volume without it first, and a new one with {option} from that (source.volume).",
+                option=option,
+            )
 
 
 def _plan_sharing(order: Order, found: Origin, text: str, xml: str) -> None:
@@ -212,7 +236,7 @@ def _plan_sharing(order: Order, found: Origin, text: str, xml: str) -> None:
         order.add("clone", text, xml=xml, source=found.given, capacity=size, reflink=True)
 
 
-def _plan_upload(order: Order, found: Origin, text: str, xml: str, replace: bool) -> None:
+def _plan_upload(order: Order, found: Origin, text: str, xml: str, replace: bool, image: Values) -> None:
     """The step that sends a file of this machine through libvirt to a pool that has no path here."""
     if not found.file or replace:
         option = "refresh" if replace else "source"
@@ -221,15 +245,7 @@ def _plan_upload(order: Order, found: Origin, text: str, xml: str, replace: bool
             "Make a new volume from a file; or run this task on the hypervisor, on a pool of files or devices.",
             option=option,
         )
-    order.add(
-        "upload",
-        text,
-        xml=xml,
-        source=found.given,
-        form=order.wanted["format"],
-        capacity=order.wanted.get("capacity"),
-        files=order.kind in FILES,
-    )
+    order.add("upload", text, xml=xml, source=found.given, files=order.kind in FILES, **image)
 
 
 def plan_refresh(order: Order) -> bool:

@@ -28,9 +28,8 @@ VOLUME: tuple[t.Any, ...] = (
         "allocation",
         "allocation",
         BYTES,
-        "How much of it is allocated when it's made. Never looked at again."
-        " libvirt allocates"
-        " the whole capacity of a raw volume where this is left out.",
+        "How much of an empty volume is allocated when it's made. Never looked at again. libvirt allocates the whole"
+        " capacity of a raw volume where this is left out.",
     ),
     Field(
         "format",

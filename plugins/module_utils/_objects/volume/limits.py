@@ -1,0 +1,94 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a new volume can't be, said before libvirt or QEMU finds it out, or drops it without a word."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..._plan import KvmError
+from ..._xml import units
+from ..pool.table import FILES
+
+if t.TYPE_CHECKING:
+    from ..._xml.rows import Values
+    from .order import Order
+
+DEVICES = ("logical", "iscsi", "iscsi-direct", "scsi", "mpath", "zfs", "rbd")
+QCOW2_ONLY = ("compat", "cluster_size", "lazy_refcounts", "extended_l2")
+CLUSTERS = (512, 2 * 1024**2)  # bytes; a power of two between
+UNMADE = ("bochs", "cloop", "dmg")  # formats that QEMU reads only
+GROWING = ("raw", "qcow2", "qed")
+EXTENDED_LEAST = 16 * 1024  # bytes of a cluster that can be divided
+
+
+def written(form: t.Optional[str]) -> t.Optional[str]:
+    """What QEMU calls a volume's format."""
+    return "raw" if form == "iso" else form
+
+
+def check_format(order: Order, backing: t.Optional[Values]) -> None:
+    """Refuse a format that the pool, or the backing volume, can't have, and what the format can't be made with."""
+    form = order.wanted["format"]
+    if backing and form == "raw":
+        _refuse("format", f"{order.title} is raw, which can't have a backing volume", "Say format: qcow2.")
+    if order.kind in DEVICES and form != "raw":
+        _refuse(
+            "format", f"volumes of pool {order.pool_name} are devices, which are raw, not {form}", "Leave format out."
+        )
+    if form in UNMADE:
+        _refuse("format", f"QEMU can read {form} images, and not make them", "Say qcow2 or raw, for example.")
+    if form == "dir" and "capacity" in order.wanted:
+        _refuse("capacity", f"{order.title} is a directory, which has no size", "Leave capacity out.")
+    _check_qcow2(order, form)
+    if backing and order.params["preallocation"] == "metadata":
+        _refuse("preallocation", f"{order.title} is an overlay, whose metadata grow", "Leave preallocation out.")
+    encryption = order.wanted.get("encryption")
+    if encryption and not (encryption.get("secret_uuid") or encryption.get("secret_usage")):
+        _refuse(
+            "encryption",
+            f"{order.title} needs a secret that has the passphrase",
+            "Say secret_uuid or secret_usage (metal.kvm.secret).",
+        )
+    if order.wanted.get("nocow") and order.world.local and order.kind in FILES and not _on_btrfs(order.directory):
+        _refuse("nocow", f"{order.directory} isn't on btrfs, which alone has it", "Leave nocow out.")
+
+
+def _check_qcow2(order: Order, form: str) -> None:
+    """What only qcow2 has, and what of it doesn't go together."""
+    wanted = order.wanted
+    given = [option for option in QCOW2_ONLY if wanted.get(option)]
+    given += ["preallocation"] if order.params["preallocation"] == "metadata" else []
+    if given and form != "qcow2":
+        _refuse(given[0], f"only qcow2 volumes have it, and {order.title} is {form}", "Leave one of them out.")
+    for option in ("lazy_refcounts", "extended_l2"):
+        if wanted.get(option) and wanted.get("compat") == "0.10":
+            _refuse(option, "qcow2 has it from compat 1.1 on, and 0.10 is asked for", "Leave one of them out.")
+    size = wanted.get("cluster_size")
+    if size is None:
+        return
+    if not CLUSTERS[0] <= size <= CLUSTERS[1] or size & (size - 1):
+        _refuse(
+            "cluster_size",
+            f"{units.shown(size)} is no power of two between 512 bytes and 2 MiB",
+            "Say 64 KiB, for example.",
+        )
+    if wanted.get("extended_l2") and size < EXTENDED_LEAST:
+        _refuse("extended_l2", f"a cluster of {units.shown(size)} is too small to be divided", "Say 16 KiB or more.")
+
+
+def _on_btrfs(directory: str) -> bool:
+    """Whether the directory of this machine, or where it would be, is in a btrfs."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+        mounts = [line.split() for line in file]
+    types = {words[4]: words[words.index("-") + 1] for words in mounts}
+    path = os.path.realpath(directory)
+    while path not in types and path != "/":
+        path = os.path.dirname(path)
+    return types.get(path) == "btrfs"
+
+
+def _refuse(option: str, why: str, remedy: str) -> t.NoReturn:
+    raise KvmError(f"{option}: {why}", remedy, option=option)
