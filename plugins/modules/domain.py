@@ -3334,7 +3334,7 @@ options:
           finds a place where it''s left out, and it stays.'
         type: dict
   watchdog:
-    description: Watchdogs.
+    description: Watchdogs beyond the chipset's own.
     type: list
     elements: dict
     suboptions:

@@ -95,8 +95,8 @@ class Row:
         self.volatile = volatile
 
     def known(self, path: str, edit: Edit) -> None:
-        """Refuse what this libvirt would drop without a word."""
-        if self.since:
+        """Refuse what this libvirt would drop without a word. Values that it gave itself come without a context."""
+        if self.since and edit.context is not None:
             edit.context.refuse_older(self.since, path + self.name)
 
 

@@ -149,6 +149,11 @@ def _machine_panic(panic: Element) -> bool:
     return panic.get("model") in ("pseries", "s390")
 
 
+def _chipset_watchdog(watchdog: Element) -> bool:
+    """Machines of type q35 have one, which libvirt 9.1 and newer write down."""
+    return watchdog.get("model") == "itco" and watchdog.get("action") == "reset"
+
+
 def _bus(controller: Element) -> bool:
     """Buses that are there for what is attached to them, with nothing said of them that libvirt doesn't say by itself."""
     said = [*controller.findall("driver"), *controller.findall("pcihole64"), *controller.findall("target/node")]
@@ -214,7 +219,8 @@ DEVICES: tuple[t.Any, ...] = (
           new=_fixed(model="virtio", backend="random")),
     Items("tpm", "devices/tpm", later("hardware", "TPM"), (), "The TPM: one, on POWER a proxy beside it.",
           new=_fixed(type="emulator")),
-    Items("watchdog", "devices/watchdog", later("hardware", "WATCHDOG"), ("model",), "Watchdogs.", live="device", ordered=False),
+    Items("watchdog", "devices/watchdog", later("hardware", "WATCHDOG"), ("model",), "Watchdogs beyond the chipset's own.", live="device",
+          implied=_chipset_watchdog, ordered=False),
     Items("panic", "devices/panic", later("hardware", "PANIC"), ("model",), "Panic notifiers beyond the machine's own.",
           implied=_machine_panic, ordered=False),
     Items("vsock", "devices/vsock", later("hardware", "VSOCK"), (), "The socket between host and guest: one at most.", live="device",
