@@ -218,6 +218,16 @@ def explain(error: t.Any) -> KvmError:
     return explained
 
 
+def refusal(error: t.Any) -> KvmError:
+    """libvirt's error about a document that was only shown to it, before anything is done."""
+    said = explain(error)
+    return KvmError(
+        f"libvirt refuses the definition: {said.message}",
+        said.remedy or "Correct what the message names.",
+        **said.details,
+    )
+
+
 def _words(error: t.Any) -> str:
     """What libvirt says, in one line: it passes on what programs said in several."""
     return " ".join(str(error.get_error_message() or error).split())

@@ -11,6 +11,8 @@ import typing as t
 
 import libvirt
 import pytest
+from ansible_collections.metal.kvm.plugins.module_utils._objects.network import plan as networks
+from bench import Bench, assert_refused
 
 NAME = "mkt-net"
 MAC = "52:54:00:0a:0b:0c"
@@ -215,13 +217,13 @@ def test_a_transient_network_becomes_persistent(player: t.Any, connection: t.Any
 def test_failed_start_leaves_the_definition_for_the_next_run(player: t.Any, connection: t.Any) -> None:
     from cycle import Task, assert_one_paragraph
 
-    create = {"name": NAME, "bridge": "lo", "ips": [{"address": "10.91.0.1/24"}], "state": "active"}
+    create = {"name": NAME, "ips": [{"address": "10.91.0.1/24"}], "dnsmasq_options": ["nonsense=1"], "state": "active"}
     (failed,) = player.play([Task("network", create)])
     assert failed.failed
     assert_one_paragraph(failed)
     assert f"start network {NAME}" in failed.message
     assert connection.networkLookupByName(NAME).isPersistent()
-    assert player.run("network", **{**create, "bridge": "virbr-mkt"})["network"]["active"]
+    assert player.run("network", **{**create, "dnsmasq_options": []})["network"]["active"]
 
 
 def test_failed_live_change_puts_the_definition_back(player: t.Any, connection: t.Any) -> None:
@@ -282,6 +284,14 @@ REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
         ["hosts[0].mac", "52:54"],
     ),
     "nat without address": ({"forward": "nat"}, ["ips", "nat"]),
+    "isolated with a way out": ({"forward": "isolated", "forward_dev": "eth0"}, ["forward_dev", "isolated"]),
+    "bridge of a device": ({"bridge": "lo", "ips": [{"address": "10.91.0.1/24"}]}, ["bridge", "device 'lo'"]),
+    "mac of no bridge": ({"forward": "bridge", "bridge": "br0", "mac": MAC}, ["mac", "forward bridge"]),
+    "lease too short": (
+        {"ips": [{"address": "10.91.0.1/24", "dhcp": {"ranges": [
+            {"start": "10.91.0.5", "end": "10.91.0.9", "lease": {"expiry": 1, "unit": "minutes"}}]}}]},
+        ["libvirt refuses the definition", "2 minutes"],
+    ),
     "bridge without bridge": ({"forward": "bridge"}, ["bridge", "br0"]),
     "name with a slash": ({"name": "mkt-a/b"}, ["name", "mkt-a/b"]),
     "malformed xml": ({"xml": "<network><name>mkt-net</name>"}, ["xml", "well-formed"]),
@@ -304,7 +314,11 @@ REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
 
 
 def test_bad_input_is_refused(player: t.Any, connection: t.Any) -> None:
-    player.refuse_all("network", {case: ({"name": NAME, **args}, words) for case, (args, words) in REFUSED.items()})
+    cases = {case: ({"name": NAME, **args}, words) for case, (args, words) in REFUSED.items()}
+    assert_refused(Bench(networks, networks.plan_network, networks.read_networks), cases)
+    player.refuse_all(
+        "network", {case: cases[case] for case in ("not an address", "lease too short", "xml with entities")}
+    )
     assert not [one.name() for one in connection.listAllNetworks() if one.name().startswith("mkt-")]
 
 

@@ -10,6 +10,8 @@ import subprocess
 import typing as t
 
 import pytest
+from ansible_collections.metal.kvm.plugins.module_utils._objects.pool import plan as pools
+from bench import Bench, assert_refused
 
 NAME = "mkt-pool"
 MEASURED = ("capacity", "allocation", "available", "status", "volumes")
@@ -239,7 +241,9 @@ REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
 
 
 def test_bad_input_is_refused(player: t.Any, connection: t.Any) -> None:
-    player.refuse_all("pool", {case: ({"name": NAME, **args}, words) for case, (args, words) in REFUSED.items()})
+    cases = {case: ({"name": NAME, **args}, words) for case, (args, words) in REFUSED.items()}
+    assert_refused(Bench(pools, pools.plan_pool, pools.read_pools), cases)
+    player.refuse_all("pool", {case: cases[case] for case in ("backend that is missing", "mode as a number")})
     assert not [one.name() for one in connection.listAllStoragePools() if one.name().startswith("mkt-")]
     assert not pathlib.Path("/srv/mkt").exists()
 

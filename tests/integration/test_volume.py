@@ -725,7 +725,8 @@ class TestBadInput:
             "name with a slash": ({"name": "a/b", "capacity": "1 MiB"}, ["name", "a/b"]),
         }
         wishes = {case: ({"pool": POOL, "name": "x.qcow2", **args}, words) for case, (args, words) in refused.items()}
-        player.refuse_all("volume", wishes)
+        assert_refused(Bench(volumes, volumes.plan_volume, None), wishes)
+        player.refuse_all("volume", {case: wishes[case] for case in ("malformed size", "no image", "two sources")})
         assert not list(images.iterdir())
 
     def test_inactive_pool(self, player: t.Any, images: pathlib.Path) -> None:

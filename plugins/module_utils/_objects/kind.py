@@ -58,7 +58,8 @@ class Kind:
     - ``tag``: its document's root, where that isn't the noun; ``naming``: the name's place in it, ``""`` where rows say it.
     - ``name(params)``, ``called(there)``, ``find(world, name)``: what one is called in steps and sentences, by the task and
       by libvirt, and how it is looked up by that; ``selectors`` are the options that say it.
-    - ``normal(kind)``: makes what renders a document as libvirt does, where libvirt's test driver can't.
+    - ``normal(kind)``: makes what renders a document as libvirt does, where libvirt's test driver can't; ``judged``: whether
+      that driver can, and so says beforehand what libvirt would refuse.
     - ``written(root)``: completes a document of libvirt's, where it leaves out what it doesn't fill in.
     - ``identity(root)``: places that a whole document need not repeat; ``measured``: elements that libvirt fills in.
     - ``beside``: options of the table that may stand beside a whole document.
@@ -85,6 +86,7 @@ class Kind:
         self.find: t.Callable[[t.Any, str], t.Any] = own.get("find", lambda world, name: world.find(noun, name))
         self.called: t.Callable[[t.Any], str] = own.get("called", lambda there: str(there.name()))
         self.normal: t.Callable[[Kind], t.Callable[[Element], Element]] = own.get("normal", _by_libvirt)
+        self.judged: bool = "normal" not in own
         self.identity: t.Callable[[Element], tuple[str, ...]] = own.get("identity", lambda root: ("uuid",))
         self.beside: tuple[str, ...] = own.get("beside", ("labels",))
         self.written: t.Callable[[Element], Element] = own.get("written", lambda root: root)
@@ -226,7 +228,7 @@ def define(world: t.Any, kind: Kind, name: str, xml: str) -> t.Any:
     lost = [
         change.path
         for change in rows.compare(kind.rows, document.document(xml), got)
-        if change.before is not None and change.before != change.after
+        if change.before not in (None, [], {}) and change.before != change.after
     ]
     if lost:
         return Remark(f"libvirt did not take over as given: {', '.join(lost)} of {kind.noun} {name}")

@@ -27,6 +27,10 @@ def plan_object(world: t.Any, kind: Kind, params: Params) -> Plan:
     _edit(draft)
     _refuse(draft)
     kind.check(draft)
+    if draft.changes and world.local and kind.judged:
+        from .whole import judge
+
+        judge(kind, draft.after)
     _plan_definition(draft)
     kind.after_define(draft)
     left = _plan_live(draft)

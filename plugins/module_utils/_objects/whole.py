@@ -10,6 +10,7 @@ import os
 import tempfile
 import typing as t
 
+from .. import _libvirt
 from .._plan import KvmError
 from .._xml import document, place, rows, units
 
@@ -80,33 +81,45 @@ class Normal:
     """libvirt's own rendering of a document, from the test driver inside this process: nothing on the host is touched.
     What libvirt leaves as it was written is written in one way (``kind.spell``).
 
-    ``define`` is the connection's method that takes the document. Where the driver refuses one, the document stands for
-    itself: what the real driver thinks of it is seen when it is defined.
+    Where the driver refuses a document, it stands for itself: what the real driver thinks of it is seen when it is defined.
     """
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
 
     def __call__(self, root: Element) -> Element:
-        from .. import _libvirt
-
         identified = root.find("uuid") is not None  # else the driver makes one up, and the real one another
-        handle, path = tempfile.mkstemp(suffix=".xml")
-        try:
-            os.write(handle, b"<node/>")
-            os.close(handle)
-            connection = _libvirt.World(f"test://{path}").connection
-            rendered = _libvirt.found_or_none(
-                lambda: getattr(connection, self.kind.define)(document.text_of(root)), *_REFUSED
-            )
-            root = document.clone(root) if rendered is None else _with_extensions(rendered.XMLDesc(0), root)
-        finally:
-            os.unlink(path)
+        rendered = _libvirt.found_or_none(lambda: _by_test_driver(self.kind, root), *_REFUSED, *_BEYOND)
+        root = document.clone(root) if rendered is None else _with_extensions(rendered, root)
         for tag in self.kind.measured + (() if identified else ("uuid",)):
             for node in root.findall(tag):
                 document.remove(node)
         self.kind.spell(root)
         return root
+
+
+def judge(kind: Kind, root: Element) -> None:
+    """Raise what libvirt would say to the document, as far as the test driver knows: it reads it like the real one."""
+    try:
+        _by_test_driver(kind, root)
+    except Exception as error:
+        if not _libvirt.code_is(error, *_REFUSED):
+            if _libvirt.code_is(error, *_BEYOND):
+                return
+            raise
+        raise _libvirt.refusal(error) from error
+
+
+def _by_test_driver(kind: Kind, root: Element) -> str:
+    """``kind.define``, the connection's method that takes the document, and what it made of it."""
+    handle, path = tempfile.mkstemp(suffix=".xml")
+    try:
+        os.write(handle, b"<node/>")
+        os.close(handle)
+        connection = _libvirt.World(f"test://{path}").connection
+        return str(getattr(connection, kind.define)(document.text_of(root)).XMLDesc(0))
+    finally:
+        os.unlink(path)
 
 
 def _with_extensions(rendered: str, root: Element) -> Element:
@@ -118,15 +131,8 @@ def _with_extensions(rendered: str, root: Element) -> Element:
     return normal
 
 
-_REFUSED = (
-    "VIR_ERR_XML_ERROR",
-    "VIR_ERR_INTERNAL_ERROR",
-    "VIR_ERR_CONFIG_UNSUPPORTED",
-    "VIR_ERR_XML_DETAIL",
-    "VIR_ERR_INVALID_ARG",
-    "VIR_ERR_NO_SUPPORT",
-    "VIR_ERR_OPERATION_INVALID",
-)
+_REFUSED = ("VIR_ERR_XML_ERROR", "VIR_ERR_XML_DETAIL", "VIR_ERR_CONFIG_UNSUPPORTED", "VIR_ERR_INVALID_ARG")
+_BEYOND = ("VIR_ERR_INTERNAL_ERROR", "VIR_ERR_NO_SUPPORT", "VIR_ERR_OPERATION_INVALID")  # the test driver's own limits
 
 
 def differs(normal: t.Callable[[Element], Element], before: Element, after: Element) -> bool:

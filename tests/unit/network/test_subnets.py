@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._objects.network import addresses, subnets
+from ansible_collections.metal.kvm.plugins.module_utils._objects.network import addresses, limits, subnets
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document, rows
 from hypothesis import given
@@ -104,7 +104,42 @@ def test_the_subnets_of_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_what_does_not_fit(values: dict[str, t.Any], option: str) -> None:
+def test_what_does_not_fit_a_subnet(values: dict[str, t.Any], option: str) -> None:
     with pytest.raises(KvmError) as caught:
         subnets.check_addresses(values)
     assert caught.value.details["option"] == option
+
+
+TWO = [
+    {"address": f"10.{number}.0.1/24", "dhcp": {"ranges": [{"start": f"10.{number}.0.5", "end": f"10.{number}.0.9"}]}}
+    for number in (1, 2)
+]
+
+
+@pytest.mark.parametrize(
+    ("values", "option"),
+    [
+        ({"forward": "bridge", "bridge": "br0", "mac": "52:54:00:00:00:01"}, "mac"),
+        ({"forward": "private", "forward_dev": "eth0", "domain": "a.b"}, "domain"),
+        ({"forward": "bridge", "bridge": "br0", "mtu": 1400}, "mtu"),
+        ({"forward": "route", "nat": {"ports": {"start": 1, "end": 2}}}, "nat"),
+        ({"forward": "isolated", "vlan": {"tags": [{"id": 1}]}}, "vlan"),
+        ({"forward": "isolated", "bridge": "abcdefghijklmnop"}, "bridge"),
+        ({"forward": "isolated", "mtu": 67}, "mtu"),
+        ({"forward": "isolated", "mtu": 1279, "ips": [{"address": "fd00::1/64"}]}, "mtu"),
+        (
+            {"forward": "isolated", "portgroups": [{"name": "a", "default": True}, {"name": "b", "default": True}]},
+            "portgroups[b].default",
+        ),
+        ({"forward": "isolated", "ips": TWO}, "ips[10.2.0.1/24].dhcp"),
+        (
+            {"forward": "isolated", "ips": [{"address": "10.1.0.1/16"}, {"address": "10.1.1.1/24"}]},
+            "ips[10.1.1.1/24].address",
+        ),
+    ],
+)
+def test_what_a_network_cannot_have(values: dict[str, t.Any], option: str) -> None:
+    with pytest.raises(KvmError) as caught:
+        limits.check_limits(values)
+    assert caught.value.details["option"] == option
+    limits.check_limits({"forward": values["forward"], "ips": TWO[:1]})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..._libvirt import Embedded, explain, flags, found_or_none, is_error
+from ..._libvirt import Embedded, flags, found_or_none, is_error, refusal
 from ..._plan import KvmError
 from ..._xml import document
 from .documents import persistent_document
@@ -108,12 +108,7 @@ def _pass(driver: t.Any, root: Element) -> Element:
     except Exception as error:
         if not is_error(error):
             raise
-        said = explain(error)
-        raise KvmError(
-            f"libvirt refuses the definition: {said.message}",
-            said.remedy or "Correct what the message names.",
-            **said.details,
-        ) from error
+        raise refusal(error) from error
     try:
         return _at_home(driver, persistent_document(domain))
     finally:

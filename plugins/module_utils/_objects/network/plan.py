@@ -24,9 +24,19 @@ def _check(draft: kind.Draft) -> None:
         _follow_interfaces(draft.after)
     if draft.before is not None and not draft.changes:
         return
+    way_out = [option for option in draft.wanted if option.startswith("forward_") and draft.wanted[option]]
+    if draft.wanted.get("forward") == "isolated" and way_out and draft.params["xml"] is None:
+        raise KvmError(
+            f"{way_out[0]}: forward is isolated, so there is no way out", "Leave one of them out.", option=way_out[0]
+        )
+    from .limits import check_bridge, check_limits
     from .subnets import check_addresses, check_overlaps, subnets
 
-    check_addresses(rows.read(NETWORK, draft.after))
+    values = rows.read(NETWORK, draft.after)
+    check_addresses(values)
+    check_limits(values)
+    if draft.before is None or any(change.path in ("bridge", "xml") for change in draft.changes):
+        check_bridge(draft.world, draft.name, values)
     if draft.before is None or subnets(draft.before) != subnets(draft.after):
         check_overlaps(draft.world, draft.name, draft.after)
 
