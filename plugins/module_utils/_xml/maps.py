@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from . import document, place, units
-from .rows import Element, Map, Values, bad_value
+from .rows import Edit, Element, Map, Values, bad_value
 
 
 class Multimap(Map):
@@ -41,6 +41,23 @@ class Multimap(Map):
             for value in values:
                 above = place.ensure(parent, steps[:-1])
                 document.child(above, steps[-1][0], **{self.key: key, self.value_at: value})
+
+
+class Distances(Map):
+    """Distances of one cell to others. That to itself is 10 and can't be another: libvirt writes it, nobody need say it."""
+
+    __slots__ = ()
+
+    def value(self, parent: Element) -> Values:
+        return {cell: far for cell, far in super().value(parent).items() if cell != parent.get("id")}
+
+    def edit(self, parent: Element, wanted: Values, path: str, edit: Edit) -> None:
+        others = {cell: far for cell, far in wanted.get(self.name, {}).items() if (cell, far) != (parent.get("id"), 10)}
+        super().edit(parent, {**wanted, self.name: others} if self.name in wanted else wanted, path, edit)
+
+    def write(self, parent: Element, before: Values, after: Values) -> None:
+        own = {parent.get("id"): 10} if after and parent.get("id") is not None else {}
+        super().write(parent, before, {**after, **own})
 
 
 class Schedulers(Map):

@@ -128,7 +128,7 @@ class Export:
                 item.update({row.name: row.value(node)} if row.value(node) else {})
             if found:
                 values[items.name] = found
-        return {name: values[name] for name in specs(DOMAIN) if name in values and name != "uuid"}
+        return _taken({name: values[name] for name in specs(DOMAIN) if name in values and name != "uuid"})
 
     def _ports(self, options: Values) -> int:
         """How many spare PCIe ports a new domain would get by ``hotplug_ports`` to have these; 0: not by their number."""
@@ -173,6 +173,18 @@ def options_of(world: t.Any, domain: t.Any, identity: str) -> Values:
         "not_exported": left + (["cloud_init"] if bare is not wanted else []),
         "secrets_needed": _secrets(domain),
     }
+
+
+def _taken(options: Values) -> Values:
+    """The options that the module takes: two of a list with one identity, as libvirt allows them, are for ``xml_patch``."""
+    try:
+        parse(DOMAIN, as_given(DOMAIN, options))
+    except KvmError as error:
+        name = str(error.details.get("option")).partition(".")[0].partition("[")[0]
+        if name not in options:
+            raise
+        return _taken({key: value for key, value in options.items() if key != name})
+    return options
 
 
 def _addresses(options: Values) -> list[export.Leaf]:

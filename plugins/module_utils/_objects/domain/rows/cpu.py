@@ -9,6 +9,7 @@ import typing as t
 
 from ...._xml import document
 from ...._xml.items import Items
+from ...._xml.maps import Distances
 from ...._xml.rows import Change, Field, Group, Map
 from ...._xml.types import CPUSET, KIB, ON_OFF, POSITIVE, STR, WHOLE, YES_NO, Size
 from .common import always, unsaid
@@ -63,8 +64,8 @@ NUMA = (
     Field("memory", "@memory", KIB, "Its memory."),
     Field("mem_access", "@memAccess", STR, "Whether it's shared with other processes.", choices=("shared", "private")),
     Field("discard", "@discard", YES_NO, "Whether its content is thrown away at the end."),
-    Map("distances", "distances/sibling", WHOLE, "Distances to other cells: the cell to a number from 10. Full when given.",
-        key="id", value_at="value"),
+    Distances("distances", "distances/sibling", WHOLE, "Distances to other cells: the cell to a number from 10. Full when given.",
+              key="id", value_at="value"),
     Items("caches", "cache", (
         Field("level", "@level", POSITIVE, "Level: its identity.", required=True),
         Field("associativity", "@associativity", STR, "How it's looked up.", choices=("none", "direct", "full")),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ...._xml.items import Items
 from ...._xml.rows import Field, Group, Union
-from ...._xml.types import CPUSET, HEX4, KIB, MIB, ON_OFF, PCI, POSITIVE, PRESENT, STR, UUID, WHOLE, YES_NO
+from ...._xml.types import BYTES, CPUSET, HEX4, KIB, MIB, ON_OFF, PCI, POSITIVE, PRESENT, STR, UUID, WHOLE, YES_NO
 from . import later
 from .common import ACPI_INDEX, ADDRESS, ALIAS, BOOT_ORDER, PLACED, VIRTIO, VIRTIO_MODELS, always, instead, put_pci
 
@@ -85,8 +85,8 @@ FILESYSTEM = (
         Field("thread_pool_size", "thread_pool@size", WHOLE, "The most threads."),
         Field("openfiles", "openfiles@max", POSITIVE, "The most open files.", since=10_006_000),
     ), "The virtiofsd that libvirt runs."),
-    Field("space_hard_limit", "space_hard_limit", KIB, "The most space."),
-    Field("space_soft_limit", "space_soft_limit", KIB, "The most space for long."),
+    Field("space_hard_limit", "space_hard_limit", BYTES, "The most space."),
+    Field("space_soft_limit", "space_soft_limit", BYTES, "The most space for long."),
     VIRTIO, BOOT_ORDER, *PLACED,
 )  # fmt: skip
 SHMEM = (
