@@ -2473,10 +2473,12 @@ options:
         description: Password; VNC uses its first 8 characters.
         type: str
       password_valid_to:
-        description: When the password ends, V(2030-01-31T12:00:00) in UTC.
+        description: When the password ends, V(2030-01-31T12:00:00) in UTC. Without a password it says
+          nothing.
         type: str
       connected:
-        description: What becomes of who is connected when the password changes.
+        description: What becomes of who is connected when the password changes. Without a password it
+          says nothing.
         type: str
         choices: [keep, disconnect, fail]
       share_policy:

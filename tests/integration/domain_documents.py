@@ -151,6 +151,9 @@ def same(root: t.Any, elsewhere: bool = False) -> str:
     for place, node in enumerate(controllers):
         devices.remove(node)
         devices.insert(place, node)
+    for node in root.iter():
+        if not len(node) and not (node.text or "").strip():
+            node.text = None
     etree.indent(root)
     return str(etree.tostring(root, encoding="unicode"))
 
@@ -165,11 +168,15 @@ def converges(bench: Bench, text: str) -> None:
         assert not again.before
 
 
-def exports(bench: Bench, lost: bool) -> None:
-    """Exported as options and fed back it changes nothing; made of them anew it is the same, here and elsewhere."""
+def exports(bench: Bench, lost: t.Optional[bool] = None) -> list[str]:
+    """Exported as options and fed back it changes nothing; made of them anew it is the same, here and elsewhere.
+
+    ``lost``: whether something may be lost; None: as the export itself says. Returns what it says.
+    """
     was, export, elsewhere = bench.document(), bench.export(), bench.export("new")
     fed = bench.task(check=True, **export["options"])
     assert not fed.changed, f"fed back: {fed.actions} {fed.before} {fed.after}"
+    lost = bool(export["not_exported"]) if lost is None else lost
     assert lost or not export["not_exported"]
     bench.task(**{**elsewhere["options"], "name": COPY})
     other = bench.document(COPY)
@@ -183,6 +190,7 @@ def exports(bench: Bench, lost: bool) -> None:
     assert lost or same(bench.document()) == same(was), "made anew it is another"
     again = bench.task(check=True, **export["options"])
     assert not again.changed, f"the export applied again: {again.actions} {again.before} {again.after}"
+    return t.cast("list[str]", export["not_exported"])
 
 
 def _own_genid(was: t.Any, other: t.Any) -> None:

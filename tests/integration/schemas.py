@@ -45,6 +45,8 @@ NEVER = {"classID", "floor", "cow"}
 class Schema:
     """The patterns of a schema, and documents made from them by a seed."""
 
+    fitting, values, always, never = FITTING, VALUES, ALWAYS, NEVER
+
     def __init__(self, name: str, place: pathlib.Path) -> None:
         self.place = place
         self.defines: dict[str, list[t.Any]] = {}
@@ -94,7 +96,7 @@ class Schema:
 
     def _optional(self, parent: t.Any, pattern: t.Any, depth: int) -> None:
         names = {(parent.tag, node.get("name")) for node in pattern.iter(f"{RNG}attribute")}
-        if names & ALWAYS or (depth < DEPTH and self.random.random() < 0.3):
+        if names & self.always or (depth < DEPTH and self.random.random() < 0.3):
             self._inner(parent, pattern, depth)
 
     def _zeroOrMore(self, parent: t.Any, pattern: t.Any, depth: int) -> None:  # noqa: N802
@@ -110,14 +112,14 @@ class Schema:
 
     def _ref(self, parent: t.Any, pattern: t.Any, depth: int) -> None:
         name = pattern.get("name")
-        if name in FITTING:
-            self._write(parent, self.random.choice(FITTING[name]))
+        if name in self.fitting:
+            self._write(parent, self.random.choice(self.fitting[name]))
         else:
             self._all(parent, self.defines[name], depth)
 
     def _element(self, parent: t.Any, pattern: t.Any, depth: int) -> None:
         name = pattern.get("name")
-        if name in NEVER:
+        if name in self.never:
             return
         if name is None:  # anybody's own
             etree.SubElement(parent, "{urn:mkt}any").text = "x"
@@ -129,10 +131,10 @@ class Schema:
 
     def _attribute(self, parent: t.Any, pattern: t.Any, depth: int) -> None:
         name, value = pattern.get("name"), etree.Element("value")
-        if name in NEVER:
+        if name in self.never:
             return
-        if VALUES.get(name) and "." not in parent.tag:
-            parent.set(name, self.random.choice(VALUES[name]))
+        if self.values.get(name) and "." not in parent.tag:
+            parent.set(name, self.random.choice(self.values[name]))
         elif name is not None:
             self._all(value, children(pattern) or [etree.Element(f"{RNG}text")], depth)
             parent.set(name, value.text or "")

@@ -21,6 +21,7 @@ import pytest
 
 pytest.register_assert_rewrite("domain_documents")
 import domain_documents as documents  # noqa: E402
+import domain_schema  # noqa: E402
 
 EVERY = documents.documents()
 ALL = os.environ.get("METAL_KVM_DOMAINS") == "all"
@@ -79,6 +80,40 @@ def test_start(bench: documents.Bench, document: documents.Document) -> None:
     assert bench.task(check=True, xml=text) == (False, [], {}, {}, [], [])
     fed = bench.task(check=True, **bench.export()["options"])
     assert (fed.changed, fed.restart_required) == (False, [])
+
+
+def judged(bench: documents.Bench, text: str) -> bool:
+    """Hold a document to all of it; whether the export had to name something that it can't say."""
+    documents.converges(bench, text)
+    own = bench.world.get("domain", documents.NAME).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | documents.SECURE)
+    if not bench.accepts(own):  # libvirt doesn't take its own rendering
+        return False
+    bench.task(xml=text)
+    documents.one_value(bench)
+    return bool(documents.exports(bench))
+
+
+def test_domains_of_the_schema(bench: documents.Bench) -> None:
+    """METAL_KVM_SEEDS=200-1000 takes others, and more."""
+    first, _to, last = os.environ.get("METAL_KVM_SEEDS", "0-60").partition("-")
+    bases = [bench.text(document) for document in EVERY if document.name in ("base-q35", "base-pc", "base-full")]
+    schema = domain_schema.Domains(bench.place, bases, bench.accepts)
+    others = named = 0
+    for seed in range(int(first), int(last)):
+        text = schema.domain(seed)
+        if text in bases:
+            continue
+        try:
+            named += judged(bench, text)
+        except Exception as error:
+            error.add_note(f"seed {seed}: {text}")
+            raise
+        others += 1
+        bench.gone(documents.NAME)
+        bench.gone(documents.COPY)
+    seeds = int(last) - int(first)
+    assert others > 0.8 * seeds, "too many that libvirt refuses"
+    assert named < 0.1 * seeds, "too much that neither options nor xml_patch say"
 
 
 NOTE = {"path": "metadata/n:note/@n", "namespaces": {"n": "urn:note"}}

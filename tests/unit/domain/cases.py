@@ -70,6 +70,8 @@ BESIDE: dict[str, Values] = {
 NEEDED: dict[str, Values] = {
     "channels[].target_port": {"target_type": "guestfwd", "target_address": "10.0.2.1"},
     "hostdevs[].usb.guest_reset": {"vendor": "0x1d6b", "product": "0x0002"},
+    "password_valid_to": {"password": "secret"},
+    "connected": {"password": "secret"},
     "bind_host": {"type": "udp"},
     "bind_service": {"type": "udp"},
 }

@@ -10,7 +10,8 @@ import typing as t
 
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.new import ARCHITECTURES, new_options
-from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.surroundings import check_references
+from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document
 
 # architecture: the processor modes that domain capabilities offer a guest that is emulated
@@ -90,3 +91,13 @@ def test_defaults_are_not_shared_between_guests() -> None:
     first["features"]["acpi"] = False
     assert new_options(Host(), {"memory": 1 << 30}, "two")["features"]["acpi"] is True
     assert ARCHITECTURES["x86_64"]["features"]["acpi"] is True
+
+
+def test_only_a_team_shares_a_mac_address() -> None:
+    mac = "52:54:00:00:00:01"
+    team = {"mac": mac, "user": True, "teaming": {"type": "transient", "persistent": "ua-one"}}
+    plan = Plan("domain")
+    check_references(Host(), plan, {"interfaces": [{"mac": mac, "user": True}, team]}, {"interfaces"})
+    assert plan.warnings == []
+    check_references(Host(), plan, {"interfaces": [{"mac": mac}, {"mac": mac}]}, {"interfaces"})
+    assert plan.warnings == [f"interfaces[1].mac: {mac} is the address of interfaces[0] too"]

@@ -24,8 +24,9 @@ from .table import DOMAIN, NEW
 
 Element = document.Element
 
-# Never compared: what the name says, and our own notes. In another place: what must be unique, and where devices sit.
-NOTES = r"^name$|^metadata/\{https://metal.kvm[^}]*\}kvm(/@|$)"
+# Never compared: what the name says, our own notes, and what nothing is without its secret. In another place: what must be
+# unique, and where devices sit.
+NOTES = r"^name$|^metadata/\{https://metal.kvm[^}]*\}kvm(/@|$)|^devices/graphics(\[\d+\])?/@(passwdValidTo|connected)$"
 SAME = re.compile(NOTES)
 ELSEWHERE = re.compile(
     NOTES

@@ -193,7 +193,7 @@ DEVICES: tuple[t.Any, ...] = (
           "All disks, CD-ROM and floppy drives. What isn't listed is detached; its data stay.", live="device", new=new_disk,
           implied=_seed, template={"type": "file", "device": "disk"}, ordered=False, like=_drive),
     Items("interfaces", "devices/interface", later("interface", "INTERFACE"), ("alias", "mac"), "All network interfaces.",
-          live="device", new=new_interface, template={"type": "user"}),
+          live="device", new=new_interface, template={"type": "user"}, repeats=True),  # a pair that is a team has one MAC
     Items("hostdevs", "devices/hostdev", later("passthrough", "HOSTDEV"), (_hostdev_source,), "Devices of the host that the guest has.",
           live="device", new=new_hostdev, template={"mode": "subsystem", "type": "pci"}, ordered=False),
     Items("filesystems", "devices/filesystem", later("passthrough", "FILESYSTEM"), ("target",), "Directories that the guest sees.",

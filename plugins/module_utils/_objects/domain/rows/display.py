@@ -8,11 +8,21 @@ from __future__ import annotations
 import typing as t
 
 from ...._xml import document
-from ...._xml.rows import Field, Map
+from ...._xml.rows import Edit, Field, Map, Values
 from ...._xml.types import KIB_ALONE, ON_OFF, POSITIVE, STR, WHOLE, YES_NO
 from .common import ACPI_INDEX, ADDRESS, ALIAS, VIRTIO, VIRTIO_MODELS
 
 Element = document.Element
+
+
+class OfPassword(Field):
+    """What goes with the password: without one libvirt drops it, and there is nothing to say."""
+
+    __slots__ = ()
+
+    def edit(self, parent: Element, wanted: Values, path: str, edit: Edit) -> None:
+        if parent.get("passwd") is not None:
+            super().edit(parent, wanted, path, edit)
 
 
 def _automatic(persistent: Element, running: Element) -> bool:
@@ -87,9 +97,10 @@ GRAPHICS = (
     _listen("network", "network", "A libvirt network on whose address to listen."),
     _listen("socket", "socket", "Path of a UNIX socket to listen on.", volatile=_chosen_socket),
     Field("password", "@passwd", STR, "Password; VNC uses its first 8 characters.", no_log=True, live="graphics"),
-    Field("password_valid_to", "@passwdValidTo", STR, "When the password ends, V(2030-01-31T12:00:00) in UTC.", live="graphics"),
-    Field("connected", "@connected", STR, "What becomes of who is connected when the password changes.",
-          choices=("keep", "disconnect", "fail"), live="graphics"),
+    OfPassword("password_valid_to", "@passwdValidTo", STR, "When the password ends, V(2030-01-31T12:00:00) in UTC. Without a"
+               " password it says nothing.", live="graphics"),
+    OfPassword("connected", "@connected", STR, "What becomes of who is connected when the password changes. Without a"
+               " password it says nothing.", choices=("keep", "disconnect", "fail"), live="graphics"),
     Field("share_policy", "@sharePolicy", STR, "Whether several may watch (V(type=vnc)).",
           choices=("allow-exclusive", "force-shared", "ignore")),
     Field("power_control", "@powerControl", YES_NO, "Whether a VNC client may switch the guest off."),
