@@ -176,7 +176,7 @@ def exports(bench: Bench, lost: t.Optional[bool] = None) -> list[str]:
     was, export, elsewhere = bench.document(), bench.export(), bench.export("new")
     fed = bench.task(check=True, **export["options"])
     assert not fed.changed, f"fed back: {fed.actions} {fed.before} {fed.after}"
-    lost = bool(export["not_exported"]) if lost is None else lost
+    lost = bool(export["not_exported"] or export["secrets_needed"]) if lost is None else lost
     assert lost or not export["not_exported"]
     bench.task(**{**elsewhere["options"], "name": COPY})
     other = bench.document(COPY)

@@ -143,17 +143,19 @@ def patches(left: Difference, root: Element) -> list[Values]:
     """
     made: list[Values] = []
     for path, (wanted, _there) in sorted(left.items(), key=lambda one: one[1][0] is not None):
-        patch = _patch(path, wanted, root)
+        alone = not any(other.startswith(f"{path}/") for other in left)
+        patch = _patch(path, wanted, root, alone)
         if patch and patch not in made:
             made.append(patch)
     return made
 
 
-def _patch(path: str, wanted: t.Optional[str], root: Element) -> t.Optional[Values]:
+def _patch(path: str, wanted: t.Optional[str], root: Element, alone: bool) -> t.Optional[Values]:
+    """One of them; ``alone`` where nothing in the element differs, but that it's there."""
     names: dict[str, str] = {}
     foreign = re.match(r"(?:[^{/]*/)*\{[^}]*\}[^/]*", path) if wanted is not None else None
     place = re.sub(r"\{([^}]*)\}", lambda match: _prefix(match[1], root, names) + ":", foreign[0] if foreign else path)
-    place = "" if place.endswith("text()") else _single(place, root, names, wanted is not None, bool(foreign))
+    place = "" if place.endswith("text()") else _single(place, root, names, wanted is not None, alone or bool(foreign))
     if not place:
         return None
     if foreign:

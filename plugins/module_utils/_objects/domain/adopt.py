@@ -30,7 +30,7 @@ NOTES = r"^name$|^metadata/\{https://metal.kvm[^}]*\}kvm(/@|$)|^devices/graphics
 SAME = re.compile(NOTES)
 ELSEWHERE = re.compile(
     NOTES
-    + r"|^uuid$|^genid$|^sysinfo/system/entry\[@name='uuid'\]$|^devices/interface(\[\d+\])?/mac/@address$|/address(\[\d+\])?(/|$)|^os/nvram$"
+    + r"|^uuid$|^sysinfo/system/entry\[@name='uuid'\]$|^devices/interface(\[\d+\])?/mac/@address$|/address(\[\d+\])?(/|$)|^os/nvram$"
     r"|^devices/controller\[@type='pci'\].*/target/@(chassis|port|chassisNr|busNr)$"
 )
 # What an item of a list can't be without.
