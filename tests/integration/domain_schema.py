@@ -34,11 +34,17 @@ FITTING = {
     "anyURI": ["urn:a"],
 }
 NUMBERS = (0, 1, 2, 3, 10, 500, 4096)
-DEVICES = """disk disk disk controller filesystem interface interface interface input sound audio hostdev hostdev graphic
-    graphic video console parallel serial serial channel channel smartcard hub redirdev redirfilter rng tpm shmem memorydev
-    watchdog memballoon panic iommu vsock lease""".split()
-OTHERS = """guestcpu guestcpu sysinfo clock clock resources resources features features events pm perf seclabel keywrap
-    launchSecurity metadata qemucmdline qemudeprecation qemucapabilities qemuoverride title description idmap""".split()
+DEVICES = [
+    "disk", "disk", "disk", "controller", "filesystem", "interface", "interface", "interface", "input", "sound",
+    "audio", "hostdev", "hostdev", "graphic", "graphic", "video", "console", "parallel", "serial", "serial",
+    "channel", "channel", "smartcard", "hub", "redirdev", "redirfilter", "rng", "tpm", "shmem", "memorydev",
+    "watchdog", "memballoon", "panic", "iommu", "vsock", "lease",
+]  # fmt: skip
+OTHERS = [
+    "guestcpu", "guestcpu", "sysinfo", "clock", "clock", "resources", "resources", "features", "features", "events",
+    "pm", "perf", "seclabel", "keywrap", "launchSecurity", "metadata", "qemucmdline", "qemudeprecation",
+    "qemucapabilities", "qemuoverride", "title", "description", "idmap",
+]  # fmt: skip
 ONE = {"watchdog", "memballoon", "iommu", "vsock"}  # of these a domain has one at most
 PARTS, TRIES, LOSSES = (1, 1, 2, 3, 4), 12, 7
 SHALLOW = 14  # a part's own depth to begin with: it ends that much sooner
@@ -88,7 +94,9 @@ class Domains(Schema):
     def _lose(self, holder: t.Any) -> bool:
         """Take one attribute or inner element out; false where there is none."""
         nodes = [node for node in holder.iter() if node is not holder]
-        spots = [(node, name) for node in nodes for name in (*node.attrib, "") if name or node.getparent() is not holder]
+        spots = [
+            (node, name) for node in nodes for name in (*node.attrib, "") if name or node.getparent() is not holder
+        ]
         if not spots:
             return False
         node, name = self.random.choice(spots)
