@@ -193,6 +193,19 @@ def test_a_new_generation_id_is_the_domains_own() -> None:
         definition.edit(genid="newer")
 
 
+def test_the_watchdog_of_the_machine_itself_is_not_on_the_list() -> None:
+    """libvirt 9.1 and newer put one into every document of a Q35 machine; it stays, and can be told what to do."""
+    own = "<devices><watchdog model='itco' action='reset'/></devices>"
+    definition = Definition(BARE.replace("<devices/>", own))
+    assert len(definition.root.findall("devices/watchdog")) == 1
+    assert definition.edit(watchdog=[]) == []
+    assert definition.edit(watchdog=[{"model": "itco", "action": "reset"}]) == []
+    assert "watchdog" not in read(DOMAIN, definition.root)
+    assert definition.edit(watchdog=[{"model": "itco", "action": "poweroff"}]) != []
+    assert read(DOMAIN, definition.root)["watchdog"] == [{"model": "itco", "action": "poweroff"}]
+    assert len(definition.root.findall("devices/watchdog")) == 1
+
+
 def test_bare_document_reads_as_little_as_it_says() -> None:
     assert read(DOMAIN, document.parse(BARE)) == {
         "type": "qemu",
