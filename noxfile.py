@@ -175,6 +175,12 @@ def molecule_all(session: nox.Session) -> None:
 
 
 @nox.session
+def newer(session: nox.Session) -> None:
+    """Every option of a domain on the libvirt and QEMU of Debian 13, in a tree of that system."""
+    run(session, "python", "tools/newer.py", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """What a task costs, in milliseconds and in pings."""
     run(session, "python", "tests/benchmarks/run.py", *session.posargs)

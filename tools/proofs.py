@@ -6,6 +6,8 @@
 A case is a dict of tests/integration/rows_of_domain.yml or live_of_domain.yml: ``case`` its name, ``options`` those that
 it proves, ``base`` those beside them. With ``start`` QEMU starts a guest of it; with ``needs`` it can't be run on the
 machine of the tests, and the value says what would be needed; METAL_KVM_ALL_CASES=1 runs it where all of that is.
+With ``system`` that one has it: METAL_KVM_SYSTEM says which one runs the tests (tools/newer.py). ``until`` says what was
+the last to have an option.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ def cases(name: str) -> list[Case]:
 
 def runnable(several: list[Case]) -> list[Case]:
     """Those that can be run on this machine."""
+    system = os.environ.get("METAL_KVM_SYSTEM")
+    if system:
+        elsewhere = {"needs", "system", "until", "kernel"}
+        return [case for case in several if case.get("system") == system or not elsewhere & set(case)]
     everything = os.environ.get("METAL_KVM_ALL_CASES")
     return [case for case in several if everything or "needs" not in case]
 
@@ -80,7 +86,8 @@ On a running domain, with `apply: live`. What isn't done at once is named in `re
 running guest, the value seen in the running instance and the boot the same; *started*, a guest with it starts, and
 nothing waits for a restart; *defined*, libvirt keeps it as it was given. `test_rows_of_domain.py` and
 `test_live_of_domain.py` fail for an option that has no case. Some options are one row that several devices share: then it
-says where that row was proven. *Nowhere* says what would be needed.
+says where that row was proven. *On Debian 13* is with the libvirt and QEMU of that system
+(`nox -s newer`), on which those that are proven without a word about it are run too. *Nowhere* says what would be needed.
 
 | option | a change takes effect | proven |
 |---|---|---|
@@ -134,8 +141,8 @@ def _proofs() -> tuple[dict[str, str], dict[int, tuple[str, str]]]:
 def _said(name: str, needs: bool = False, start: bool = False) -> t.Iterator[tuple[str, Case]]:
     """Proofs and the options that they are of: of what runs here, or of what needs something."""
     for case in cases(name):
-        if ("needs" in case) == needs and (not start or "start" in case):
-            arch = case.get("base", {}).get("arch")
+        if ("needs" in case and "system" not in case) == needs and (not start or "start" in case):
+            place = case.get("system") or case.get("base", {}).get("arch")
             word = "changed" if name == "live" else "started" if start else "defined"
-            more = f", on {arch}" if arch else f", with {case['kernel']}" if "kernel" in case else ""
+            more = f", on {place}" if place else f", with {case['kernel']}" if "kernel" in case else ""
             yield f"nowhere: needs {case['needs']}" if needs else word + more, case["options"]
