@@ -4,8 +4,8 @@
 """Run the test suite: nox sessions, all of them, then a summary. Fails if any session did.
 
 Two lanes run side by side, for two processors: in one all that computes or uses this machine's libvirt, in the other what has
-a libvirtd of its own. Each session's output goes to the terminal, its name
-before each line, and to .build/logs/<session>.log.
+a libvirtd of its own. Each session's output goes to the terminal, its name before each line, and to
+.build/logs/<session>.log.
 
 usage: python tools/suite.py [--all] [SESSION...]
 """

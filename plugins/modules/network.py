@@ -147,6 +147,10 @@ options:
   domain_local_only:
     description: Whether names in the domain are never asked for outside.
     type: bool
+  domain_register:
+    description: Whether the host's systemd-resolved asks this network for names in the domain. Needs
+      libvirt 10.1.
+    type: bool
   ipv6:
     description: Whether guests may speak IPv6 with each other where the network has no IPv6 address.
     type: bool

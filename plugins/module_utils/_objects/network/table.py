@@ -245,6 +245,13 @@ NETWORK: tuple[t.Any, ...] = (
     Field("domain", "domain@name", STR, "The DNS domain of the guests."),
     Field("domain_local_only", "domain@localOnly", YES_NO, "Whether names in the domain are never asked for outside."),
     Field(
+        "domain_register",
+        "domain@register",
+        YES_NO,
+        "Whether the host's systemd-resolved asks this network for names in the domain. Needs libvirt 10.1.",
+        since=10_001_000,
+    ),
+    Field(
         "ipv6", "@ipv6", YES_NO, "Whether guests may speak IPv6 with each other where the network has no IPv6 address."
     ),
     Field(
