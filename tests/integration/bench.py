@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import typing as t
 
@@ -13,26 +14,37 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible_collections.metal.kvm.plugins.module_utils import _libvirt
 from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
 from ansible_collections.metal.kvm.plugins.module_utils._objects.export import ADOPT_SPEC
-from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
+from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
 
 Args = dict[str, t.Any]
 
+OBJECTS = "ansible_collections.metal.kvm.plugins.module_utils._objects"
+URI = "qemu:///system"
+
 
 class Bench:
-    """One kind of object: ``plans`` is its plan.py, ``make`` what makes a plan, ``read`` what its ``_info`` calls."""
+    """Tasks of one module over one connection. ``always`` are options that every task has."""
 
-    def __init__(self, plans: t.Any, make: t.Any, read: t.Any, uri: str = "qemu:///system") -> None:
+    def __init__(self, noun: str, uri: str = URI, **always: t.Any) -> None:
+        self.noun = noun
         self.world = World(uri)
-        self.plans = plans
-        self.make = make
-        self.read = read
+        self.always = always
+        self.plans = importlib.import_module(f"{OBJECTS}.{noun}.plan")
+        spec = importlib.import_module(f"{OBJECTS}.domain.options") if noun == "domain" else self.plans
+        arguments = spec.ARGUMENTS if noun == "domain" else spec.ARGUMENT_SPEC
+        uri_too = {"uri": {"type": "str", "default": uri}}
+        self.validator = ModuleArgumentSpecValidator({**uri_too, **arguments}, **getattr(spec, "RULES", {}))
 
-    def plan(self, args: Args) -> t.Any:
+    def params(self, args: Args) -> Args:
+        """The parameters as the module sees them."""
+        return _valid(self.validator.validate({**self.always, **args}))
+
+    def plan(self, args: Args) -> Plan:
         """What a check would show."""
-        return self.make(self.world, validated(self.plans.ARGUMENT_SPEC, args, getattr(self.plans, "RULES", {})))
+        return t.cast("Plan", getattr(self.plans, f"plan_{self.noun}")(self.world, self.params(args)))
 
-    def run(self, args: Args) -> t.Any:
+    def run(self, args: Args) -> Plan:
         """The plan, carried out."""
         plan = self.plan(args)
         if plan.assumed:
@@ -41,38 +53,42 @@ class Bench:
         return plan
 
     def describe(self, args: Args) -> t.Any:
-        return self.plans.describe(self.world, validated(self.plans.ARGUMENT_SPEC, args))
+        """The object as results have it."""
+        return self.plans.describe(self.world, self.params(args))
 
-    def info(self, args: Args) -> t.Any:
+    def info(self, args: Args) -> Args:
+        """What the ``_info`` module returns."""
         spec = {**getattr(self.plans, "INFO_SPEC", {"name": {"type": "str"}}), **ADOPT_SPEC}
-        return self.read(self.world, validated(spec, args))
+        read = getattr(self.plans, f"read_{self.noun}s")
+        return t.cast("Args", read(self.world, _valid(ModuleArgumentSpecValidator(spec).validate(args))))
+
+    def refusals(self, args: Args, *ways: t.Callable[[Args], Plan]) -> list[str]:
+        """What is said of options that can't be, by each of the ways; ``""`` by one that takes them. What is missing counts."""
+        wrong = self.validator.validate({**self.always, **args}).error_messages
+        return ["; ".join(wrong)] * len(ways) if wrong else [_said(way, args) for way in ways]
 
 
-def validated(spec: Args, args: Args, rules: t.Optional[Args] = None) -> Args:
-    """The parameters as a module sees them."""
-    result = ModuleArgumentSpecValidator(spec, **(rules or {})).validate(args)
+def _valid(result: t.Any) -> Args:
     assert not result.error_messages, result.error_messages
-    return t.cast("Args", result.validated_parameters)
+    return dict(result.validated_parameters)
+
+
+def _said(way: t.Callable[[Args], Plan], args: Args) -> str:
+    try:
+        plan = way(args)
+    except KvmError as error:
+        return str(error)
+    except libvirt.libvirtError as error:
+        return str(_libvirt.explain(error))
+    return str(plan.assumed[0]) if plan.assumed else ""
 
 
 def refusal(bench: Bench, args: Args) -> str:
     """The error of a task that must fail; the check says the same, or plans on something missing with it as a warning."""
-    rules = getattr(bench.plans, "RULES", {})
-    wrong = ModuleArgumentSpecValidator(bench.plans.ARGUMENT_SPEC, **rules).validate(args).error_messages
-    if wrong:
-        return " ".join(wrong)
-    said = []
-    for go in (bench.plan, bench.run):
-        try:
-            plan = go(args)
-            said.append(str(plan.assumed[0]) if plan.assumed else "")
-        except KvmError as error:
-            said.append(str(error))
-        except libvirt.libvirtError as error:
-            said.append(str(_libvirt.explain(error)))
-    assert said[0] in ("", said[1]), said
-    assert said[0] or said[1].startswith("Failed to"), said  # only libvirt itself may find out later than the check
-    return said[1]
+    check, run = bench.refusals(args, bench.plan, bench.run)
+    assert check in ("", run), (check, run)
+    assert check or run.startswith("Failed to"), (check, run)  # only libvirt itself may find out later than the check
+    return run
 
 
 def assert_refused(bench: Bench, cases: t.Mapping[str, tuple[Args, t.Sequence[str]]]) -> list[str]:

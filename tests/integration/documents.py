@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import importlib
 import ipaddress
 import typing as t
 
+import bench
 import cycle as cycles
 import libvirt
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
-from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document
 
 Options = dict[str, t.Any]
@@ -22,40 +19,25 @@ Options = dict[str, t.Any]
 NAME = f"{cycles.PREFIX}any"
 
 
-class Bench:
-    """Tasks of one module, over one connection, without a process each."""
+class Bench(bench.Bench):
+    """Tasks on one network, or one pool."""
 
     def __init__(self, noun: str) -> None:
-        module = importlib.import_module(f"ansible_collections.metal.kvm.plugins.module_utils._objects.{noun}.plan")
-        self.noun = noun
-        self.world = World("qemu:///system")
-        self.spec = ArgumentSpecValidator({"uri": {"type": "str", "default": "qemu:///system"}, **module.ARGUMENT_SPEC})
-        self._plan = getattr(module, f"plan_{noun}")
-        self._read = getattr(module, f"read_{noun}s")
-        self._module = module
-
-    def params(self, options: Options) -> Options:
-        result = self.spec.validate({"name": NAME, **options})
-        assert not result.error_messages, result.error_messages
-        return dict(result.validated_parameters)
+        super().__init__(noun, name=NAME)
 
     def check(self, **options: t.Any) -> Plan:
         """What a task would do."""
-        plan: Plan = self._plan(self.world, self.params(options))
-        return plan
+        return self.plan(options)
 
-    def run(self, **options: t.Any) -> Plan:
+    def done(self, **options: t.Any) -> Plan:
         """A task's plan, carried out, with the object afterwards as its ``extra``."""
-        plan = self.check(**options)
-        assert not plan.assumed, plan.assumed
-        remarks = run_steps(plan, self._module.operations(), self.world)
-        plan.warnings += remarks
-        plan.extra["became"] = self._module.describe(self.world, self.params(options))
+        plan = self.run(options)
+        plan.extra["became"] = self.describe(options)
         return plan
 
     def export(self) -> Options:
         """What ``as: options`` returns."""
-        return t.cast("Options", self._read(self.world, {"name": NAME, "as": "options", "identity": "keep"}))
+        return self.info({"name": NAME, "as": "options"})
 
     @property
     def there(self) -> t.Any:
@@ -123,7 +105,7 @@ def converges(bench: Bench, xml: str, lost: t.Sequence[str] = ()) -> None:
     and made anew from the export alone it is the same definition, but for what no option says (``lost``)."""
     assert bench.accepts(xml), "libvirt refuses the document"
     check = bench.check(xml=xml)
-    run = bench.run(xml=xml)
+    run = bench.done(xml=xml)
     assert check.actions == run.actions
     assert (check.before, check.after) == (run.before, run.after)
     assert run.changed
@@ -144,14 +126,14 @@ def exports(bench: Bench, lost: list[str]) -> None:
     assert export["not_exported"] == lost
     stays(bench.check(**export["options"]), "exported and fed back")
     bench.gone()
-    assert bench.run(**export["options"]).changed
+    assert bench.done(**export["options"]).changed
     assert bench.text() == text or lost, "made from its export it is another"
     stays(bench.check(**export["options"]), "the export applied again")
 
 
 def runs(bench: Bench, xml: str) -> None:
     """Started, nothing waits for a restart, and nothing is left to do."""
-    run = bench.run(xml=xml, state="active")
+    run = bench.done(xml=xml, state="active")
     assert run.restart_required == []
     again = bench.check(xml=xml, state="active")
     stays(again, "applied to what runs")
@@ -167,13 +149,13 @@ def follows(bench: Bench, xml: str) -> None:
     """What runs is brought to another document: what can be live is, the rest is said for as long as it waits, a restart
     brings it."""
     foreseen = bench.check(xml=xml)
-    run = bench.run(xml=xml)
+    run = bench.done(xml=xml)
     assert foreseen.restart_required == run.restart_required
     again = bench.check(xml=xml)
     stays(again, "applied again to what runs")
     chosen = {"bridge", "mac", "stp", "delay"}  # by libvirt, where a network gets a bridge of its own
     assert set(again.restart_required) - chosen == set(run.restart_required) - chosen, "what waits is what was said"
-    restarted = bench.run(xml=xml, apply="restart")
+    restarted = bench.done(xml=xml, apply="restart")
     assert restarted.changed == bool(run.restart_required)
     last = bench.check(xml=xml, apply="restart")
     stays(last, "applied after the restart")

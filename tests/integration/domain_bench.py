@@ -8,68 +8,46 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
-import libvirt
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
-from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
+import bench
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.documents import (
     persistent_document,
     running_document,
 )
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.options import ARGUMENTS, RULES
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import describe, operations, plan_domain
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.table import DOMAIN
-from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
-from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
 from ansible_collections.metal.kvm.plugins.module_utils._xml.items import Items
 from ansible_collections.metal.kvm.plugins.module_utils._xml.rows import Group, Union, parse
 
 Options = dict[str, t.Any]
 
-SPEC = ModuleArgumentSpecValidator({"uri": {"type": "str", "default": "qemu:///system"}, **ARGUMENTS}, **RULES)
 
-
-class Bench:
-    """Tasks planned and run in this process, over one connection."""
+class Bench(bench.Bench):
+    """Tasks on one domain; ``{place}`` in their options is the directory of its images."""
 
     def __init__(self, name: str, place: pathlib.Path) -> None:
+        super().__init__("domain", name=name)
         self.name = name
         self.place = place
-        self.world = World("qemu:///system")
         self.world.kept["driver"] = None  # libvirt's own judgement is what these tests ask for
 
-    def params(self, **options: t.Any) -> Options:
-        result = SPEC.validate(_placed({"name": self.name, **options}, str(self.place)))
-        assert not result.error_messages, result.error_messages
-        return dict(result.validated_parameters)
+    def params(self, args: Options) -> Options:
+        return super().params(_placed(args, str(self.place)))
 
     def task(self, check: bool = False, **options: t.Any) -> tuple[bool, list[str], Options]:
         """Whether it changed something, what waits for a restart, the diff's two sides."""
-        params = self.params(**options)
-        plan = plan_domain(self.world, params)
-        assert not plan.assumed or check, plan.assumed
+        plan = self.plan(options) if check else self.run(options)
         waiting = plan.restart_required
         if plan.steps and not check:
-            run_steps(plan, operations(), self.world)
-            waiting = (describe(self.world, params) or {}).get("restart_required", [])
+            waiting = (self.describe(options) or {}).get("restart_required", [])
         return plan.changed, waiting, {"before": plan.before, "after": plan.after, "actions": plan.actions}
 
-    def refused(self, check: bool = False, **options: t.Any) -> str:
-        """What is said of options that can't be; empty where a plan is made of them, in a check on what isn't there yet."""
-        result = SPEC.validate(_placed({"name": self.name, **options}, str(self.place)))
-        if result.error_messages:
-            return "; ".join(result.error_messages)
-        try:
-            plan = plan_domain(self.world, dict(result.validated_parameters))
-            if plan.assumed and not check:
-                raise plan.assumed[0]
-        except (KvmError, libvirt.libvirtError) as error:
-            return str(error)
-        return ""
+    def refused(self, **options: t.Any) -> str:
+        """What is said of options that can't be, before anything is done; empty where a plan is made of them."""
+        return self.refusals(_placed(options, str(self.place)), self.plan)[0]
 
     def differences(self, live: bool = False, **options: t.Any) -> list[str]:
         """Where the definition, or the running instance, doesn't say what these options ask for."""
         read = running_document if live else persistent_document
-        wanted = parse(DOMAIN, self.params(**options))
+        wanted = parse(DOMAIN, self.params(options))
         return list(differences(DOMAIN, wanted, read(self.world.get("domain", self.name))))
 
 

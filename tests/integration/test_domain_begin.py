@@ -15,7 +15,7 @@ import typing as t
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain import act, steps
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import operations, plan_domain
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import operations
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
 from cycle import Task
@@ -132,7 +132,7 @@ def test_a_clone_over_the_disks_of_the_old_one(lab: Lab, pool: pathlib.Path, old
     """And killed after each of its steps: the next run ends it; what is left of a copy is made anew."""
     new = Bench(NEW, lab.place)
     wanted: dict[str, t.Any] = {"source_domain": {"name": OLD, "disks": "overlay"}}
-    steps = plan_domain(new.world, new.params(**wanted)).steps
+    steps = new.plan(wanted).steps
     assert [step.operation for step in steps] == [
         "domain.define",
         "domain.copy_disk",
@@ -140,7 +140,7 @@ def test_a_clone_over_the_disks_of_the_old_one(lab: Lab, pool: pathlib.Path, old
         "domain.finish_clone",
     ]
     for stop in range(1, 5):
-        for step in plan_domain(new.world, new.params(**wanted)).steps[:stop]:
+        for step in new.plan(wanted).steps[:stop]:
             operations()[step.operation](new.world, **step.arguments)
         if stop == 3:
             (pool / f"{NEW}-vda.qcow2").write_bytes(b"half of it")
@@ -150,7 +150,7 @@ def test_a_clone_over_the_disks_of_the_old_one(lab: Lab, pool: pathlib.Path, old
         assert backing(pool / f"{NEW}-vdb.qcow2") == str(pool / "b.raw")
         assert same_content(pool / "b.raw", pool / f"{NEW}-vdb.qcow2")
         assert document(lab.connection.lookupByName(NEW)).find("metadata/{*}kvm/{*}clone") is None
-        assert not plan_domain(new.world, new.params(**wanted)).changed
+        assert not new.plan(wanted).changed
         new.task(state="absent", storage="delete")
         assert not list(pool.glob(f"{NEW}*")), "the clone's own disks go with it"
     assert {path.name for path in pool.iterdir()} == {"a.qcow2", "b.raw", f"{OLD}-seed.iso"}
@@ -158,7 +158,7 @@ def test_a_clone_over_the_disks_of_the_old_one(lab: Lab, pool: pathlib.Path, old
 
 def test_a_copy_that_fails_is_taken_back(lab: Lab, pool: pathlib.Path, old: Bench) -> None:
     new = Bench(NEW, lab.place)
-    plan = plan_domain(new.world, new.params(source_domain={"name": OLD}))
+    plan = new.plan({"source_domain": {"name": OLD}})
     (pool / "b.raw").unlink()
     with pytest.raises(Exception, match=r"b\.raw") as failed:
         run_steps(plan, operations(), new.world)
@@ -197,7 +197,7 @@ def test_what_can_not_be_cloned(lab: Lab, pool: pathlib.Path, old: Bench) -> Non
 
     def refused(words: str, **options: t.Any) -> None:
         with pytest.raises(KvmError, match=re.escape(words)):
-            plan_domain(new.world, new.params(**options))
+            new.plan(options)
 
     refused("there is no domain named 'mkd-missing'", source_domain={"name": f"{PREFIX}missing"})
     (pool / f"{NEW}-vda.qcow2").touch()
@@ -209,7 +209,7 @@ def test_what_can_not_be_cloned(lab: Lab, pool: pathlib.Path, old: Bench) -> Non
     refused("disk vda of domain mkd-old is in no storage pool", source_domain={"name": OLD})
     old.task(state="paused")
     refused("is paused, and the disks of a running guest can't be copied", source_domain={"name": OLD})
-    assert plan_domain(old.world, old.params(source_domain={"name": f"{PREFIX}missing"})).steps == [], "it's there"
+    assert old.plan({"source_domain": {"name": f"{PREFIX}missing"}}).steps == [], "it's there"
 
 
 def test_another_name(lab: Lab, old: Bench) -> None:
@@ -227,7 +227,7 @@ def test_another_name(lab: Lab, old: Bench) -> None:
     assert not new.task(uuid=uuid, title="renamed")[0]
     new.task(state="paused")
     with pytest.raises(KvmError, match="only one that is off can be called"):
-        plan_domain(old.world, old.params(uuid=uuid))
+        old.plan({"uuid": uuid})
 
 
 class Restarter:

@@ -71,7 +71,7 @@ def changed() -> Options:
 
 
 def planned(bench: Bench, options: Options) -> Plan:
-    return plans.plan_domain(bench.world, bench.params(**options))
+    return bench.plan(options)
 
 
 def killed_at(bench: Bench, options: Options, number: int, within: t.Optional[str] = None) -> None:

@@ -23,7 +23,7 @@ OTHER = "6d6b7400-6a0e-4a7e-8f5b-6d5c1c0d7e21"
 
 @pytest.fixture(scope="module")
 def bench(daemon: None) -> Bench:
-    return Bench(devices, devices.plan_node_device, devices.read_node_devices)
+    return Bench("node_device")
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import typing as t
 
 import libvirt
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._objects.nwfilter import plan as nwfilters
 from ansible_collections.metal.kvm.plugins.module_utils._objects.nwfilter.attributes import PROTOCOLS, leaders
 from bench import Bench, assert_refused, assert_settles
 
@@ -23,7 +22,7 @@ SHIPPED = sorted(pathlib.Path("/usr/share/libvirt/nwfilter").glob("*.xml"))
 
 @pytest.fixture(scope="module")
 def bench(daemon: None) -> Bench:
-    return Bench(nwfilters, nwfilters.plan_nwfilter, nwfilters.read_nwfilters)
+    return Bench("nwfilter")
 
 
 def rule(**match: t.Any) -> dict[str, t.Any]:

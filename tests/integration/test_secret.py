@@ -38,7 +38,7 @@ def value(connection: t.Any, usage: int = 2, name: str = NAME) -> bytes:
 
 @pytest.fixture
 def bench(daemon: None) -> Bench:
-    return Bench(secrets, secrets.plan_secret, secrets.read_secrets)
+    return Bench("secret")
 
 
 def test_cycle(cycle: t.Any) -> None:

@@ -18,7 +18,6 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._objects.volume import plan as volumes
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from bench import Bench, assert_refused, assert_settles
 from cycle import Task, assert_one_paragraph
@@ -174,7 +173,7 @@ class TestMadeWith:
     }
 
     def test_every_option(self, images: pathlib.Path) -> None:
-        bench = Bench(volumes, volumes.plan_volume, None)
+        bench = Bench("volume")
         for name, (more, _true) in self.CASES.items():
             assert_settles(bench, volume(name, capacity="4 MiB", **more))
             self.assert_made(images / name, name)
@@ -183,7 +182,7 @@ class TestMadeWith:
     def test_from_a_file(self, images: pathlib.Path, remote: str, far: bool) -> None:
         """The same of a volume that is made from a file, with the file's content."""
         source = image(images.parent / "x.qcow2")
-        bench = Bench(volumes, volumes.plan_volume, None, uri=remote if far else "qemu:///system")
+        bench = Bench("volume", uri=remote if far else "qemu:///system")
         wishes = {name: more for name, (more, _true) in self.CASES.items() if "allocation" not in more}
         for name, more in {**wishes, "iso": {"format": "iso"}, "plain": {"format": "raw"}}.items():
             assert_settles(bench, volume(name, source={"file": str(source)}, **more))
@@ -198,7 +197,7 @@ class TestMadeWith:
 
     def test_what_cannot_be(self, images: pathlib.Path) -> None:
         """Each is refused before anything is made; and what was made is as it was asked for, to the second task too."""
-        bench = Bench(volumes, volumes.plan_volume, None)
+        bench = Bench("volume")
         for name, more in {"a.vpc": {"format": "vpc", "capacity": "4 MiB"}, "a": {"format": "dir"}}.items():
             assert_settles(bench, volume(name, **more))
         bench.run(volume("a.raw", capacity="1 MiB"))
@@ -286,7 +285,7 @@ class TestCopyOnWrite:
     def test_what_cannot_share(self, player: t.Any, images: pathlib.Path) -> None:
         """Refused before the first step where that can be known; on tmpfs, which can't, nothing is left."""
         subprocess.run(["mount", "-t", "tmpfs", "none", str(images)], check=True)
-        bench, shares = Bench(volumes, volumes.plan_volume, None), {"volume": "one.raw", "reflink": True}
+        bench, shares = Bench("volume"), {"volume": "one.raw", "reflink": True}
         try:
             bench.run(volume("one.raw", capacity="1 MiB"))
             assert_refused(bench, {
@@ -725,7 +724,7 @@ class TestBadInput:
             "name with a slash": ({"name": "a/b", "capacity": "1 MiB"}, ["name", "a/b"]),
         }
         wishes = {case: ({"pool": POOL, "name": "x.qcow2", **args}, words) for case, (args, words) in refused.items()}
-        assert_refused(Bench(volumes, volumes.plan_volume, None), wishes)
+        assert_refused(Bench("volume"), wishes)
         player.refuse_all("volume", {case: wishes[case] for case in ("malformed size", "no image", "two sources")})
         assert not list(images.iterdir())
 
