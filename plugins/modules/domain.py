@@ -76,7 +76,7 @@ options:
           protocol:
             description: How the disk is reached.
             type: str
-            choices: [rbd, nbd, iscsi, http, https, ftp, ftps, tftp, sheepdog, gluster, ssh, nfs]
+            choices: [rbd, nbd, iscsi, http, https, ftp, ftps, tftp, sheepdog, gluster, ssh, nfs, vxhs]
           name:
             description: 'What is reached: V(pool/image) for rbd, the export for nbd, V(target/lun) for
               iscsi, the path for http.'
@@ -3802,6 +3802,10 @@ options:
         type: int
       model:
         description: 'The model: V(virtio-scsi), V(qemu-xhci), V(pcie-root-port) and others.'
+        type: str
+      model_name:
+        description: QEMU's device for the model, V(ioh3420), where libvirt's own choice isn't wanted
+          (V(type=pci)).
         type: str
       ports:
         description: Number of ports (V(type=usb), V(type=virtio-serial)).

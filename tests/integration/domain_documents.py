@@ -139,7 +139,7 @@ class Bench:
 
 
 def same(root: t.Any, elsewhere: bool = False) -> str:
-    """A definition as text: controllers by type and number; without what can't be the same ``elsewhere``."""
+    """A definition as text: controllers by type and number, timers by name; without what can't be the same ``elsewhere``."""
     for path in OWN if elsewhere else ():
         for node in root.xpath(path):
             node.getparent().remove(node)
@@ -151,6 +151,8 @@ def same(root: t.Any, elsewhere: bool = False) -> str:
     for place, node in enumerate(controllers):
         devices.remove(node)
         devices.insert(place, node)
+    for clock in root.iterfind("clock"):
+        clock[:] = sorted(clock, key=lambda node: node.get("name") or "")
     for node in root.iter():
         if not len(node) and not (node.text or "").strip():
             node.text = None

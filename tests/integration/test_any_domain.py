@@ -30,6 +30,8 @@ FOUND = (
     "usb-nec-q35", "watchdog-q35", "hostdev-scsi-host-q35", "genid-empty-q35", "video-qxl-full", "efi-loader-q35", "serials-many-full",
     "twins-input-q35", "usb-ehci-q35", "channels-q35", "disk-volume-iscsi-q35", "disk-rbd-q35", "disk-luks-outer-q35", "spelling",
     "disk-transient-q35", "metadata-foreign-q35", "qemu-commandline-q35", "pci-hole-pc-pc", "if-hostdev-q35", "virt-install", "base-q35",
+    "numa-distances-full", "twins-mac-q35", "vnc-port-q35", "genid-empty-pc", "pci-switch-full", "pci-ioh3420-q35",
+    "sound-all-models-q35", "disk-sheepdog-tftp-q35", "comments-everywhere-q35", "foreign-s390x", "foreign-ppc64", "foreign-aarch64",
 )  # fmt: skip
 SOME = [
     document
@@ -38,7 +40,7 @@ SOME = [
 ]
 STARTED = [document for document in EVERY if document.start and not document.tried]
 # The document says what only its secret makes meaningful, or libvirt numbers consoles anew when it reads its own document.
-LOST = ("ovirt-like", "vnc-port", "consoles-many", "disk-http")
+LOST = ("ovirt-like", "vnc-port", "consoles-many", "console-compat", "console-virtio-full", "disk-http")
 # libvirt doesn't take its own rendering of these again, so that no task can change one value.
 ONCE = ("serials-many-full", "serial-log-full", "hostdev-scsi-host", "snapshot-of-everything-full")
 TWO_PORTS_ZERO = ("serials-many-full", "serial-log-full")  # and these not even without their addresses

@@ -145,7 +145,8 @@ def bare_tag(node: Element) -> str:
 def canonical(root: Element, alone: bool = False) -> str:
     """The document in a form in which two that mean the same are the same text: C14N without layout white space.
 
-    ``alone`` for an element out of a document: without the namespaces of that document that it doesn't use.
+    ``alone`` for an element out of a document: without the namespaces of that document that it doesn't use, and with its
+    comments.
     """
     tidy = copy.deepcopy(root)
     for node in tidy.iter():
@@ -153,7 +154,7 @@ def canonical(root: Element, alone: bool = False) -> str:
             node.text = None
         if not (node.tail or "").strip():
             node.tail = None
-    return etree.tostring(tidy, method="c14n", with_comments=False, exclusive=alone).decode("utf-8")
+    return etree.tostring(tidy, method="c14n", with_comments=alone, exclusive=alone).decode("utf-8")
 
 
 def clone(root: Element) -> Element:

@@ -35,6 +35,7 @@ ELSEWHERE = re.compile(
 )
 # What an item of a list can't be without.
 KEPT = ("name", "target", "type", "bus", "path", "mac", "index", "port", "format", "memory")
+CONTROLLER = re.compile(r"devices/controller\[@type='pci'\]\[@index='\d+'\]/")
 PORTS = 12  # what a new domain gets unless told
 
 
@@ -70,15 +71,23 @@ class Export:
 
     def patches(self, options: Values) -> tuple[list[Values], list[str]]:
         """What the options don't say, as ``xml_patch``, and the paths that this can't say either."""
-        wanted = export.patches(self.distance(options), self.target)
+        there = self.distance(options)
+        for differing in (there, self._whole_controllers(there)):
+            wanted = export.patches(differing, self.target)
+            left = self.distance(options, wanted)
+            if "" not in left:
+                return wanted, sorted(left)
         done: list[Values] = []
-        left = self.distance(options, wanted)
-        if "" not in left:
-            return wanted, sorted(left)
         for patch in wanted:  # one that can't be is not to spoil the others
             if "" not in self.distance(options, [*done, patch]):
                 done.append(patch)
         return done, sorted(self.distance(options, done))
+
+    def _whole_controllers(self, there: export.Difference) -> export.Difference:
+        """With all of those that differ: libvirt has yet to make them when they're patched."""
+        touched = {found[0] for path in there if (found := CONTROLLER.match(path))}
+        whole = {path: (value, None) for path, value in self.goal.items() if path.startswith(tuple(touched))}
+        return {**there, **whole}
 
     def options(self) -> Values:
         """The fewest options that come as near to the domain as all that it says."""
@@ -119,13 +128,16 @@ class Export:
         """
         values = {**nothing(), **sayable(specs(DOMAIN), read(DOMAIN, root))}
         for items in DOMAIN:
-            row = next((row for row in getattr(items, "rows", ()) if isinstance(row, Attributes)), None)
-            if not isinstance(items, Items) or row is None:
+            if not isinstance(items, Items):
                 continue
+            row: t.Any = next((row for row in items.rows if isinstance(row, Attributes)), None)
             every = items.name == "controllers" and not self.ports
+            every |= items.name == "audio" and len(items.elements(root)) > 1  # libvirt makes one where there is none
+            if row is None and not every:
+                continue
             nodes = items.elements(root) if every else items.listed(root)
             found = [sayable(specs(items.rows), read(items.rows, node)) for node in nodes]
-            for item, node in zip(found, nodes):
+            for item, node in zip(found, nodes) if row is not None else ():
                 item.update({row.name: row.value(node)} if row.value(node) else {})
             if found:
                 values[items.name] = found

@@ -63,7 +63,8 @@ HOSTS = Items("hosts", "host", (
 ), keys=(lambda item: item.get("socket") or (item.get("name"), item.get("port")),), doc="Where the servers are.")  # fmt: skip
 NETWORK = (
     Field("protocol", "@protocol", STR, "How the disk is reached.", choices=(
-        "rbd", "nbd", "iscsi", "http", "https", "ftp", "ftps", "tftp", "sheepdog", "gluster", "ssh", "nfs")),
+        "rbd", "nbd", "iscsi", "http", "https", "ftp", "ftps", "tftp", "sheepdog", "gluster", "ssh", "nfs",
+        "vxhs")),
     Field("name", "@name", STR,
           "What is reached: V(pool/image) for rbd, the export for nbd, V(target/lun) for iscsi, the path for http.", live="media"),
     Field("query", "@query", STR, "What follows the question mark of an http or https address."),

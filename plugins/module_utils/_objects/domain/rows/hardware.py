@@ -93,6 +93,7 @@ CONTROLLER = (
           choices=("pci", "usb", "scsi", "sata", "ide", "virtio-serial", "fdc", "ccid", "isa", "nvme")),
     Field("index", "@index", WHOLE, "Its number among those of its type."),
     Field("model", "@model", STR, "The model: V(virtio-scsi), V(qemu-xhci), V(pcie-root-port) and others."),
+    Field("model_name", "model@name", STR, "QEMU's device for the model, V(ioh3420), where libvirt's own choice isn't wanted (V(type=pci))."),
     Field("ports", "@ports", POSITIVE, "Number of ports (V(type=usb), V(type=virtio-serial))."),
     Field("vectors", "@vectors", WHOLE, "Number of interrupt vectors (V(type=virtio-serial))."),
     Field("queues", "driver@queues", POSITIVE, "Number of virtio queues (V(model=virtio-scsi))."),
