@@ -9,20 +9,16 @@ import copy
 import pathlib
 import typing as t
 
+import bench
 import cycle as cycles
 import libvirt
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.adopt import options_of
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.options import ARGUMENTS, RULES
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import describe, operations, plan_domain
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
 from lxml import etree
 
 Options = dict[str, t.Any]
 
 FILE = pathlib.Path(__file__).parent / "domains.xml"
-SPEC = ArgumentSpecValidator({"uri": {"type": "str", "default": "qemu:///system"}, **ARGUMENTS}, **RULES)
 NAME, COPY = f"{cycles.PREFIX}any", f"{cycles.PREFIX}other"
 SECURE = libvirt.VIR_DOMAIN_XML_SECURE
 # What is a domain's own, and never another's.
@@ -90,25 +86,19 @@ class Outcome(t.NamedTuple):
     warnings: list[str]
 
 
-class Bench:
-    """Tasks planned and run in this process, over one connection."""
+class Bench(bench.Bench):
+    """Tasks on one domain, and on its copy. Networks, secrets and the like that a document names needn't be there."""
 
     def __init__(self, place: pathlib.Path) -> None:
+        super().__init__("domain", name=NAME)
         self.place = place
-        self.world = World("qemu:///system")
-
-    def params(self, **options: t.Any) -> Options:
-        result = SPEC.validate({"name": NAME, **options})
-        assert not result.error_messages, result.error_messages
-        return dict(result.validated_parameters)
 
     def task(self, check: bool = False, **options: t.Any) -> Outcome:
-        params = self.params(**options)
-        plan = plan_domain(self.world, params)
+        plan = self.plan(options)
         waiting = plan.restart_required
         if plan.steps and not check:
-            run_steps(plan, operations(), self.world)
-            waiting = (describe(self.world, params) or {}).get("restart_required", [])
+            run_steps(plan, self.plans.operations(), self.world)
+            waiting = (self.describe(options) or {}).get("restart_required", [])
         return Outcome(plan.changed, plan.actions, plan.before, plan.after, waiting, plan.warnings)
 
     def export(self, identity: str = "keep") -> Options:
