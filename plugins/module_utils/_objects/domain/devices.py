@@ -208,7 +208,7 @@ DEVICES: tuple[t.Any, ...] = (
     Items("audio", "devices/audio", later("sound", "AUDIO"), ("id",), "Where the host plays and records. libvirt makes one where it's"
           " needed.", implied=_default_audio, ordered=False),
     Items("serials", "devices/serial", later("character", "SERIAL"), ("port",), "All serial ports. Port 0 is the serial console.",
-          live="device", new=_fixed(type="pty"), settle=_without_twin),
+          live="device", new=_fixed(type="pty"), settle=_without_twin, repeats=True),  # each bus counts its own
     Items("parallels", "devices/parallel", later("character", "PARALLEL"), ("port",), "All parallel ports.", new=_fixed(type="pty")),
     Items("consoles", "devices/console", later("character", "CONSOLE"), (), "Consoles beyond serial port 0, in order.",
           implied=_twin, new=_fixed(type="pty", target_type="virtio")),
