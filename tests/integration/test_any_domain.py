@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import subprocess
 import time
 import typing as t
@@ -158,12 +159,12 @@ def test_a_patched_value_that_libvirt_writes_in_its_own_way_counts_as_applied(be
 
 
 LOGS = pathlib.Path("/var/log/libvirt/qemu")
-# architecture: machine, firmware, the processor's model or mode, and what only firmware that runs there can say
+# architecture: machine (of some version), firmware, the processor's model or mode, and what only firmware that runs there can say
 MACHINES = {
-    "aarch64": ("virt-7.2", "efi", "maximum", "UEFI Interactive Shell"),
-    "riscv64": ("virt", "bios", None, "Platform Name             : riscv-virtio,qemu"),
-    "ppc64le": ("pseries-7.2", "bios", "POWER9", "Welcome to Open Firmware"),
-    "s390x": ("s390-ccw-virtio-7.2", "bios", "maximum", "Could not find a suitable boot device"),
+    "aarch64": ("virt", "efi", "maximum", "UEFI Interactive Shell"),
+    "riscv64": ("virt", "bios", None, ": riscv-virtio,qemu"),
+    "ppc64le": ("pseries", "bios", "POWER9", "Welcome to Open Firmware"),
+    "s390x": ("s390-ccw-virtio", "bios", "maximum", "Could not find a suitable boot device"),
 }
 
 
@@ -187,7 +188,7 @@ def test_a_guest_of_another_architecture(bench: documents.Bench, arch: str) -> N
     options, root = export["options"], bench.document(name)
     cpu = root.find("cpu")
     assert export["not_exported"] == []
-    assert root.find("os/type").get("machine") == machine
+    assert re.fullmatch(rf"{machine}(-\d+\.\d+)?", root.find("os/type").get("machine"))
     assert (root.find("os").get("firmware") or "bios") == firmware
     assert (None if cpu is None else cpu.findtext("model") or cpu.get("mode")) == processor
     assert bench.task(check=True, **options) == there
