@@ -51,6 +51,10 @@ class Distances(Map):
     def value(self, parent: Element) -> Values:
         return {cell: far for cell, far in super().value(parent).items() if cell != parent.get("id")}
 
+    def equal(self, before: Values, after: Values) -> bool:
+        """Whether both mean the same: to which cell a distance of 10 is, ``before`` says."""
+        return before == {cell: far for cell, far in after.items() if far != 10 or cell in before}
+
     def edit(self, parent: Element, wanted: Values, path: str, edit: Edit) -> None:
         others = {cell: far for cell, far in wanted.get(self.name, {}).items() if (cell, far) != (parent.get("id"), 10)}
         super().edit(parent, {**wanted, self.name: others} if self.name in wanted else wanted, path, edit)

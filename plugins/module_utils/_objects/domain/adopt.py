@@ -139,8 +139,9 @@ class Export:
             found = [sayable(specs(items.rows), read(items.rows, node)) for node in nodes]
             for item, node in zip(found, nodes) if row is not None else ():
                 item.update({row.name: row.value(node)} if row.value(node) else {})
-            if found:
-                values[items.name] = found
+            needed = [name for name, spec in specs(items.rows).items() if spec.get("required")]
+            if found:  # without what no option takes
+                values[items.name] = [item for item in found if all(name in item for name in needed)]
         return _taken({name: values[name] for name in specs(DOMAIN) if name in values and name != "uuid"})
 
     def _ports(self, options: Values) -> int:
