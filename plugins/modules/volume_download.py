@@ -32,7 +32,7 @@ options:
   format:
     description: The format of the file; the volume's own where it's left out.
     type: str
-    choices: [raw, qcow2, qcow, qed, vmdk, vpc, vdi, bochs, cloop, dmg, iso, dir, luks, ploop]
+    choices: [raw, qcow2, qcow, qed, vmdk, vpc, vdi]
   mode:
     description: The octal mode of the file, in quotes.
     type: raw

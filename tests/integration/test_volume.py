@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.server
+import importlib
 import json
 import os
 import pathlib
@@ -19,7 +20,8 @@ import typing as t
 
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
-from bench import Bench, assert_refused, assert_settles
+from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
+from bench import OBJECTS, Bench, assert_refused, assert_settles
 from cycle import Task, assert_one_paragraph
 
 POOL = "mkt-images"
@@ -810,6 +812,24 @@ class TestDownloadOfAVolume:
         assert player.run("volume_download", **volume("x.qcow2", dest=str(far), uri=remote))["changed"]
         assert far.read_bytes() == (images / "x.qcow2").read_bytes()
         assert sorted(path.name for path in images.parent.glob("*.part*")) == []
+
+    def test_an_iso_image_is_raw(self, images: pathlib.Path) -> None:
+        """libvirt tells by the content that it's one, also of a volume that was declared as raw."""
+        iso = images.parent / "x.iso"
+        subprocess.run(
+            ["xorriso", "-as", "mkisofs", "-V", "ONE", "-o", str(iso), str(images)], check=True, capture_output=True
+        )
+        bench = Bench("volume")
+        bench.run(volume("x.iso", source={"file": str(iso)}))
+        for form in ("iso", "raw"):
+            assert not bench.plan(volume("x.iso", format=form)).actions
+        downloads = importlib.import_module(f"{OBJECTS}.volume.download")
+        wish = downloads.plan_download(
+            bench.world,
+            {**volume("x.iso"), "dest": str(images.parent / "y.iso"), "format": None, "mode": "0600", "force": False},
+        )
+        run_steps(wish, downloads.operations(), bench.world)
+        assert (images.parent / "y.iso").read_bytes() == iso.read_bytes()
 
     def test_an_overlay_becomes_whole(self, player: t.Any, images: pathlib.Path) -> None:
         image(images.parent / "x.qcow2")

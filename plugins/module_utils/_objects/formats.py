@@ -12,7 +12,8 @@ import typing as t
 from .._command import run
 from .._plan import KvmError
 
-FORMATS = ("raw", "qcow2", "qcow", "qed", "vmdk", "vpc", "vdi", "bochs", "cloop", "dmg", "iso", "dir", "ploop")
+IMAGES = ("raw", "qcow2", "qcow", "qed", "vmdk", "vpc", "vdi")  # what QEMU makes
+FORMATS = (*IMAGES, "bochs", "cloop", "dmg", "iso", "dir", "ploop")
 
 _ENDINGS = {
     "qcow2": "qcow2",
@@ -25,6 +26,11 @@ _ENDINGS = {
     "raw": "raw",
     "iso": "raw",
 }
+
+
+def written(form: str) -> str:
+    """What QEMU calls a volume's format: libvirt tells an ISO image by its content."""
+    return "raw" if form == "iso" else form
 
 
 def by_ending(name: str, otherwise: str = "qcow2") -> str:

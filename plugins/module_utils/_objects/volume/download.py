@@ -13,7 +13,7 @@ from ..._command import run
 from ..._libvirt import missing_object
 from ..._plan import KvmError, Plan
 from .. import storage
-from ..formats import FORMATS
+from ..formats import IMAGES, written
 from ..permissions import MODE
 from . import records
 
@@ -25,7 +25,7 @@ ARGUMENT_SPEC: Values = {
     "pool": {"type": "str", "required": True},
     "name": {"type": "str", "required": True},
     "dest": {"type": "path", "required": True},
-    "format": {"type": "str", "choices": list(FORMATS)},
+    "format": {"type": "str", "choices": list(IMAGES)},
     "mode": {"type": "raw", "default": "0600"},
     "force": {"type": "bool", "default": False},
 }
@@ -37,7 +37,7 @@ def plan_download(world: t.Any, params: Params) -> Plan:
     form, mode, dest = params["format"], _mode(params["mode"]), params["dest"]
     volume = _volume(world, plan, params)
     if volume is not None:
-        form = form or volume.format
+        form = form or written(volume.format)
         _refuse(world, volume, params)
     plan.predicted = {"path": dest, "format": form, "mode": mode}
     record = records.read(_key(dest))
@@ -118,13 +118,13 @@ def _download(world: t.Any, pool: str, name: str, dest: str, form: t.Optional[st
     received, shaped = f"{dest}.{os.getpid()}.part", f"{dest}.{os.getpid()}.image"
     try:
         if world.local and (volume.backing or volume.root.get("type") == "block"):
-            _convert(volume.path, volume.format, shaped, form)
+            _convert(volume.path, written(volume.format), shaped, form)
         else:
             download(world, there, received)
-            if form in (None, volume.format):
+            if form in (None, written(volume.format)):
                 os.replace(received, shaped)
             else:
-                _convert(received, volume.format, shaped, form)
+                _convert(received, written(volume.format), shaped, form)
         os.chmod(shaped, int(mode, 8))
         with open(shaped, "rb") as file:
             os.fsync(file.fileno())

@@ -24,11 +24,6 @@ GROWING = ("raw", "qcow2", "qed")
 EXTENDED_LEAST = 16 * 1024  # bytes of a cluster that can be divided
 
 
-def written(form: t.Optional[str]) -> t.Optional[str]:
-    """What QEMU calls a volume's format."""
-    return "raw" if form == "iso" else form
-
-
 def check_format(order: Order, backing: t.Optional[Values]) -> None:
     """Refuse a format that the pool, or the backing volume, can't have, and what the format can't be made with."""
     form = order.wanted["format"]

@@ -14,9 +14,8 @@ from ..._libvirt import constant, flags
 from ..._plan import KvmError
 from ..._xml import document, units
 from .. import permissions as rights
-from ..formats import image_info
+from ..formats import image_info, written
 from . import records
-from .limits import written
 from .source import Origin, looked_up
 
 if t.TYPE_CHECKING:
@@ -167,7 +166,7 @@ def _shaped(
     info = image_info(content, "source")
     _refuse_references(info, content)
     form, options = wanted
-    has, form = written(given) or str(info["format"]), str(written(form))
+    has, form = written(given or str(info["format"])), written(form)
     size = int(info["virtual-size"])
     if capacity is not None and capacity < size:
         raise KvmError(
@@ -284,7 +283,7 @@ def _to_send(found: Origin, place: str, wanted: Image, capacity: t.Optional[int]
         info = image_info(content, "source")
         _refuse_references(info, content)
         enough = int(capacity or 0) <= int(info["virtual-size"])
-        if wanted == (written(found.format) or info["format"], []) and enough:
+        if wanted == (written(found.format or str(info["format"])), []) and enough:
             return content
     else:
         content = fetched(found, place)[0]

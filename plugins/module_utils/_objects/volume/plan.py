@@ -12,9 +12,10 @@ from ..._command import found
 from ..._plan import KvmError, Plan
 from ..._xml import rows, table, units
 from .. import storage
+from ..formats import written
 from ..pool.table import FILES
 from .describe import describe_volume
-from .limits import GROWING, written
+from .limits import GROWING
 from .order import Order, refuse_in_use
 from .table import MADE_WITH, VOLUME
 
@@ -101,7 +102,7 @@ def _plan_change(order: Order) -> None:
     order.plan.predicted = describe_volume(order.world, before)
     has = rows.read(VOLUME, before.root)
     asked = order.wanted.get("format")
-    if asked and written(asked) not in (written(has.get("format")), written(before.format)):
+    if asked and written(asked) not in (written(has.get("format") or ""), written(before.format)):
         _refuse(order, "format", has.get("format"), asked)
     if order.params["backing"] is not None:
         from .making import backing_of
