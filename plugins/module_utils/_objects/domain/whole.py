@@ -77,6 +77,8 @@ def _labels(root: Element, params: Values) -> None:
 def _carry_devices(root: Element, before: Element) -> None:
     """MAC addresses and device addresses that the document leaves out, from the device that is the same."""
     _carry_ports(root, before)
+    for model in root.findall("devices/video/model[@primary='yes']"):  # libvirt puts it first
+        root.find("devices/video").addprevious(model.getparent())
     taken = {_slot(node) for node in root.iterfind("devices/*/address")}
     for items in DEVICES:
         if not isinstance(items, Items):
