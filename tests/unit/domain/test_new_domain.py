@@ -99,5 +99,5 @@ def test_only_a_team_shares_a_mac_address() -> None:
     plan = Plan("domain")
     check_references(Host(), plan, {"interfaces": [{"mac": mac, "user": True}, team]}, {"interfaces"})
     assert plan.warnings == []
-    check_references(Host(), plan, {"interfaces": [{"mac": mac}, {"mac": mac}]}, {"interfaces"})
-    assert plan.warnings == [f"interfaces[1].mac: {mac} is the address of interfaces[0] too"]
+    with pytest.raises(KvmError, match=rf"interfaces\[1\].mac: items 0 and 1 have the same address, {mac}"):
+        check_references(Host(), plan, {"interfaces": [{"mac": mac}, {"mac": mac}]}, {"interfaces"})
