@@ -23,7 +23,7 @@ from hosts import ROOT, hosts
 def main() -> int:
     built()  # its packages come from outside
     with (
-        tempfile.TemporaryDirectory(prefix="apart-", dir=ROOT / ".build") as place,  # where no test looks for leavings
+        tempfile.TemporaryDirectory(prefix="apart-", dir=ROOT / ".build") as place,
         hosts(pathlib.Path(place), "apart") as (host,),
     ):
         command = host.words("env", f"--chdir={ROOT}", sys.executable, "-m", "pytest", *sys.argv[1:])

@@ -10,6 +10,7 @@ role does in one is not seen outside, apart from what /usr, /tmp and /sys share.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pathlib
 import re
@@ -28,7 +29,10 @@ set -eu
 name=$1; address=$2; base=$3
 mount -t tmpfs -o mode=755 host "$base"
 mkdir -p "$base"/etc "$base"/etc.w "$base"/root "$base"/root.w "$base"/libvirt "$base"/cache/qemu "$base"/log/qemu
+mkdir -p "$base"/libvirt/qemu/networks "$base"/libvirt/nwfilter  # libvirt's own objects, none of this machine's
 cp /etc/libvirt/*.conf "$base/libvirt/"
+cp /usr/share/libvirt/networks/default.xml "$base/libvirt/qemu/networks/" || true
+cp /usr/share/libvirt/nwfilter/*.xml "$base/libvirt/nwfilter/" || true
 cp -r /var/cache/libvirt/qemu/. "$base/cache/qemu/" || true  # what QEMU can do takes a while to find out
 for d in etc root; do mount -t overlay -o "lowerdir=/$d,upperdir=$base/$d,workdir=$base/$d.w" overlay "/$d"; done
 mount --bind "$base/libvirt" /etc/libvirt
@@ -54,6 +58,7 @@ while read -r directory type options; do
     # version 2 gives no controllers to what lies below a group that has processes
     if [ "$type" = cgroup2 ]; then mkdir "$directory/init"; echo $$ >"$directory/init/cgroup.procs"; fi
 done <<<"$groups"
+mount -t tmpfs hidden "$base"  # its files are seen where they belong, and there only
 echo ready
 while :; do sleep 60 & wait || true; done
 """
@@ -258,12 +263,16 @@ def joining(groups: t.Iterable[pathlib.Path]) -> list[str]:
     return ["sh", "-c", f'for file in {files}; do echo $$ >"$file"; done; exec "$@"', "join"]
 
 
+_numbers = itertools.count()  # two hosts of one name may be there at once
+
+
 def control_groups(name: str) -> list[pathlib.Path]:
     """A control group for a host in each hierarchy that this machine has, with all controllers of it."""
     mounts = [line.split()[1:3] for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
     found = []
+    number = next(_numbers)
     for top in sorted({pathlib.Path(place) for place, kind in mounts if kind in ("cgroup", "cgroup2")}):
-        made = top / f"metal.kvm-{name}-{os.getpid()}"
+        made = top / f"metal.kvm-{name}-{os.getpid()}-{number}"
         made.mkdir()
         found.append(made)
         for controller in ("cpu", "cpuset", "io", "memory", "pids"):  # version 2: asked for in the group above

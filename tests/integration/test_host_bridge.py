@@ -115,7 +115,6 @@ iface eth0 inet static
 def plain(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Pair]:
     """A machine without systemd whose eth0 is ifupdown's, and its neighbour."""
     with tool.hosts(tmp_path_factory.mktemp("plain"), "gate", "hv1") as (gate, made):
-        made.run("mount", "-t", "sysfs", "-o", "ro", "sysfs", "/sys")  # with the interfaces of its own network
         made.run("sh", "-c", "mkdir -p /run/network; cat > /etc/network/interfaces", input=INTERFACES)
         made.run("ip", "address", "flush", "dev", "eth0")
         made.run("ifup", "eth0")

@@ -9,7 +9,7 @@ import subprocess
 import typing as t
 
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._objects.volume import fetch, records, source
+from ansible_collections.metal.kvm.plugins.module_utils._objects.volume import fetch, operations, records, source
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document
 
@@ -211,3 +211,25 @@ def test_the_format_of_a_file_is_what_it_is(tmp_path: pathlib.Path) -> None:
         named = source.origin({"url": url}, "p")
         source.look_at(world, plan, named)
         assert named.format == form, "an .img may be anything"
+
+
+class Busy:
+    """A pool on a busy machine: the first tries to make a volume fail with these words."""
+
+    def __init__(self, *failures: str) -> None:
+        self.failures = list(failures)
+
+    def get(self, *dummy: t.Any) -> Busy:
+        return self
+
+    def createXML(self, xml: str, flag: int) -> None:  # noqa: N802
+        if self.failures:
+            raise RuntimeError(self.failures.pop(0))
+
+
+def test_an_encrypted_volume_is_tried_again_where_qemu_img_could_not_gauge_the_processor() -> None:
+    make = operations.operations()["make"]
+    make(Busy(*["qemu-img: x: Unable to get accurate CPU usage"] * 4), "images", "x", "<volume/>", False)
+    for failures in (["Unable to get accurate CPU usage"] * 5, ["no room"]):
+        with pytest.raises(RuntimeError):
+            make(Busy(*failures), "images", "x", "<volume/>", False)
