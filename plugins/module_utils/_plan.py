@@ -26,6 +26,11 @@ class KvmError(Exception):
         return f"{self.message.rstrip('.')}. {self.remedy}".strip() if self.remedy else self.message
 
 
+def refuse(option: str, why: str, remedy: str) -> t.NoReturn:
+    """An option that can't be as it's given: what it is, why, and what to say instead."""
+    raise KvmError(f"{option}: {why}", remedy, option=option)
+
+
 class Remark(str):
     """What an operation returns when it succeeded with something left over: shown as a warning."""
 

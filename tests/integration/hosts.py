@@ -279,7 +279,7 @@ def control_groups(name: str) -> list[pathlib.Path]:
             with contextlib.suppress(OSError):
                 (top / "cgroup.subtree_control").write_text(f"+{controller}")
         for file in ("cpuset.cpus", "cpuset.mems"):  # version 1: nothing runs in a group without
-            if (made / file).exists() and (top / file).exists() and (top / "cpuset.cpu_exclusive").exists():
+            if (made / file).exists() and (top / file).exists():
                 (made / file).write_text((top / file).read_text())
     return found
 

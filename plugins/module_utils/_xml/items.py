@@ -26,7 +26,7 @@ class Items:
     - ``live``: the prefix of the operations that attach, detach and update one on a running object, where it can.
     - ``template``: attributes that a new element starts with.
     - ``add_only``: what isn't on the list stays.
-    - ``repeats``: several may have the same identity; they're told apart by their order.
+    - ``repeats(item)``: true for what may have the identity of another; these are told apart by their order.
     - ``volatile(persistent, running)``: true where a running object's list can't be compared.
     - ``settle(parent)``: takes out of the document what must go with those that went; raises KvmError where the list can't
       be as it is.
@@ -54,7 +54,7 @@ class Items:
         settle: t.Optional[t.Callable[[Element], None]] = None,
         like: t.Optional[t.Callable[[Values], t.Any]] = None,
         volatile: t.Optional[t.Callable[[Element, Element], bool]] = None,
-        repeats: bool = False,
+        repeats: t.Optional[t.Callable[[Values], bool]] = None,
     ) -> None:
         self.name = name
         self.path = path
@@ -83,10 +83,12 @@ class Items:
         if items is None:
             return {}
         parsed = [parse(self.rows, item or {}, f"{where}{self.name}[{index}].") for index, item in enumerate(items)]
-        for number, key in enumerate(() if self.repeats else self.keys):
+        for number, key in enumerate(self.keys):
             seen: dict[t.Any, int] = {}
             for index, item in enumerate(parsed):
                 value = _key(key, item)
+                if self.repeats is not None and self.repeats(item):
+                    continue
                 if callable(key) and any(_key(one, item) is not None for one in self.keys[:number]):
                     continue  # two may show the same: a disk's source is its identity only where no target is said
                 if value is not None and seen.setdefault(value, index) != index:

@@ -10,9 +10,10 @@ import typing as t
 
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.new import ARCHITECTURES, new_options
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.surroundings import check_references
-from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.table import DOMAIN
+from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document
+from ansible_collections.metal.kvm.plugins.module_utils._xml.rows import parse
 
 # architecture: the processor modes that domain capabilities offer a guest that is emulated
 MODES = {
@@ -96,8 +97,6 @@ def test_defaults_are_not_shared_between_guests() -> None:
 def test_only_a_team_shares_a_mac_address() -> None:
     mac = "52:54:00:00:00:01"
     team = {"mac": mac, "user": True, "teaming": {"type": "transient", "persistent": "ua-one"}}
-    plan = Plan("domain")
-    check_references(Host(), plan, {"interfaces": [{"mac": mac, "user": True}, team]}, {"interfaces"})
-    assert plan.warnings == []
-    with pytest.raises(KvmError, match=rf"interfaces\[1\].mac: items 0 and 1 have the same address, {mac}"):
-        check_references(Host(), plan, {"interfaces": [{"mac": mac}, {"mac": mac}]}, {"interfaces"})
+    assert len(parse(DOMAIN, {"interfaces": [{"mac": mac, "user": True}, team]})["interfaces"]) == 2
+    with pytest.raises(KvmError, match=rf"interfaces\[1\].mac: items 0 and 1 have the same identity, '{mac}'"):
+        parse(DOMAIN, {"interfaces": [{"mac": mac}, {"mac": mac}]})

@@ -149,6 +149,15 @@ def _machine_panic(panic: Element) -> bool:
     return panic.get("model") in ("pseries", "s390")
 
 
+def _teamed(interface: Values) -> bool:
+    """The two of a team have one MAC address."""
+    return "teaming" in interface
+
+
+def _any(item: Values) -> bool:
+    return True
+
+
 def _chipset_watchdog(watchdog: Element) -> bool:
     """Machines of type q35 have one, which libvirt 9.1 and newer write down."""
     return watchdog.get("model") == "itco" and watchdog.get("action") == "reset"
@@ -193,22 +202,22 @@ DEVICES: tuple[t.Any, ...] = (
           "All disks, CD-ROM and floppy drives. What isn't listed is detached; its data stay.", live="device", new=new_disk,
           implied=_seed, template={"type": "file", "device": "disk"}, ordered=False, like=_drive),
     Items("interfaces", "devices/interface", later("interface", "INTERFACE"), ("alias", "mac"), "All network interfaces.",
-          live="device", new=new_interface, template={"type": "user"}, repeats=True),  # a pair that is a team has one MAC
+          live="device", new=new_interface, template={"type": "user"}, repeats=_teamed),
     Items("hostdevs", "devices/hostdev", later("passthrough", "HOSTDEV"), (_hostdev_source,), "Devices of the host that the guest has.",
           live="device", new=new_hostdev, template={"mode": "subsystem", "type": "pci"}, ordered=False),
     Items("filesystems", "devices/filesystem", later("passthrough", "FILESYSTEM"), ("target",), "Directories that the guest sees.",
           live="device", template={"type": "mount"}, ordered=False),
     Items("graphics", "devices/graphics", later("display", "GRAPHICS"), ("type",), "All graphical consoles.",
-          new=_new_graphics, ordered=False, settle=_without_sound, repeats=True),
+          new=_new_graphics, ordered=False, settle=_without_sound, repeats=_any),
     Items("video", "devices/video", later("display", "VIDEO"), (), "All display adapters; V(none) as the only model for none.",
           settle=_with_screen),
     Items("inputs", "devices/input", later("display", "INPUT"), (_both("type", "bus", "path"),),
-          "Keyboards, mice and tablets beyond the implied PS/2 ones.", live="device", implied=_ps2, ordered=False, new=_new_input, repeats=True),
+          "Keyboards, mice and tablets beyond the implied PS/2 ones.", live="device", implied=_ps2, ordered=False, new=_new_input, repeats=_any),
     Items("sound", "devices/sound", later("sound", "SOUND"), (), "Sound devices."),
     Items("audio", "devices/audio", later("sound", "AUDIO"), ("id",), "Where the host plays and records. libvirt makes one where it's"
           " needed.", implied=_default_audio, ordered=False),
     Items("serials", "devices/serial", later("character", "SERIAL"), ("port",), "All serial ports. Port 0 is the serial console.",
-          live="device", new=_fixed(type="pty"), settle=_without_twin, repeats=True),  # each bus counts its own
+          live="device", new=_fixed(type="pty"), settle=_without_twin, repeats=_any),  # each bus counts its own
     Items("parallels", "devices/parallel", later("character", "PARALLEL"), ("port",), "All parallel ports.", new=_fixed(type="pty")),
     Items("consoles", "devices/console", later("character", "CONSOLE"), (), "Consoles beyond serial port 0, in order.",
           implied=_twin, new=_fixed(type="pty", target_type="virtio")),

@@ -163,7 +163,6 @@ def check_references(world: t.Any, plan: Plan, wanted: Values, touched: t.Contai
                 where = f"{option}[{item.get('target', index) if option == 'disks' else index}]"
                 if option == "interfaces":
                     _check_interface(world, plan, item, where)
-                    _check_mac(wanted[option], index)
                 else:
                     _check_secrets(world, plan, _WITH_SECRETS[option](item), where)
 
@@ -175,18 +174,6 @@ def _check_interface(world: t.Any, plan: Plan, item: Values, where: str) -> None
     ):
         if name and world.find(noun, name) is None:
             plan.assume(missing_object(noun, name, f"{where}.{option}"))
-
-
-def _check_mac(interfaces: list[Values], index: int) -> None:
-    """Refuse a MAC address that an earlier interface has too. Only a team shares one."""
-    own = interfaces[index]
-    for place, other in enumerate(interfaces[:index]):
-        if "mac" in own and other.get("mac") == own["mac"] and "teaming" not in {**own, **other}:
-            raise KvmError(
-                f"interfaces[{index}].mac: items {place} and {index} have the same address, {own['mac']}",
-                "Give each its own, or teaming to the second of a team.",
-                option=f"interfaces[{index}].mac",
-            )
 
 
 def _check_secrets(world: t.Any, plan: Plan, named: t.Iterable[tuple[str, str, Values]], where: str) -> None:

@@ -9,7 +9,7 @@ import ipaddress
 import os
 import typing as t
 
-from ..._plan import KvmError
+from ..._plan import refuse
 from ..._xml import document
 from .table import BRIDGED
 
@@ -28,22 +28,22 @@ def check_limits(values: Values) -> None:
     if mode not in BRIDGED:
         for option in OF_THE_BRIDGE:
             if values.get(option):
-                _refuse(option, f"with forward {mode} libvirt makes no bridge that could have it", "Leave it out.")
+                refuse(option, f"with forward {mode} libvirt makes no bridge that could have it", "Leave it out.")
     elif values.get("vlan"):
-        _refuse(
+        refuse(
             "vlan",
             f"with forward {mode} there are no VLANs",
             "Use forward: bridge with virtualport: {type: openvswitch}, or hostdev.",
         )
     if mode in BRIDGED and len(values.get("bridge", "")) > NAME_MAX:
-        _refuse("bridge", f"'{values['bridge']}' is longer than {NAME_MAX} letters", "Choose a shorter name.")
+        refuse("bridge", f"'{values['bridge']}' is longer than {NAME_MAX} letters", "Choose a shorter name.")
     if mode != "nat" and values.get("nat"):
-        _refuse("nat", f"forward is {mode}", "Say forward: nat, or leave nat out.")
+        refuse("nat", f"forward is {mode}", "Say forward: nat, or leave nat out.")
     _check_mtu(values)
     _check_dhcp_servers(values)
     default = [one["name"] for one in values.get("portgroups", []) if one.get("default")]
     if len(default) > 1:
-        _refuse(f"portgroups[{default[1]}].default", f"{default[0]} is the default already", "Choose one of them.")
+        refuse(f"portgroups[{default[1]}].default", f"{default[0]} is the default already", "Choose one of them.")
 
 
 def check_bridge(world: t.Any, name: str, values: Values) -> None:
@@ -54,18 +54,18 @@ def check_bridge(world: t.Any, name: str, values: Values) -> None:
     for other in world.connection.listAllNetworks():
         node = document.document(other.XMLDesc(0)).find("bridge")
         if other.name() != name and node is not None and node.get("name") == bridge:
-            _refuse("bridge", f"network {other.name()} has '{bridge}' already", "Choose another name.")
+            refuse("bridge", f"network {other.name()} has '{bridge}' already", "Choose another name.")
     there = world.find("network", name)
     own = there is not None and there.isActive() and there.bridgeName() == bridge
     if world.local and not own and os.path.exists(f"/sys/class/net/{bridge}"):
-        _refuse("bridge", f"this machine has a device '{bridge}' already", "Choose another name.")
+        refuse("bridge", f"this machine has a device '{bridge}' already", "Choose another name.")
 
 
 def _check_mtu(values: Values) -> None:
     mtu, six = values.get("mtu"), any(":" in one["address"] for one in values.get("ips", []))
     least = MTU_IPV6 if six else MTU[0]
     if mtu is not None and not least <= mtu <= MTU[1]:
-        _refuse("mtu", f"{mtu} is not within {least} and {MTU[1]}{' (IPv6)' if six else ''}", "Say 1500, for example.")
+        refuse("mtu", f"{mtu} is not within {least} and {MTU[1]}{' (IPv6)' if six else ''}", "Say 1500, for example.")
 
 
 def _check_dhcp_servers(values: Values) -> None:
@@ -78,12 +78,8 @@ def _check_dhcp_servers(values: Values) -> None:
         if dhcp.get("ranges") or dhcp.get("hosts"):
             other = serving.setdefault(own.version, where)
             if other != where:
-                _refuse(f"{where}.dhcp", f"{other} has a DHCP server for IPv{own.version} already", "Leave one out.")
+                refuse(f"{where}.dhcp", f"{other} has a DHCP server for IPv{own.version} already", "Leave one out.")
         for there in subnets:
             if there.version == own.version and there.overlaps(own.network):
-                _refuse(f"{where}.address", f"the subnet {own.network} overlaps {there}", "Choose another subnet.")
+                refuse(f"{where}.address", f"the subnet {own.network} overlaps {there}", "Choose another subnet.")
         subnets.append(own.network)
-
-
-def _refuse(option: str, why: str, remedy: str) -> t.NoReturn:
-    raise KvmError(f"{option}: {why}", remedy, option=option)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._libvirt import found_or_none
-from ..._plan import KvmError, Plan
+from ..._plan import KvmError, Plan, refuse
 from ..._xml import document, rows, table
 from .. import kind, life
 from .addresses import spell
@@ -26,9 +26,7 @@ def _check(draft: kind.Draft) -> None:
         return
     way_out = [option for option in draft.wanted if option.startswith("forward_") and draft.wanted[option]]
     if draft.wanted.get("forward") == "isolated" and way_out and draft.params["xml"] is None:
-        raise KvmError(
-            f"{way_out[0]}: forward is isolated, so there is no way out", "Leave one of them out.", option=way_out[0]
-        )
+        refuse(way_out[0], "forward is isolated, so there is no way out", "Leave one of them out.")
     from .limits import check_bridge, check_limits
     from .subnets import check_addresses, check_overlaps, subnets
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..._plan import KvmError
+from ..._plan import refuse
 from ..._xml import units
 from ..pool.table import FILES
 
@@ -28,27 +28,27 @@ def check_format(order: Order, backing: t.Optional[Values]) -> None:
     """Refuse a format that the pool, or the backing volume, can't have, and what the format can't be made with."""
     form = order.wanted["format"]
     if backing and form == "raw":
-        _refuse("format", f"{order.title} is raw, which can't have a backing volume", "Say format: qcow2.")
+        refuse("format", f"{order.title} is raw, which can't have a backing volume", "Say format: qcow2.")
     if order.kind in DEVICES and form != "raw":
-        _refuse(
+        refuse(
             "format", f"volumes of pool {order.pool_name} are devices, which are raw, not {form}", "Leave format out."
         )
     if form in UNMADE:
-        _refuse("format", f"QEMU can read {form} images, and not make them", "Say qcow2 or raw, for example.")
+        refuse("format", f"QEMU can read {form} images, and not make them", "Say qcow2 or raw, for example.")
     if form == "dir" and "capacity" in order.wanted:
-        _refuse("capacity", f"{order.title} is a directory, which has no size", "Leave capacity out.")
+        refuse("capacity", f"{order.title} is a directory, which has no size", "Leave capacity out.")
     _check_qcow2(order, form)
     if backing and order.params["preallocation"] == "metadata":
-        _refuse("preallocation", f"{order.title} is an overlay, whose metadata grow", "Leave preallocation out.")
+        refuse("preallocation", f"{order.title} is an overlay, whose metadata grow", "Leave preallocation out.")
     encryption = order.wanted.get("encryption")
     if encryption and not (encryption.get("secret_uuid") or encryption.get("secret_usage")):
-        _refuse(
+        refuse(
             "encryption",
             f"{order.title} needs a secret that has the passphrase",
             "Say secret_uuid or secret_usage (metal.kvm.secret).",
         )
     if order.wanted.get("nocow") and order.world.local and order.kind in FILES and not _on_btrfs(order.directory):
-        _refuse("nocow", f"{order.directory} isn't on btrfs, which alone has it", "Leave nocow out.")
+        refuse("nocow", f"{order.directory} isn't on btrfs, which alone has it", "Leave nocow out.")
 
 
 def _check_qcow2(order: Order, form: str) -> None:
@@ -57,21 +57,21 @@ def _check_qcow2(order: Order, form: str) -> None:
     given = [option for option in QCOW2_ONLY if wanted.get(option)]
     given += ["preallocation"] if order.params["preallocation"] == "metadata" else []
     if given and form != "qcow2":
-        _refuse(given[0], f"only qcow2 volumes have it, and {order.title} is {form}", "Leave one of them out.")
+        refuse(given[0], f"only qcow2 volumes have it, and {order.title} is {form}", "Leave one of them out.")
     for option in ("lazy_refcounts", "extended_l2"):
         if wanted.get(option) and wanted.get("compat") == "0.10":
-            _refuse(option, "qcow2 has it from compat 1.1 on, and 0.10 is asked for", "Leave one of them out.")
+            refuse(option, "qcow2 has it from compat 1.1 on, and 0.10 is asked for", "Leave one of them out.")
     size = wanted.get("cluster_size")
     if size is None:
         return
     if not CLUSTERS[0] <= size <= CLUSTERS[1] or size & (size - 1):
-        _refuse(
+        refuse(
             "cluster_size",
             f"{units.shown(size)} is no power of two between 512 bytes and 2 MiB",
             "Say 64 KiB, for example.",
         )
     if wanted.get("extended_l2") and size < EXTENDED_LEAST:
-        _refuse("extended_l2", f"a cluster of {units.shown(size)} is too small to be divided", "Say 16 KiB or more.")
+        refuse("extended_l2", f"a cluster of {units.shown(size)} is too small to be divided", "Say 16 KiB or more.")
 
 
 def _on_btrfs(directory: str) -> bool:
@@ -83,7 +83,3 @@ def _on_btrfs(directory: str) -> bool:
     while path not in types and path != "/":
         path = os.path.dirname(path)
     return types.get(path) == "btrfs"
-
-
-def _refuse(option: str, why: str, remedy: str) -> t.NoReturn:
-    raise KvmError(f"{option}: {why}", remedy, option=option)

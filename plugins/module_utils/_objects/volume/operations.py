@@ -22,21 +22,26 @@ if t.TYPE_CHECKING:
     from ..._xml.rows import Values
 
 
+Image = tuple[str, list[str]]  # a format, and options as qemu-img takes them
+
 # To choose how often a LUKS key is hashed, qemu-img gauges the processor; a busy one now and then makes it give up.
 GAUGED_IN_VAIN, TRIES = "Unable to get accurate CPU usage", 5
 
 
 def _make(world: t.Any, pool: str, name: str, xml: str, preallocate: bool) -> None:
     flag = constant("VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA") if preallocate else 0
-    there = world.get("pool", pool, "pool")
-    for left in reversed(range(TRIES)):
+    _patiently(world.get("pool", pool, "pool").createXML, xml, flag)
+
+
+def _patiently(make: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
+    """What libvirt makes, tried again where a processor was gauged in vain."""
+    for dummy in range(TRIES - 1):
         try:
-            there.createXML(xml, flag)
+            return make(*arguments)
         except Exception as error:
-            if not left or GAUGED_IN_VAIN not in str(error):
+            if GAUGED_IN_VAIN not in str(error):
                 raise
-        else:
-            return
+    return make(*arguments)
 
 
 def _delete(world: t.Any, pool: str, name: str) -> None:
@@ -91,7 +96,7 @@ def _clone(
     original = looked_up(world, source["pool"], source["volume"])
     told = {"PREALLOC_METADATA": metadata, "REFLINK": reflink}
     flag = flags(*(f"VIR_STORAGE_VOL_CREATE_{one}" for one, wanted in told.items() if wanted))
-    made = world.get("pool", pool, "pool").createXMLFrom(xml, original, flag)
+    made = _patiently(world.get("pool", pool, "pool").createXMLFrom, xml, original, flag)
     try:
         if capacity is not None and capacity > made.info()[1]:
             made.resize(capacity, 0)
@@ -196,9 +201,6 @@ def _shaped(
     if capacity is not None and capacity > size:
         _qemu_img("resize", "-f", form, content, str(capacity))
     return content
-
-
-Image = tuple[str, list[str]]  # a format, and options as qemu-img takes them
 
 
 def _refuse_references(info: Values, content: str) -> None:

@@ -9,7 +9,7 @@ import os
 import typing as t
 
 from ..._command import found
-from ..._plan import KvmError, Plan
+from ..._plan import KvmError, Plan, refuse
 from ..._xml import rows, table, units
 from .. import storage
 from ..formats import written
@@ -83,17 +83,11 @@ def _check_wipe(order: Order) -> None:
     """What overwrites volumes in that way is there."""
     wipe = order.params["wipe"]
     if wipe == "trim" and order.kind != "rbd":
-        raise KvmError(
-            f"wipe: trim is for volumes of Ceph (rbd), and pool {order.pool_name} is of type {order.kind}",
-            "Say zero, for example.",
-            option="wipe",
-        )
+        why = f"trim is for volumes of Ceph (rbd), and pool {order.pool_name} is of type {order.kind}"
+        refuse("wipe", why, "Say zero, for example.")
     if wipe not in ("zero", "trim") and order.world.local and not found("scrub"):
-        raise KvmError(
-            f"wipe: {wipe} needs the program scrub, which this machine hasn't got",
-            "Install scrub, or say wipe: zero.",
-            option="wipe",
-        )
+        why = f"{wipe} needs the program scrub, which this machine hasn't got"
+        refuse("wipe", why, "Install scrub, or say wipe: zero.")
 
 
 def _plan_change(order: Order) -> None:

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ..._libvirt import found_or_none
-from ..._plan import KvmError
+from ..._plan import KvmError, refuse
 from ..._xml import units
 from .. import storage
 from ..formats import by_ending, image_info
@@ -204,10 +204,10 @@ def _refuse_beside_copy(order: Order, replace: bool) -> None:
     """What qemu-img doesn't do while it converts, but libvirt while it copies a volume."""
     for option in ("encryption", "nocow"):
         if order.wanted.get(option):
-            raise KvmError(
-                f"{option}: {order.title} can't have it while it's {'replaced' if replace else 'made from a file or URL'}",
+            refuse(
+                option,
+                f"{order.title} can't have it while it's {'replaced' if replace else 'made from a file or URL'}",
                 f"Make a volume without it first, and a new one with {option} from that (source.volume).",
-                option=option,
             )
 
 
@@ -226,7 +226,7 @@ def _plan_sharing(order: Order, found: Origin, text: str, xml: str) -> None:
     elif not order.world.local and order.wanted["format"] != "raw":
         wrong = f"over {order.world.uri} only raw volumes can share blocks"
     if wrong:
-        raise KvmError(f"source.reflink: {wrong}", "Leave one of them out.", option="source.reflink")
+        refuse("source.reflink", wrong, "Leave one of them out.")
     size, permissions = order.wanted.get("capacity"), order.wanted.get("permissions", {})
     if order.world.local:
         order.add(
