@@ -18,7 +18,7 @@ import subprocess
 import sys
 
 import ansible
-from tree import ROOT
+from inside import COLLECTION, ROOT
 
 SYSTEM, SUITE = "Debian 13", "trixie"
 PLACE = ROOT / ".build" / "newer"
@@ -56,13 +56,13 @@ mount -t sysfs sysfs {TREE}/sys
 mount -t proc proc {TREE}/proc
 mount -t tmpfs run {TREE}/run
 mount -t tmpfs tmp {TREE}/tmp
-mount --bind {ROOT} {TREE}/{INSIDE}/ansible_collections/metal/kvm
+mount --bind {ROOT} {TREE}/{INSIDE}/{COLLECTION}
 mount --bind {pathlib.Path(ansible.__file__).parent} {TREE}/{INSIDE}/ansible
 ip link set lo up
 cd {TREE}
 pivot_root . mnt
 exec chroot . sh -c 'umount --lazy /mnt; mkdir /run/lock; virtlogd -d; libvirtd -d
-    cd /{INSIDE}/ansible_collections/metal/kvm; "$@"; exit $?' sh "$@"
+    cd /{INSIDE}/{COLLECTION}; "$@"; exit $?' sh "$@"
 """
 
 
@@ -87,7 +87,7 @@ def make() -> None:
         *("--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*"),
         *(SUITE, str(TREE), *(f"deb {archive} {SUITE} main" for archive in archives)),
     )
-    for name in ("ansible_collections/metal/kvm", "ansible"):
+    for name in (COLLECTION, "ansible"):
         (TREE / INSIDE / name).mkdir(parents=True)
     with (TREE / "etc/libvirt/qemu.conf").open("a", encoding="utf-8") as conf:
         conf.write("namespaces = []\n")  # the /dev that libvirt makes for a guest of one made of mounts is empty
@@ -96,9 +96,7 @@ def make() -> None:
 
 def main() -> int:
     make()
-    settings = [f"METAL_KVM_SYSTEM={SYSTEM}", f"PYTHONPATH=/{INSIDE}", "PYTHONDONTWRITEBYTECODE=1"]
-    tests = ["python3", "-m", "pytest", "--import-mode=importlib", "-p", "no:cacheprovider", "-c", "/dev/null", "-ra"]
-    command = ["env", *settings, *tests, "--rootdir=.", *TESTS, *sys.argv[1:]]
+    command = ["python3", "tools/inside.py", SYSTEM, *TESTS, *sys.argv[1:]]
     spaces = ["--mount", "--net", "--pid", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child"]
     return subprocess.run(["unshare", *spaces, "sh", "-c", ENTER, "sh", *command], check=False).returncode
 

@@ -112,3 +112,15 @@ def assert_settles(bench: Bench, args: Args) -> t.Any:
     again = bench.plan(args)
     assert not again.actions, (again.actions, again.before, again.after, args)
     return ran
+
+
+def assert_cycle(bench: Bench, create: Args, change: t.Optional[Args], remove: Args) -> None:
+    """The twelve steps in this process: each as check, run, check again, run again."""
+    for args in (create, change, remove):
+        if args is None:  # there is nothing about it that can be changed
+            continue
+        before = bench.describe(args)
+        bench.plan(args)
+        assert bench.describe(args) == before, "the check changed something"
+        assert_settles(bench, args)
+        assert not bench.run(args).actions

@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import inspect
 import os
 import pathlib
 import re
@@ -135,7 +136,7 @@ class Built(t.NamedTuple):
 @functools.cache
 def built() -> Built:
     """The guest, made once and kept in .build."""
-    key = hashlib.sha256((INIT + MODULES + _build.__code__.co_code.hex()).encode()).hexdigest()[:12]
+    key = hashlib.sha256((INIT + MODULES + inspect.getsource(_build)).encode()).hexdigest()[:12]
     place = ROOT / ".build" / "guest" / key
     there = Built(place / "vmlinuz", place / "initrd")
     if not there.initrd.exists():

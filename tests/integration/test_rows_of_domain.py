@@ -19,7 +19,7 @@ import pytest
 from domain_bench import Bench, Options
 
 sys.path.insert(0, str(cycles.ROOT / "tools"))
-from proofs import cases, every, runnable, spoken
+from proofs import KVM_HOST, SYSTEM, cases, every, runnable, spoken
 
 POOL = f"{cycles.PREFIX}rows"
 CASES = cases("rows")
@@ -48,9 +48,11 @@ def place() -> t.Iterator[pathlib.Path]:
 
 @pytest.fixture
 def bench(place: pathlib.Path, connection: t.Any) -> Bench:
-    """A bench, a pool of its images, and the secrets that disks name; tidy takes them away."""
+    """A bench, a pool of its images, a network, and the secrets that disks name; tidy takes them away."""
     xml = f"<pool type='dir'><name>{POOL}</name><target><path>{place}</path></target></pool>"
     connection.storagePoolDefineXML(xml).create()
+    limits = "<bandwidth><inbound average='100000'/></bandwidth>" if SYSTEM == KVM_HOST else ""
+    connection.networkCreateXML(f"<network><name>{POOL}</name><bridge name='mkt-rows'/>{limits}</network>")
     for number, (usage, element) in enumerate(SECRETS.items()):
         uuid = f"{cycles.UUID}-7e5b-4d0c-9d2c-0d4a6c3b1f1{number}"
         name = f"<{element}>{cycles.PREFIX}secret</{element}>"
