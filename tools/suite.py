@@ -30,6 +30,7 @@ MORE = (["newer", "molecule_all"], ["sanity_newest", "bench"])
 
 # pytest's last line: "== 3 passed, 1 skipped in 0.12s ==", and its reasons: "SKIPPED [1] test_x.py:3: no /dev/kvm"
 CLOSING = re.compile(r"^=+ (.*\b(?:passed|failed|skipped|errors?|no tests ran)\b.* in [\d.]+s.*?) =+$")
+FAILED = re.compile(r"^(?:FAILED|ERROR) tests/.*")  # "FAILED tests/test_x.py::test_y - AssertionError: ..."
 SKIPPED = re.compile(r"^SKIPPED \[\d+\] .*")
 NOX_SKIPPED = re.compile(r"^nox > Session \w+ skipped: .*")
 
@@ -39,12 +40,15 @@ class Outcome(t.NamedTuple):
     passed: bool
     seconds: float
     closing: str
+    failed: list[str]
     skipped: list[str]
 
 
 def run(session: str) -> Outcome:
     """Run one session, showing its output as it comes."""
-    started, closing, skipped = time.monotonic(), "", []
+    started, closing = time.monotonic(), ""
+    failed: list[str] = []
+    skipped: list[str] = []
     command = [str(pathlib.Path(sys.executable).parent / "nox"), "--non-interactive", "-s", session]
     with (
         (LOGS / f"{session}.log").open("w", encoding="utf-8") as log,
@@ -64,9 +68,11 @@ def run(session: str) -> Outcome:
             text = line.rstrip()
             if CLOSING.match(text):
                 closing = text
+            if FAILED.match(text):
+                failed.append(text)
             if SKIPPED.match(text) or NOX_SKIPPED.match(text):
                 skipped.append(text)
-    return Outcome(session, process.returncode == 0, time.monotonic() - started, closing, skipped)
+    return Outcome(session, process.returncode == 0, time.monotonic() - started, closing, failed, skipped)
 
 
 def summary(outcomes: list[Outcome], seconds: float) -> str:
@@ -80,6 +86,9 @@ def summary(outcomes: list[Outcome], seconds: float) -> str:
     skipped = [f"  {outcome.session}: {text}" for outcome in outcomes for text in outcome.skipped]
     if skipped:
         lines += ["", "Skipped, and so not proven here:", *skipped]
+    wrong = [f"  {outcome.session}: {text}" for outcome in outcomes for text in outcome.failed]
+    if wrong:
+        lines += ["", "What failed:", *wrong]
     failed = [outcome.session for outcome in outcomes if not outcome.passed]
     verdict = f"FAILED: {', '.join(failed)}" if failed else "Every session passed"
     if skipped and not failed:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import struct
 import sys
@@ -96,6 +97,7 @@ def resolve(server: str, name: str, kind: int) -> list[str]:
 def ping(address: str) -> tuple[int, int]:
     """Echo requests, five a second until SIGINT: how many were sent, how many came back within a second."""
     sent = received = 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as line:
         line.settimeout(1)
         try:
