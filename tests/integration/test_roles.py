@@ -139,6 +139,32 @@ def test_remote_tls_lets_in_who_has_a_certificate_and_nobody_else(
     assert connect(client, pki / "clients/mallory")[0] != 0
 
 
+def test_remote_sasl_asks_for_a_password_besides(pair: tuple[tool.Host, tool.Host, pathlib.Path]) -> None:
+    server, client, pki = pair
+    alice = pki / "clients/alice"
+    users = [{"name": "alice", "password": "correct-horse"}]
+    asked = {"remote_tls_auth": "sasl", "remote_sasl_users": users}
+    assert "correct-horse" not in server.roles("remote", asked).text
+    assert server.run("stat", "--format=%a %U", "/etc/libvirt/passwd.db").stdout == "600 root\n"
+
+    def login(password: str) -> tuple[int, str]:
+        lines = ("[credentials-one]", "authname=alice", f"password={password}", "[auth-libvirt-hv1]", "credentials=one")
+        (pki / "auth").write_text("\n".join(lines))
+        return connect(client, alice, words=f"&authfile={pki}/auth")
+
+    assert login("correct-horse")[0] == 0
+    code, said = login("wrong-horse")
+    assert code != 0
+    assert "authentication failed" in said
+    assert connect(client, alice)[0] != 0, "a certificate alone is not enough"
+    changed = [{**users[0], "password": "battery", "renew": True}]
+    server.role("remote", remote_sasl_users=changed)
+    assert login("battery")[0] == 0
+    assert login("correct-horse")[0] != 0
+    server.role("remote", remote_tls_auth="none")
+    assert connect(client, alice)[0] == 0
+
+
 def foreign_client(place: pathlib.Path) -> dict[str, t.Any]:
     """A task: a client with a certificate of an authority of its own."""
     place.mkdir()
