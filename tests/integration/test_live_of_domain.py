@@ -97,6 +97,7 @@ class Room:
         for letter in "abc":
             lab.image(f"{letter}.qcow2")
         (lab.place / "dir").mkdir()
+        (lab.place / "lease").touch()
         for label in ("ONE", "TWO"):
             lab.iso(label)
         self.loop = self._run("losetup", "-r", "-f", "--show", str(lab.place / "TWO.iso"))
