@@ -73,7 +73,7 @@ def test_docs_refuse_an_option_without_any() -> None:
 
 
 def outcome(suite: t.Any, **changes: t.Any) -> t.Any:
-    return suite.Outcome("unit", True, 12.0, "", [])._replace(**changes)
+    return suite.Outcome("unit", True, 12.0, "", [], [])._replace(**changes)
 
 
 def test_summary_ends_with_pytests_closing_lines() -> None:
@@ -121,7 +121,11 @@ def test_session_that_did_not_run_is_not_said_to_have_passed() -> None:
 
 def test_failed_session_is_named() -> None:
     suite = tool("suite")
-    assert "FAILED: unit." in suite.summary([outcome(suite, passed=False)], 24)
+    reason = "FAILED tests/unit/test_x.py::test_y - AssertionError: 1"
+    assert suite.FAILED.match(reason)
+    text = suite.summary([outcome(suite, passed=False, failed=[reason])], 24)
+    assert "FAILED: unit." in text
+    assert reason in text
 
 
 def test_sanity_finds_interpreters_and_no_shims(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
