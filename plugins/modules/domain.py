@@ -565,7 +565,7 @@ options:
             description: Port of this side.
             type: int
       unconnected:
-        description: Nothing on the other side.
+        description: 'Nothing on the other side: libvirt can''t start a guest of QEMU with it.'
         type: bool
       mac:
         description: 'The MAC address: the interface''s identity. A new one is made up where it''s left

@@ -92,6 +92,8 @@ REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
     "patch that says nothing": ({**NEW, "xml_patch": [{"path": "title"}]}, ["xml_patch[0]", "set"]),
     "patch that is no path": ({**NEW, "xml_patch": [{"path": "title[", "set": "1"}]}, ["xml_patch[0].path", "XPath"]),
     "wait for what is off": ({**NEW, "wait_for": {"agent": True}}, ["wait_for", "state: running"]),
+    "start of what isn't connected": (
+        {**NEW, "interfaces": [{"unconnected": True, "mac": MAC}], "state": "running"}, ["interfaces", "unconnected", "link: down"]),
     "two ways to boot": (
         {**NEW, "boot": {"order": ["hd"]}, "disks": [{**DISK, "boot_order": 1}]}, ["boot"]),
 }  # fmt: skip

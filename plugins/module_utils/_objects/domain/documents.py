@@ -12,6 +12,8 @@ from ..._xml import document
 
 Element = document.Element
 
+_TRANSIENT = "devices/disk[transient]"
+
 
 def persistent_document(domain: t.Any, secrets: bool = True) -> Element:
     """The definition. What is defined again must come with its secrets, or the passwords are lost; readers go without."""
@@ -19,12 +21,15 @@ def persistent_document(domain: t.Any, secrets: bool = True) -> Element:
     cpu = root.find("cpu")
     if cpu is not None and cpu.get("check") == "full" and not domain.isPersistent():
         _put_asked(domain, root, cpu)  # a transient domain has no definition: libvirt shows what runs
+    if root.find(_TRANSIENT) is not None and not domain.isPersistent():
+        _put_images(root, _document(domain, False))
     return root
 
 
 def running_document(domain: t.Any, secrets: bool = True) -> Element:
-    """The running instance's document, its processor as it was asked for where that can be known."""
+    """The running instance's document, its processor and its transient disks as they were asked for where that can be known."""
     root = _document(domain, secrets)
+    _put_images(root, root)
     cpu = root.find("cpu")
     if cpu is not None and cpu.get("check") == "full":
         _put_asked(domain, root, cpu)
@@ -42,6 +47,17 @@ def _put_asked(domain: t.Any, root: Element, cpu: Element) -> None:
         cpu.set("expanded", "yes")
         return
     root.replace(cpu, asked)
+
+
+def _put_images(root: Element, running: Element) -> None:
+    """While the guest runs libvirt shows the file that a transient disk writes to; the image asked for lies below it."""
+    disks = {disk.find("target").get("dev"): disk for disk in root.iterfind("devices/disk")}
+    for there in running.iterfind(_TRANSIENT):
+        image, disk = there.find("backingStore"), disks[there.find("target").get("dev")]
+        file = disk.find("source").get("file")
+        if image is not None and file == f"{image.find('source').get('file')}.TRANSIENT-{root.findtext('name')}":
+            disk.find("source").set("file", image.find("source").get("file"))
+            disk.find("driver").set("type", image.find("format").get("type"))
 
 
 def _document(domain: t.Any, secrets: bool, *names: str) -> Element:

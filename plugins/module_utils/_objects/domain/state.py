@@ -99,3 +99,14 @@ def add_act(plan: Plan, params: dict[str, t.Any], act: str) -> None:
         name=params["name"],
         **arguments,
     )
+
+
+def check_start(plan: Plan, root: t.Any) -> None:
+    """Refuse to start what libvirt's driver of QEMU doesn't survive: a network interface of the kind ``null`` ends the daemon."""
+    starts = {"domain.start", "domain.start_paused", "domain.restart"}
+    if root.find("devices/interface[@type='null']") is not None and starts & {step.operation for step in plan.steps}:
+        raise KvmError(
+            "interfaces: one is unconnected, and libvirt can't start such a guest of QEMU: its daemon would end",
+            "Give it user: true and link: down instead.",
+            option="interfaces",
+        )

@@ -155,7 +155,13 @@ def _unsettled(persistent: Element, running: Element) -> bool:
     balloon = running.find("devices/memballoon")
     if balloon is None or balloon.get("model") == "none" or wanted is None or there is None:
         return _aligned(persistent, running)
-    return wanted < there
+    return wanted < there or _without_nvdimms(running) <= there < wanted
+
+
+def _without_nvdimms(running: Element) -> int:
+    """The most that a guest's balloon can be: libvirt counts NVDIMMs as memory, QEMU doesn't."""
+    sizes = (node.find("target/size") for node in running.iterfind("devices/memory[@model='nvdimm']"))
+    return (_child_size(running) or 0) - sum(t.cast(int, KIB.get(size, "")) for size in sizes)
 
 
 def _child_size(domain: Element) -> t.Optional[int]:

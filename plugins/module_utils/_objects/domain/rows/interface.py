@@ -85,7 +85,7 @@ INTERFACE = (
         "server": (Group("server", "source", later("interface_source", "SOCKET"), "A TCP socket that another guest connects to."),),
         "client": (Group("client", "source", later("interface_source", "SOCKET"), "A TCP socket of another guest."),),
         "udp": (Group("udp", "source", later("interface_source", "UDP"), "A UDP tunnel to another guest."),),
-        "null": (Field("unconnected", "", HERE, "Nothing on the other side.", get=_there, put=_nothing),),
+        "null": (Field("unconnected", "", HERE, "Nothing on the other side: libvirt can't start a guest of QEMU with it.", get=_there, put=_nothing),),
     }, owns=("source", "backend", "virtualport"), live="interface", volatile=_same_network),
     Field("mac", "mac@address", MAC, "The MAC address: the interface's identity. A new one is made up where it's left out."),
     ALIAS,
