@@ -28,7 +28,7 @@ INIT = r"""
 set -eu
 name=$1; address=$2; base=$3
 mount -t tmpfs -o mode=755 host "$base"
-mkdir -p "$base"/etc "$base"/etc.w "$base"/root "$base"/root.w "$base"/libvirt "$base"/cache/qemu "$base"/log/qemu "$base"/lib/dnsmasq
+mkdir -p "$base"/etc "$base"/etc.w "$base"/root "$base"/root.w "$base"/libvirt "$base"/cache/qemu "$base"/log/qemu
 mkdir -p "$base"/libvirt/qemu/networks "$base"/libvirt/nwfilter  # libvirt's own objects, none of this machine's
 cp /etc/libvirt/*.conf "$base/libvirt/"
 cp /usr/share/libvirt/networks/default.xml "$base/libvirt/qemu/networks/" || true

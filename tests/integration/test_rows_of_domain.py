@@ -34,6 +34,7 @@ SECRETS = {
 }  # what for, and the element that names one
 WORD = b"0123456789abcdef"  # of each
 NETWORK = "<portgroup name='a'/><ip address='192.168.199.1'/><dns enable='no'/>"
+NAMES = pathlib.Path("/var/lib/libvirt/dnsmasq")  # libvirt makes it where it runs dnsmasq, and writes to it anyway
 NUMBERS = itertools.count()
 HERE = runnable(CASES)
 BASE: Options = {
@@ -80,6 +81,7 @@ def bench(place: pathlib.Path, connection: t.Any) -> Bench:
     """A bench, a pool of its images, a network, and the secrets that disks name; tidy takes them away."""
     xml = f"<pool type='dir'><name>{POOL}</name><target><path>{place}</path></target></pool>"
     connection.storagePoolDefineXML(xml).create()
+    NAMES.mkdir(parents=True, exist_ok=True)
     limits = "<bandwidth><inbound average='100000'/></bandwidth>" if SYSTEM == KVM_HOST else ""
     connection.networkCreateXML(f"<network><name>{POOL}</name><bridge name='mkt-rows'/>{limits}{NETWORK}</network>")
     for number, (usage, element) in enumerate(SECRETS.items()):

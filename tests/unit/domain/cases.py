@@ -72,6 +72,10 @@ NEEDED: dict[str, Values] = {
     "hostdevs[].usb.guest_reset": {"vendor": "0x1d6b", "product": "0x0002"},
     "password_valid_to": {"password": "secret"},
     "connected": {"password": "secret"},
+    **{
+        f"{items}.mode": {"type": "tcp"}
+        for items in ("serials[]", "parallels[]", "consoles[]", "channels[]", "rng[].egd")
+    },
     "bind_host": {"type": "udp"},
     "bind_service": {"type": "udp"},
 }
@@ -154,3 +158,19 @@ def _values(path: str, row: t.Any) -> list[t.Any]:
     if isinstance(row, Field):
         return samples(path, row)
     raise LookupError(f"{path}: rows of {type(row).__name__} have no cases yet: add them here")
+
+
+def without_address(values: t.Any) -> t.Any:
+    """Values as they're read: an address is only read by who asks for it."""
+    if isinstance(values, dict):
+        return {key: without_address(value) for key, value in values.items() if key != "address"}
+    return [without_address(value) for value in values] if isinstance(values, list) else values
+
+
+def within(said: t.Any, there: t.Any, silent: t.Any = None) -> bool:
+    """Whether all that is said is there; ``silent`` is the value that means the same as nothing."""
+    if isinstance(said, dict):
+        return all(within(value, (there or {}).get(key), silent) for key, value in said.items())
+    if isinstance(said, list) and said and isinstance(said[0], dict):
+        return all(any(within(item, other, silent) for other in there or ()) for item in said)
+    return bool(said == there) or (there is None and (said is False or (silent is not None and said == silent)))

@@ -15,7 +15,7 @@ from ansible_collections.metal.kvm.plugins.module_utils._xml import document, ki
 from ansible_collections.metal.kvm.plugins.module_utils._xml.row import Field
 from ansible_collections.metal.kvm.plugins.module_utils._xml.rows import Edit, Values, compare, parse, read, specs
 from ansible_collections.metal.kvm.plugins.module_utils._xml.table import unset_paths
-from cases import Case, cases
+from cases import Case, cases, within, without_address
 from conftest import BARE, Anywhere, Definition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -28,22 +28,6 @@ FOREIGN = """<domain type='qemu' xmlns:x='urn:x' id='7'><name>one</name><x:own a
   <features><unknown state='on'/></features><cpu extra='e'><unknown/></cpu><clock extra='e'><timer name='other'/></clock>
   <pm><unknown/></pm><cputune><unknown/></cputune><devices><unknown>text</unknown><disk type='file' device='disk'><target
   dev='vdz' bus='virtio'/><unknown/></disk></devices></domain>"""
-
-
-def without_address(values: t.Any) -> t.Any:
-    """Values as they're read: an address is only read by who asks for it."""
-    if isinstance(values, dict):
-        return {key: without_address(value) for key, value in values.items() if key != "address"}
-    return [without_address(value) for value in values] if isinstance(values, list) else values
-
-
-def within(said: t.Any, there: t.Any, silent: t.Any = None) -> bool:
-    """Whether all that is said is there; ``silent`` is the value that means the same as nothing."""
-    if isinstance(said, dict):
-        return all(within(value, (there or {}).get(key), silent) for key, value in said.items())
-    if isinstance(said, list) and said and isinstance(said[0], dict):
-        return all(any(within(item, other, silent) for other in there or ()) for item in said)
-    return bool(said == there) or (there is None and (said is False or (silent is not None and said == silent)))
 
 
 def options_of(rows: t.Iterable[t.Any], path: str = "") -> t.Iterator[str]:
