@@ -3535,7 +3535,7 @@ options:
         type: str
         choices: [master, peer]
       size:
-        description: Its size.
+        description: Its size, in whole MiB.
         type: str
       server:
         description: Path of the server's socket (V(model=ivshmem-doorbell)).

@@ -36,6 +36,7 @@ REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
     "no memory": ({"disks": []}, ["memory", NAME]),
     "negative memory": ({"memory": "-1 GiB"}, ["memory", "-1 GiB", "isn't negative"]),
     "no memory at all": ({"memory": "0"}, ["memory"]),
+    "shared memory of no size": ({**NEW, "shmem": [{"name": "mkd", "size": "0"}]}, ["shmem[0].size", "0", "or more"]),
     "malformed size": ({"memory": "2 gigs"}, ["memory", "2 gigs", "GiB"]),
     "size of nothing": ({"memory": "GiB"}, ["memory", "GiB"]),
     "no vcpus": ({**NEW, "vcpus": 0}, ["vcpus", "1 or more"]),

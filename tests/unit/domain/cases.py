@@ -34,6 +34,7 @@ SAMPLES: list[tuple[t.Any, list[t.Any]]] = [
     (types.KIB, ["3 MiB", "5 KiB"]),
     (types.SOME_KIB, ["3 MiB", "5 KiB"]),
     (types.MIB, ["3 MiB", "1 GiB"]),
+    (types.SOME_MIB, ["3 MiB", "1 GiB"]),
     (types.KIB_ALONE, ["3 MiB", "5 KiB"]),
     (types.BYTES, ["3 MiB", "5"]),
     (types.BYTES_ALONE, ["3 MiB", "5"]),

@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import typing as t
+
+from ...._xml import document
 from ...._xml.items import Items
 from ...._xml.rows import Field, Group, Union
-from ...._xml.types import BYTES, CPUSET, HEX4, KIB, MIB, ON_OFF, PCI, POSITIVE, PRESENT, STR, UUID, WHOLE, YES_NO
+from ...._xml.types import BYTES, CPUSET, HEX4, KIB, ON_OFF, PCI, POSITIVE, PRESENT, SOME_MIB, STR, UUID, WHOLE, YES_NO
 from . import later
 from .common import ACPI_INDEX, ADDRESS, ALIAS, BOOT_ORDER, PLACED, VIRTIO, VIRTIO_MODELS, always, instead, put_pci
+
+Element = document.Element
 
 SCSI = (
     Field("adapter", "adapter@name", STR, "The host's adapter, V(scsi_host0).", put=instead("adapter@name")),
@@ -89,11 +94,19 @@ FILESYSTEM = (
     Field("space_soft_limit", "space_soft_limit", BYTES, "The most space for long."),
     VIRTIO, BOOT_ORDER, *PLACED,
 )  # fmt: skip
+
+
+def _shared(shmem: Element) -> t.Optional[int]:
+    """libvirt shows a size below its least, a whole MiB, as none, and takes that for 4 MiB."""
+    size = shmem.find("size")
+    return (None if size is None else SOME_MIB.get(size, "")) or None
+
+
 SHMEM = (
     Field("name", "@name", STR, "Its name on the hypervisor: its identity.", required=True),
     Field("model", "model@type", STR, "The device.", choices=("ivshmem", "ivshmem-plain", "ivshmem-doorbell")),
     Field("role", "@role", STR, "Whether it's copied in a migration.", choices=("master", "peer")),
-    Field("size", "size", MIB, "Its size."),
+    Field("size", "size", SOME_MIB, "Its size, in whole MiB.", get=_shared),
     Field("server", "server@path", STR, "Path of the server's socket (V(model=ivshmem-doorbell))."),
     Field("vectors", "msi@vectors", POSITIVE, "Number of interrupt vectors (V(model=ivshmem-doorbell))."),
     Field("ioeventfd", "msi@ioeventfd", ON_OFF, "Whether doorbells are taken outside of the vCPU's thread."),
