@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import os
 import pathlib
 import socket
+import ssl
 import struct
 import subprocess
 import threading
@@ -138,6 +140,71 @@ def _bus(place: pathlib.Path) -> t.ContextManager[None]:
 
 
 @contextlib.contextmanager
+def _certified(place: pathlib.Path) -> t.Iterator[pathlib.Path]:
+    """A directory with an authority's certificate, where QEMU looks for one too, and a server's that it signed."""
+    made, known = place / "tls", pathlib.Path("/etc/pki/qemu/ca-cert.pem")
+    made.mkdir(exist_ok=True)
+    assert not known.exists(), f"there is a {known} already"
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    signed = ["-CA", f"{made}/ca-cert.pem", "-CAkey", f"{made}/ca-key.pem", "-addext", "basicConstraints=CA:FALSE"]
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    for name, more in (("ca", ["-addext", "keyUsage=keyCertSign"]), ("server", [*signed, *names])):
+        files = ["-subj", f"/CN={name}", "-keyout", f"{made}/{name}-key.pem", "-out", f"{made}/{name}-cert.pem"]
+        subprocess.run([*new, *files, *more], check=True, capture_output=True)
+    known.parent.mkdir(parents=True, exist_ok=True)
+    known.write_bytes((made / "ca-cert.pem").read_bytes())
+    yield made
+    known.unlink()
+
+
+@contextlib.contextmanager
+def _tls(place: pathlib.Path) -> t.Iterator[None]:
+    """An image by NBD over TLS."""
+    with _certified(place) as made:
+        secured = f"tls-creds-x509,id=t,endpoint=server,dir={made},verify-peer=no"
+        words = ["qemu-nbd", "--persistent", "--shared=8", "--format=raw", "--export-name=one", "--bind=127.0.0.1"]
+        words += ["--object", secured, "--tls-creds=t", f"--pid-file={place}/tls.pid", f"{place}/b.raw"]
+        with _program(place / "tls.pid", *words):
+            yield
+
+
+@contextlib.contextmanager
+def _https(place: pathlib.Path) -> t.Iterator[None]:
+    """The directory over HTTPS, in the parts that QEMU asks for."""
+    with _certified(place) as made, http.server.ThreadingHTTPServer(("127.0.0.1", 4802), _Parts) as server:
+        secured = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        secured.load_cert_chain(made / "server-cert.pem", made / "server-key.pem")
+        server.socket = secured.wrap_socket(server.socket, server_side=True)
+        _Parts.content = (place / "a.iso").read_bytes()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield
+        server.shutdown()
+
+
+class _Parts(http.server.BaseHTTPRequestHandler):
+    """One content, whatever is asked for."""
+
+    content = b""
+
+    def do_HEAD(self) -> None:
+        self._send(200, self.content, False)
+
+    def do_GET(self) -> None:
+        first, _to, last = self.headers.get("Range", "bytes=0-").partition("=")[2].partition("-")
+        self._send(206, self.content[int(first) : int(last) + 1 if last else None], True)
+
+    def _send(self, code: int, content: bytes, body: bool) -> None:
+        self.send_response(code)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content if body else b"")
+
+    def log_message(self, *_args: t.Any) -> None:
+        """Not on the terminal."""
+
+
+@contextlib.contextmanager
 def _loop(place: pathlib.Path) -> t.Iterator[None]:
     """A block device, found at ``loop``."""
     words = ["losetup", "--find", "--show", str(place / "b.raw")]
@@ -180,6 +247,8 @@ SERVERS: dict[str, Server] = {
     "tpm": _tpm,
     "virtiofs": _virtiofs,
     "bus": _bus,
+    "tls": _tls,
+    "https": _https,
     "loop": _loop,
     "tap": _tap,
     "multicast": _multicast,

@@ -72,6 +72,8 @@ def kernels() -> dict[str, bytes]:
         "initrd": bytes(512),
         "dtb": struct.pack(">II", 0xD00DFEED, 512).ljust(512, b"\0"),
         "kernel.s390x": low.ljust(0x10000, b"\0") + b"\xb2\xb2\x02\x00",
+        "shim": bytes(512),
+        "rom": b"\x55\xaa\x01".ljust(512, b"\0"),
         "slic": struct.pack("<4sI", b"SLIC", 64).ljust(64, b"\1"),
     }
 
