@@ -31,7 +31,7 @@ ALL = os.environ.get("METAL_KVM_DOMAINS") == "all"
 FOUND = (
     "usb-nec-q35", "watchdog-q35", "hostdev-scsi-host-q35", "genid-empty-q35", "video-qxl-full", "efi-loader-q35", "serials-many-full",
     "twins-input-q35", "usb-ehci-q35", "channels-q35", "disk-volume-iscsi-q35", "disk-rbd-q35", "disk-luks-outer-q35", "spelling",
-    "disk-transient-q35", "metadata-foreign-q35", "qemu-commandline-q35", "pci-hole-pc-pc", "if-hostdev-q35", "virt-install", "base-q35",
+    "disk-transient-q35", "hostdev-usb-hex-q35", "metadata-foreign-q35", "qemu-commandline-q35", "pci-hole-pc-pc", "if-hostdev-q35", "virt-install", "base-q35",
     "numa-distances-full", "twins-mac-q35", "team-mac-q35", "vnc-port-q35", "genid-empty-pc", "pci-switch-full", "pci-ioh3420-q35",
     "sound-all-models-q35", "disk-sheepdog-tftp-q35", "comments-everywhere-q35", "foreign-s390x", "foreign-ppc64", "foreign-aarch64",
 )  # fmt: skip
@@ -168,8 +168,12 @@ def test_a_patched_value_that_libvirt_writes_in_its_own_way_counts_as_applied(be
         bench.task(
             check=True, xml_patch=[{"path": "devices/controller[@model='pcie-root-port']/@index", "delete": True}]
         )
-    with pytest.raises(Exception, match="libvirt refuses the definition"):
-        bench.task(check=True, xml_patch=[{"path": "vcpu", "set": "many"}])
+    for refused in (
+        {"xml_patch": [{"path": "vcpu", "set": "many"}]},
+        {"xml": bench.text(base).replace('<boot order="1"/>', '<boot order="first"/>')},
+    ):
+        with pytest.raises(Exception, match="libvirt refuses the definition"):
+            bench.task(check=True, **refused)
 
 
 LOGS = pathlib.Path("/var/log/libvirt/qemu")

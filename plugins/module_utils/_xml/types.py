@@ -125,6 +125,10 @@ def _least(size: int, least: int) -> int:
     return size
 
 
+def _number(text: str) -> int:
+    return int(text, 16 if text[:2] in ("0x", "0X") else 10)  # in a document that somebody wrote
+
+
 def _whole(value: t.Any) -> int:
     if int(value) < 0:
         raise ValueError("must be 0 or more")
@@ -143,9 +147,9 @@ def _boolean(text: str) -> bool:
 
 STR = Type("str", str)
 TEXT = Text("str", str)
-INT = Type("int", int)
-WHOLE = Type("int", int, parse=_whole)
-POSITIVE = Type("int", int, parse=_positive)
+INT = Type("int", _number)
+WHOLE = Type("int", _number, parse=_whole)
+POSITIVE = Type("int", _number, parse=_positive)
 YES_NO = Type("bool", _boolean, lambda value: "yes" if value else "no")
 ON_OFF = Type("bool", _boolean, lambda value: "on" if value else "off")
 PRESENT = Presence("bool", _boolean, lambda value: "")

@@ -44,7 +44,10 @@ def changed_whole(world: t.Any, plan: Plan, params: Values, before: Element) -> 
     carry(root, before, ("uuid", *(("genid",) if root.find("genid") is not None else ())))
     _labels(root, params)
     plain = document.clone(root)
-    _carry_devices(root, before)
+    try:
+        _carry_devices(root, before)
+    except ValueError:  # a number that is none: libvirt says so
+        root = document.clone(plain)
     if document.canonical(root) == document.canonical(before):
         return before
     old = _rendered(world, before)

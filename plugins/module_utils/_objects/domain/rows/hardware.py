@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from ...._plan import KvmError
 from ...._xml import document
-from ...._xml.rows import Field, Group
+from ...._xml.rows import Field, Group, Values
 from ...._xml.types import HEX, KIB, ON_OFF, POSITIVE, PRESENT, STR, USB_CLASS, USB_ID, UUID, WHOLE, YES_NO
 from . import later
 from .common import ADDRESS, ALIAS, PLACED, VIRTIO, VIRTIO_MODELS, Put, instead
@@ -28,12 +29,28 @@ def _backend(at: str) -> Put:
     return put
 
 
+class Daemon(Group):
+    """The options of one kind of backend, which they say too."""
+
+    __slots__ = ()
+
+    def parse(self, given: Values, where: str) -> Values:
+        values = super().parse(given, where)
+        if values and given.get("backend") not in (None, "egd"):
+            raise KvmError(
+                f"{where}egd: the backend is to be {given['backend']}",
+                "Say backend: egd, or leave egd out.",
+                option=f"{where}egd",
+            )
+        return {"backend": "egd", **values} if values else {}
+
+
 RNG = (
     Field("model", "@model", STR, "The device.", choices=VIRTIO_MODELS),
     Field("backend", "backend@model", STR, "Where its numbers come from.", choices=("random", "builtin", "egd"),
           put=_backend("model")),
     Field("source", "backend", STR, "The host's device (V(backend=random)). libvirt's default is /dev/urandom."),
-    Group("egd", "backend[@model='egd']", later("character", "SOURCE"), "The daemon that gives them (V(backend=egd)): V(unix), V(tcp) or V(udp)."),
+    Daemon("egd", "backend[@model='egd']", later("character", "SOURCE"), "The daemon that gives them (V(backend=egd)): V(unix), V(tcp) or V(udp)."),
     Field("rate_bytes", "rate@bytes", POSITIVE, "Bytes that the guest may take in O(rng[].rate_period)."),
     Field("rate_period", "rate@period", POSITIVE, "The period in milliseconds."),
     VIRTIO, *PLACED,
