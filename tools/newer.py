@@ -50,7 +50,8 @@ PACKAGES = [
 TESTS = ["tests/integration/test_rows_of_domain.py", "-k", "test_case"]
 
 # The first process: what the tree sees of this machine, then its daemons, then the tests. virtiofsd
-# wants the tree to be the root of all mounts. The shell stays, as who takes leave of daemons' children.
+# wants the tree to be the root of all mounts; libvirtd asks QEMU anew what it can at each call while its group may not
+# use the KVM that QEMU tells of. The shell stays, as who takes leave of daemons' children.
 ENTER = f"""set -e
 mount --bind {TREE} {TREE}
 mount --rbind /dev {TREE}/dev
@@ -62,6 +63,7 @@ mount --bind {ROOT} {TREE}/{INSIDE}/{COLLECTION}
 mount --bind {pathlib.Path(ansible.__file__).parent} {TREE}/{INSIDE}/ansible
 ip link set lo up
 cd {TREE}
+[ ! -e dev/kvm ] || chroot . groupmod --non-unique --gid "$(stat --format=%g dev/kvm)" kvm
 pivot_root . mnt
 exec chroot . sh -c 'umount --lazy /mnt; mkdir /run/lock; virtlogd -d; libvirtd -d
     cd /{INSIDE}/{COLLECTION}; "$@"; exit $?' sh "$@"
