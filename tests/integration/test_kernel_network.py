@@ -27,7 +27,7 @@ def test_limits_of_a_network(connection: t.Any) -> None:
     del connection
     network = Bench("network")
     made: Args = {
-        "name": NAME, "forward": "isolated", "bridge": {"name": BRIDGE}, "ips": [{"address": "10.77.91.1/24"}],
+        "name": NAME, "forward": "isolated", "bridge": BRIDGE, "ips": [{"address": "10.77.91.1/24"}],
         "bandwidth": {"inbound": {"average": 1000, "peak": 5000, "burst": 1024}, "outbound": {"average": 128}},
         "portgroups": [{"name": "slow", "bandwidth": {"inbound": {"average": 100}}}],
     }  # fmt: skip

@@ -20,7 +20,7 @@ from bench import Args, Bench, assert_cycle, assert_refused, assert_settles
 NAME = "mkt-pool"
 GROUP = "mkt-group"
 SECRET = "6d6b7400-7e5b-4d0c-9d2c-0d4a6c3b1f30"
-TARGET, INITIATOR = "iqn.2024-01.example:mkt", "iqn.2024-01.example:me"
+TARGET, INITIATOR = "iqn.2024-01.com.example:mkt", "iqn.2024-01.com.example:me"
 PASSWORD = "correct-horse"
 MIB = 1024**2
 
@@ -82,6 +82,7 @@ def test_volume_group(pool: Bench, volume: Bench, loops: list[str]) -> None:
         assert any("one" in action for action in ran.actions)
         assert GROUP not in run("vgs", "--noheadings", "-o", "vg_name").split()
     finally:
+        subprocess.run(["virsh", "pool-destroy", NAME], capture_output=True, check=False)
         subprocess.run(["vgremove", "--force", "--yes", GROUP], capture_output=True, check=False)
 
 

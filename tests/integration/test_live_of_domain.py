@@ -9,6 +9,7 @@ The cases are in live_of_domain.yml, in the order in which they are run.
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 import subprocess
@@ -33,6 +34,7 @@ HERE = sorted(runnable(CASES), key=lambda case: bool(case.get("last")))
 MAC = "52:54:00:0d:00:01"
 LIVE = f"{guests.PREFIX}live"
 MORE = f"{guests.PREFIX}more"
+CPUS = "0-1" if len(os.sched_getaffinity(0)) > 1 else "0"
 GUEST: Options = {
     "type": "kvm" if SYSTEM == KVM_HOST else "qemu", "title": "one", "memory": "192 MiB", "memory_maximum": "256 MiB", "vcpus": 1, "vcpus_maximum": 3,
     "iothreads": 1, "agent": False,
@@ -41,8 +43,8 @@ GUEST: Options = {
     "memory_backing": {"source": "memfd", "access": "shared"},
     "cputune": {
         "shares": 1024, "period": 100000, "quota": -1, "global_period": 100000, "global_quota": -1, "emulator_period": 100000,
-        "emulator_quota": -1, "iothread_period": 100000, "iothread_quota": -1, "vcpupin": {"0": "0-1"}, "emulatorpin": "0-1",
-        "iothreadpin": {"1": "0-1"},
+        "emulator_quota": -1, "iothread_period": 100000, "iothread_quota": -1, "vcpupin": {"0": CPUS}, "emulatorpin": CPUS,
+        "iothreadpin": {"1": CPUS},
     },
     "controllers": [
         {"type": "pci", "index": 20, "model": "pcie-to-pci-bridge"},

@@ -97,6 +97,7 @@ def _plan_build(draft: kind.Draft) -> None:
     """Steps that make what a pool stands on, when the pool itself is made or its permissions are told."""
     values = _values(draft)
     if draft.before is None and values["type"] in FORMATTED and draft.params["build"]:
+        _need_program(draft, values["type"])
         flag = {"new": "NO_OVERWRITE", "overwrite": "OVERWRITE"}[draft.params["build"]]
         draft.add("build", _BUILDS[values["type"]].format(**_shown(values), name=draft.name), flag=flag)
     elif values["type"] in FILES and _unready(draft, values):
@@ -135,17 +136,22 @@ def _after_define(draft: kind.Draft) -> None:
 def _before_start(draft: kind.Draft) -> None:
     """What the backend needs on this machine; a directory that went away is made again."""
     values = _values(draft)
-    program = _PROGRAMS.get(values["type"])
-    if program and draft.world.local and not found(program[0]):
-        raise KvmError(
-            f"type: starting a pool of type {values['type']} needs {program[0]}, which this machine hasn't got",
-            f"Install {program[1]}.",
-            option="type",
-        )
+    _need_program(draft, values["type"])
     _need_secret(draft, values)
     built = any(step.operation == "build" for step in draft.plan.steps)
     if not built and values["type"] in FILES and _unready(draft, values):
         _plan_build(draft)
+
+
+def _need_program(draft: kind.Draft, kind_of_pool: str) -> None:
+    """What the backend runs on this machine is installed."""
+    program = _PROGRAMS.get(kind_of_pool)
+    if program and draft.world.local and not found(program[0]):
+        raise KvmError(
+            f"type: a pool of type {kind_of_pool} needs {program[0]}, which this machine hasn't got",
+            f"Install {program[1]}.",
+            option="type",
+        )
 
 
 def _need_secret(draft: kind.Draft, values: Values) -> None:
@@ -159,6 +165,7 @@ def _need_secret(draft: kind.Draft, values: Values) -> None:
 
 
 _PROGRAMS = {
+    "disk": ("parted", "parted"),
     "netfs": ("mount.nfs", "nfs-common (nfs-utils on Fedora, nfs-client on SUSE)"),
     "logical": ("vgs", "lvm2"),
     "iscsi": ("iscsiadm", "open-iscsi (iscsi-initiator-utils on Fedora)"),

@@ -12,7 +12,19 @@ from ...._xml.items import Items
 from ...._xml.rows import Field, Group, Union
 from ...._xml.types import BYTES, CPUSET, HEX4, KIB, ON_OFF, PCI, POSITIVE, PRESENT, SOME_MIB, STR, UUID, WHOLE, YES_NO
 from . import later
-from .common import ACPI_INDEX, ADDRESS, ALIAS, BOOT_ORDER, PLACED, VIRTIO, VIRTIO_MODELS, always, instead, put_pci
+from .common import (
+    ACPI_INDEX,
+    ADDRESS,
+    ALIAS,
+    BOOT_ORDER,
+    PLACED,
+    VIRTIO,
+    VIRTIO_MODELS,
+    always,
+    instead,
+    put_pci,
+    unsaid,
+)
 
 Element = document.Element
 
@@ -36,8 +48,9 @@ HOSTDEV = (
             Group("usb", "source", (
                 Field("vendor", "vendor@id", HEX4, "Vendor, V(0x0781)."),
                 Field("product", "product@id", HEX4, "Product, V(0x5583)."),
-                Field("bus", "address@bus", WHOLE, "Bus number."),
-                Field("device", "address@device", WHOLE, "Device number on the bus: another one at each plugging in."),
+                Field("bus", "address@bus", WHOLE, "Bus number.", volatile=unsaid("address@bus")),
+                Field("device", "address@device", WHOLE, "Device number on the bus: another one at each plugging in.",
+                      volatile=unsaid("address@device")),
                 Field("guest_reset", "@guestReset", STR, "Whether the guest may reset it.", choices=("off", "uninitialized", "on")),
             ), "A USB device by vendor and product, or by bus and device."),
         ),
