@@ -135,6 +135,7 @@ def _refuse(order: Order, option: str, has: t.Any, asked: t.Any) -> t.NoReturn:
 
 
 # pools and formats whose sizes go up to whole extents, or cylinders
+RESIZED = (*FILES, "rbd", "sheepdog")  # types of pools whose backends can
 ROUNDED = {"logical": 128 * 1024**2, "disk": 16 * 1024**2, "zfs": 1024**2, "vpc": 2 * 1024**2}
 
 
@@ -152,6 +153,12 @@ def _plan_growth(order: Order, before: storage.Volume) -> None:
         raise KvmError(
             f"capacity: {order.title} has {units.shown(before.capacity)} and can't shrink to {units.shown(asked)}",
             "Ask for at least what it has; or make a new volume and move the data.",
+            option="capacity",
+        )
+    if order.kind not in RESIZED:
+        raise KvmError(
+            f"capacity: {order.title} is of a pool of type {order.kind}, whose volumes libvirt can't grow",
+            "Grow it by what it is of (lvextend, for example), then run metal.kvm.pool with refresh: true.",
             option="capacity",
         )
     if order.kind in FILES and before.format not in GROWING:
