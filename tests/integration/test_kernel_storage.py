@@ -245,7 +245,8 @@ def scsi_host() -> t.Iterator[str]:
     run("modprobe", "scsi_debug", "dev_size_mb=32", "add_host=1")
     run("udevadm", "settle")
     hosts = pathlib.Path("/sys/class/scsi_host").iterdir()
-    yield next(host.name for host in hosts if (host / "proc_name").read_text().strip() == "scsi_debug")
+    (name,) = (host.name for host in hosts if (host / "proc_name").read_text().strip() == "scsi_debug")
+    yield name
     for dummy in range(50):
         if subprocess.run(["modprobe", "--remove", "scsi_debug"], capture_output=True, check=False).returncode == 0:
             break
