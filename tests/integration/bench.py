@@ -58,9 +58,9 @@ class Bench:
 
     def info(self, args: Args) -> Args:
         """What the ``_info`` module returns."""
-        named = {"name": {"type": "str"}, **({"pool": {"type": "str"}} if self.noun == "volume" else {})}
-        spec = {**getattr(self.plans, "INFO_SPEC", named), **({} if self.noun == "volume" else ADOPT_SPEC)}
+        # a volume's reader is a room of its own
         readers = importlib.import_module(f"{OBJECTS}.volume.describe") if self.noun == "volume" else self.plans
+        spec = {**getattr(readers, "INFO_SPEC", {"name": {"type": "str"}}), **ADOPT_SPEC}
         read = getattr(readers, f"read_{self.noun}s")
         return t.cast("Args", read(self.world, _valid(ModuleArgumentSpecValidator(spec).validate(args))))
 

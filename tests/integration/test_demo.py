@@ -36,7 +36,7 @@ def command(*words: str) -> str:
     done = subprocess.run(
         words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout[done.stdout.find("fatal: ") :][:6000] + done.stderr[-2000:]
+    assert done.returncode == 0, done.stdout[max(0, done.stdout.find("fatal: ")) :][:6000] + done.stderr[-2000:]
     return done.stdout + done.stderr
 
 

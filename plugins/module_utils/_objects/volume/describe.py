@@ -64,6 +64,9 @@ def _chain(world: t.Any, top: storage.Volume, known: dict[str, storage.Volume]) 
     return chain
 
 
+INFO_SPEC = {"pool": {"type": "str"}, "name": {"type": "str"}}
+
+
 def read_volumes(world: t.Any, params: Params) -> Values:
     """The result of volume_info."""
     name = params.get("pool")

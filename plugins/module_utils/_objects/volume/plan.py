@@ -158,7 +158,7 @@ def _plan_growth(order: Order, before: storage.Volume) -> None:
     if order.kind not in RESIZED:
         raise KvmError(
             f"capacity: {order.title} is of a pool of type {order.kind}, whose volumes libvirt can't grow",
-            "Grow it by what it is of (lvextend, for example), then run metal.kvm.pool with refresh: true.",
+            "Grow it with the storage's own tool, such as lvextend; then run metal.kvm.pool with refresh: true.",
             option="capacity",
         )
     if order.kind in FILES and before.format not in GROWING:
