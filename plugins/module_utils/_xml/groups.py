@@ -139,15 +139,21 @@ class ValueList(Row):
         return {self.name: values} if values else {}
 
     def write(self, parent: Element, values: list[t.Any]) -> None:
-        """Put the full list in place of what is there."""
+        """Put the full list in place of what is there; the element of a value that stays is kept, with all that it says."""
         steps, attribute = place.place(self.path)
+        kept: dict[t.Any, list[Element]] = {}
         for node in place.find_all(parent, steps):
+            kept.setdefault(self.type.get(node, attribute), []).append(node)
             place.drop(parent, node, steps)
         if values:
             above = place.ensure(parent, steps[:-1])
             tag, tests = steps[-1]
             for value in values:
-                self.type.put(document.child(above, tag, **tests), attribute, value)
+                new = document.child(above, tag, **tests)
+                if kept.get(value):
+                    above.replace(new, kept[value].pop(0))
+                else:
+                    self.type.put(new, attribute, value)
 
     def edit(self, parent: Element, wanted: Values, path: str, edit: Edit) -> None:
         if self.name not in wanted:

@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.table import DOMAIN
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document, export, place, types
-from ansible_collections.metal.kvm.plugins.module_utils._xml.groups import Group, Union
+from ansible_collections.metal.kvm.plugins.module_utils._xml.groups import Group, Union, ValueList
 from ansible_collections.metal.kvm.plugins.module_utils._xml.items import Items
 from ansible_collections.metal.kvm.plugins.module_utils._xml.rows import Edit, Values, apply, parse, read
 from cases import NEEDED, Case, cases, within, without_address
@@ -274,6 +274,8 @@ def test_an_option_changes_its_own_place_only(case: Case, data: st.DataObject) -
     apply(DOMAIN, root, wanted, "", edit)
     allowed = [*PLACES[case.path], *RELATED.get(case.path, ())]
     allowed += [where for name in beside for where in PLACES[f"{case.path.rpartition('.')[0]}.{name}".lstrip(".")]]
+    if isinstance(case.row, ValueList):  # what is taken out of it goes with all that it says
+        allowed += [where.rpartition("/@")[0] for where in PLACES[case.path]]
     strange = [path for path in changed(before, root) if not any(own(path, where) for where in allowed)]
     assert strange == [], document.text_of(root)
     assert [without(root, node) for node in laid.touched] == around

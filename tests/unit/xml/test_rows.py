@@ -162,6 +162,15 @@ def test_an_option_left_out_is_left_as_it_is() -> None:
     assert root.findtext("title") == "old"
 
 
+def test_values_that_stay_keep_what_somebody_else_said_of_them() -> None:
+    root = document.parse("<d><os><boot dev='cdrom'/><boot dev='hd' extra='e'><x:own xmlns:x='urn:x'/></boot></os></d>")
+    edited(root, {"order": ["network", "hd"]})
+    (network, hd) = root.findall("os/boot")
+    assert dict(network.attrib) == {"dev": "network"}
+    assert dict(hd.attrib) == {"dev": "hd", "extra": "e"}
+    assert len(hd) == 1
+
+
 def test_maps_and_lists_are_full_when_given() -> None:
     root = document.parse(FOREIGN)
     edited(root, {"labels": {"a": "1", "b": "2"}, "order": ["hd", "network"]})
