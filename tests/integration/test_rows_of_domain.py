@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import typing as t
 
 import cycle as cycles
@@ -54,12 +55,27 @@ def place() -> t.Iterator[pathlib.Path]:
         (made / name).open("r+b").truncate(size << 20)
     (made / "dir").mkdir()
     (made / "word").write_bytes(WORD)
-    luks = ["--object", f"secret,id=s,file={made / 'word'}", "-o", "key-secret=s,iter-time=10"]
-    subprocess.run(["qemu-img", "create", "-q", "-f", "luks", *luks, str(made / "a.luks"), "1M"], check=True)
+    encrypted(made / "a.luks", made / "word")
     for name, content in kernels().items():
         (made / name).write_bytes(content)
     yield made
     shutil.rmtree(made)
+
+
+def encrypted(image: pathlib.Path, word: pathlib.Path) -> None:
+    """A LUKS image. QEMU gauges the processor for it, and gives up on one that is busy with other things: then once more."""
+    luks = ["--object", f"secret,id=s,file={word}", "-o", "key-secret=s,iter-time=10"]
+    for dummy in range(20):
+        done = subprocess.run(
+            ["qemu-img", "create", "-q", "-f", "luks", *luks, str(image), "1M"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if "Unable to get accurate CPU usage" not in done.stderr:
+            break
+        time.sleep(0.5)
+    assert done.returncode == 0, done.stderr
 
 
 def kernels() -> dict[str, bytes]:
