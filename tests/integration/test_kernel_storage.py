@@ -110,30 +110,6 @@ def _thick_thin_and_snapshot(volume: Bench) -> None:
     assert_settles(volume, {"name": "snapshot", "state": "absent"})
 
 
-def test_partitions(pool: Bench, volume: Bench, loops: list[str]) -> None:
-    made: Args = {"name": NAME, "type": "disk", "path": "/dev", "source": {"devices": loops[:1], "format": "gpt"}}
-    assert_settles(pool, {**made, "build": "new", "state": "active"})
-    assert "gpt" in run("blkid", "-p", "-o", "value", "-s", "PTTYPE", loops[0])
-    first = f"{pathlib.Path(loops[0]).name}p1"
-    assert_cycle(volume, {"name": first, "capacity": "64 MiB"}, None, {"name": first, "state": "absent"})
-    assert_settles(volume, {"name": first, "capacity": "64 MiB"})
-    assert pathlib.Path(f"/dev/{first}").is_block_device()
-    assert_refused(
-        volume,
-        {
-            "grown": ({"name": first, "capacity": "128 MiB"}, ["capacity"]),
-            "another name": ({"name": "sda1", "capacity": "16 MiB"}, ["name", first[:-1]]),
-        },
-    )
-    assert_settles(pool, {"name": NAME, "state": "absent"})
-    assert pathlib.Path(f"/dev/{first}").is_block_device(), "the data stay"
-    refused = {**made, "build": "new", "state": "active"}
-    assert_refused(pool, {"a table that is there": (refused, [loops[0]])})
-    assert_settles(pool, {**made, "state": "active"})
-    assert_settles(pool, {"name": NAME, "state": "absent", "storage": "delete"})
-    assert not pathlib.Path(f"/dev/{first}").exists()
-
-
 @pytest.fixture
 def export(place: pathlib.Path) -> t.Iterator[pathlib.Path]:
     """A directory that this machine's NFS server gives to itself."""
@@ -189,7 +165,8 @@ def san(place: pathlib.Path, connection: t.Any) -> t.Iterator[None]:
             f"/backstores/fileio create mkt{number} {place}/lun{number} 32M",
             f"{tpg}/luns create /backstores/fileio/mkt{number}",
         ]
-    lines += [f"{tpg}/acls create {INITIATOR}", f"{tpg}/acls/{INITIATOR} set auth userid=me password={PASSWORD}"]
+    lines += [f"{tpg} set attribute authentication=1", f"{tpg}/acls create {INITIATOR}"]
+    lines += [f"{tpg}/acls/{INITIATOR} set auth userid=me password={PASSWORD}"]
     run("systemctl", "start", "iscsid")
     for line in lines:
         run("targetcli", *line.split())
@@ -241,8 +218,8 @@ def test_iscsi_with_a_login(pool: Bench, volume: Bench, san: None) -> None:
 
 @pytest.fixture
 def scsi_host() -> t.Iterator[str]:
-    """A SCSI host of the kernel's own, with a disk of 32 MiB in memory."""
-    run("modprobe", "scsi_debug", "dev_size_mb=32", "add_host=1")
+    """A SCSI host of the kernel's own, with a disk of 256 MiB in memory."""
+    run("modprobe", "scsi_debug", "dev_size_mb=256", "add_host=1")
     run("udevadm", "settle")
     hosts = pathlib.Path("/sys/class/scsi_host").iterdir()
     (name,) = (host.name for host in hosts if (host / "proc_name").read_text().strip() == "scsi_debug")
@@ -251,6 +228,13 @@ def scsi_host() -> t.Iterator[str]:
         if subprocess.run(["modprobe", "--remove", "scsi_debug"], capture_output=True, check=False).returncode == 0:
             break
         time.sleep(0.2)
+
+
+@pytest.fixture
+def disk(scsi_host: str) -> str:
+    """The name of that disk below /dev."""
+    (found,) = pathlib.Path(f"/sys/class/scsi_host/{scsi_host}/device").glob("target*/*/block/*")
+    return found.name
 
 
 def test_scsi_host(pool: Bench, volume: Bench, scsi_host: str) -> None:
@@ -265,8 +249,43 @@ def test_scsi_host(pool: Bench, volume: Bench, scsi_host: str) -> None:
     )
     assert_settles(pool, {**made, "state": "active"})
     (disk,) = volume.info({"pool": NAME})["volumes"]
-    assert disk["capacity"] == 32 * MIB
-    assert_refused(volume, {"removed": ({"name": disk["name"], "state": "absent"}, ["scsi"])})
+    assert disk["capacity"] == 256 * MIB
+    assert_refused(
+        volume,
+        {
+            "made": ({"name": "unit:0:0:7", "capacity": "16 MiB"}, ["name", "scsi"]),
+            "removed": ({"name": disk["name"], "state": "absent"}, ["state", "scsi"]),
+        },
+    )
+    pool.run({"name": NAME, "state": "absent"})
+
+
+def test_partitions(pool: Bench, volume: Bench, disk: str) -> None:
+    made: Args = {
+        "name": NAME,
+        "type": "disk",
+        "path": "/dev",
+        "source": {"devices": [f"/dev/{disk}"], "format": "gpt"},
+    }
+    assert_settles(pool, {**made, "build": "new", "state": "active"})
+    assert "gpt" in run("blkid", "-p", "-o", "value", "-s", "PTTYPE", f"/dev/{disk}")
+    first = f"{disk}1"
+    assert_cycle(volume, {"name": first, "capacity": "64 MiB"}, None, {"name": first, "state": "absent"})
+    assert_settles(volume, {"name": first, "capacity": "64 MiB"})
+    assert pathlib.Path(f"/dev/{first}").is_block_device()
+    assert_refused(
+        volume,
+        {
+            "grown": ({"name": first, "capacity": "128 MiB"}, ["capacity"]),
+            "another name": ({"name": "other1", "capacity": "16 MiB"}, ["name", disk]),
+        },
+    )
+    assert_settles(pool, {"name": NAME, "state": "absent"})
+    assert pathlib.Path(f"/dev/{first}").is_block_device(), "the data stay"
+    assert_refused(pool, {"a table that is there": ({**made, "build": "new", "state": "active"}, [disk])})
+    assert_settles(pool, {**made, "state": "active"})
+    assert_settles(pool, {"name": NAME, "state": "absent", "storage": "delete"})
+    assert not pathlib.Path(f"/dev/{first}").exists()
 
 
 def test_multipath(pool: Bench, volume: Bench, loops: list[str]) -> None:

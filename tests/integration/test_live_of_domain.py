@@ -25,7 +25,7 @@ from domain_bench import Bench, Options
 from guest import NAME, Lab, built, shared_lab
 
 sys.path.insert(0, str(cycles.ROOT / "tools"))
-from proofs import cases, runnable
+from proofs import KVM_HOST, SYSTEM, cases, runnable
 
 __all__ = ["shared_lab"]
 
@@ -36,7 +36,7 @@ LIVE = f"{guests.PREFIX}live"
 MORE = f"{guests.PREFIX}more"
 CPUS = "0-1" if len(os.sched_getaffinity(0)) > 1 else "0"
 GUEST: Options = {
-    "type": "qemu", "title": "one", "memory": "192 MiB", "memory_maximum": "256 MiB", "vcpus": 1, "vcpus_maximum": 3,
+    "type": "kvm" if SYSTEM == KVM_HOST else "qemu", "title": "one", "memory": "192 MiB", "memory_maximum": "256 MiB", "vcpus": 1, "vcpus_maximum": 3,
     "iothreads": 1, "agent": False,
     "cpu": {"numa": [{"id": 0, "cpus": "0-2", "memory": "256 MiB"}]},
     "memory_hotplug": {"maximum": "1 GiB", "slots": 4},

@@ -66,6 +66,52 @@ def test_growth_and_no_shrinking(pooled: t.Any) -> None:
         pooled.volume(pool="p", name="base", capacity="7 MiB")
 
 
+def _active_pool(store: t.Any, xml: str) -> None:
+    """An active pool ``given``: in libvirt's test driver any type can be."""
+    pool = store.world.connection.storagePoolDefineXML(f"<pool {xml}<target><path>/dev</path></target></pool>")
+    pool.create()
+
+
+@pytest.mark.parametrize("kind", ["iscsi", "scsi", "mpath"])
+def test_what_a_storage_has_is_neither_made_nor_deleted(store: t.Any, kind: str) -> None:
+    _active_pool(
+        store,
+        f"type='{kind}'><name>given</name><source><host name='192.0.2.1'/><device path='iqn.2024-01.com.example:a'/>"
+        "<adapter type='scsi_host' name='host7'/></source>",
+    )
+    with pytest.raises(KvmError, match=f"name: .*type {kind}"):
+        store.volume(pool="given", name="unit:0:0:1", capacity="1 MiB")
+    pool = store.world.connection.storagePoolLookupByName("given")
+    pool.createXML("<volume><name>unit:0:0:1</name><capacity>1048576</capacity></volume>")
+    with pytest.raises(KvmError, match=f"state: .*type {kind}"):
+        store.volume(pool="given", name="unit:0:0:1", state="absent")
+
+
+@pytest.mark.parametrize(
+    ("device", "form", "name", "wanted"),
+    [
+        ("/dev/sdz", "gpt", "other1", "sdz1"),
+        ("/dev/sdz", "gpt", "sdz2", "sdz1"),
+        ("/dev/nvme7n1", "dos", "nvme7n11", "nvme7n1p1"),
+        ("/dev/sdz", "gpt", "sdz1", None),
+        ("/dev/sdz", "dos", "sdz5", None),
+        ("/dev/nvme7n1", "gpt", "nvme7n1p1", None),
+    ],
+)
+def test_partitions_have_names_of_their_own(
+    store: t.Any, device: str, form: str, name: str, wanted: t.Optional[str]
+) -> None:
+    _active_pool(
+        store, f"type='disk'><name>given</name><source><device path='{device}'/><format type='{form}'/></source>"
+    )
+    if wanted is None:
+        assert store.volume(pool="given", name=name, capacity="1 MiB").steps
+        return
+    with pytest.raises(KvmError, match=f"'{name}'") as refused:
+        store.volume(pool="given", name=name, capacity="1 MiB")
+    assert wanted in refused.value.remedy
+
+
 @pytest.mark.parametrize(
     ("args", "option"),
     [

@@ -31,6 +31,7 @@ TYPES = (
 
 FILES = ("dir", "fs", "netfs", "vstorage")  # their volumes are files in a directory
 NETWORKED = ("rbd", "gluster", "sheepdog", "iscsi-direct")  # their volumes have no path on the host
+GIVEN = ("iscsi", "iscsi-direct", "scsi", "mpath")  # their volumes are what the storage has: none is made or deleted
 
 # What a definition must say, and what can be given to make it (logical takes its name for the volume group's).
 NEEDS: dict[str, tuple[str, ...]] = {

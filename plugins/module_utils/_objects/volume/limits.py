@@ -9,8 +9,8 @@ import os
 import typing as t
 
 from ..._plan import refuse
-from ..._xml import units
-from ..pool.table import FILES
+from ..._xml import document, units
+from ..pool.table import FILES, GIVEN
 
 if t.TYPE_CHECKING:
     from ..._xml.rows import Values
@@ -22,6 +22,37 @@ CLUSTERS = (512, 2 * 1024**2)  # bytes; a power of two between
 UNMADE = ("bochs", "cloop", "dmg")  # formats that QEMU reads only
 GROWING = ("raw", "qcow2", "qed")
 EXTENDED_LEAST = 16 * 1024  # bytes of a cluster that can be divided
+
+
+def check_pool(order: Order) -> None:
+    """Refuse a new volume where libvirt makes none, or gives it a name of its own."""
+    if order.kind in GIVEN:
+        refuse(
+            "name",
+            f"{order.title} isn't there, and libvirt can't make volumes in a pool of type {order.kind}",
+            "Name one that its storage has (metal.kvm.volume_info lists them); or make it on the storage's own side, then run"
+            " metal.kvm.pool with refresh: true.",
+        )
+    if order.kind == "disk" and order.name not in _partitions(order):
+        likely = _partitions(order)[0]
+        refuse(
+            "name",
+            f"'{order.name}' can't be the name of the next partition of pool {order.pool_name}",
+            f"Say {likely}.",
+        )
+
+
+def _partitions(order: Order) -> list[str]:
+    """The names that the next partition of the pool's disk can have, likeliest first; primary ones alone have gaps filled."""
+    root = document.document(order.pool.XMLDesc(0))
+    path = root.find("source/device").get("path")
+    disk = os.path.basename(os.path.realpath(path) if order.world.local else path)
+    if disk.startswith("dm-"):
+        return [order.name]  # the device mapper's tools have rules of their own
+    prefix = disk + ("p" if disk[-1].isdigit() else "")
+    there = set(order.pool.listVolumes())
+    free = [name for name in (f"{prefix}{number}" for number in range(1, 129)) if name not in there]
+    return free if root.find("source/format").get("type") in ("dos", "unknown") else free[:1]
 
 
 def check_format(order: Order, backing: t.Optional[Values]) -> None:

@@ -15,7 +15,7 @@ from .. import storage
 from ..formats import by_ending, of_file
 from ..pool.table import FILES
 from .describe import lasting
-from .limits import GROWING, check_format
+from .limits import GROWING, check_format, check_pool
 from .order import active_pool
 from .table import VOLUME
 
@@ -29,6 +29,7 @@ def plan_making(order: Order) -> None:
     from . import source
 
     wanted, params = order.wanted, order.params
+    check_pool(order)
     if params["backing"] is not None and params["source"] is not None:
         raise KvmError(
             "backing, source: a new volume is an overlay or a copy, not both",

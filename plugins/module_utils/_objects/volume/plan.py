@@ -13,7 +13,7 @@ from ..._plan import KvmError, Plan, refuse
 from ..._xml import rows, table, units
 from .. import storage
 from ..formats import written
-from ..pool.table import FILES
+from ..pool.table import FILES, GIVEN
 from .describe import describe_volume
 from .limits import GROWING
 from .order import Order, refuse_in_use
@@ -71,6 +71,12 @@ def plan_volume(world: t.Any, params: Params) -> Plan:
 def _plan_absence(order: Order) -> None:
     if order.before is None:
         return
+    if order.kind in GIVEN:
+        refuse(
+            "state",
+            f"{order.title} is what the storage of a pool of type {order.kind} has, and libvirt can't delete it",
+            "Take it away on the storage's own side; then run metal.kvm.pool with refresh: true.",
+        )
     refuse_in_use(order, "state", "be deleted")
     if order.params["wipe"] is not None:
         _check_wipe(order)
