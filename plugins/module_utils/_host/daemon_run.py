@@ -10,8 +10,8 @@ import signal
 import time
 import typing as t
 
-from .._command import SYSTEM, Done, run
-from .._plan import KvmError
+from .._command import SYSTEM, Done, found, run
+from .._plan import KvmError, Remark
 from .root import Root
 
 STOP_SECONDS, START_SECONDS = 30, 120
@@ -48,6 +48,19 @@ def start(subject: t.Any, program: str, flags: t.Sequence[str]) -> None:
     done = _run([program, "--daemon", *flags])
     if done.status:
         raise KvmError(f"{program} --daemon {' '.join(flags)}: {done.complaint}", "Mend what it complains of.")
+
+
+def answer(subject: t.Any) -> t.Optional[Remark]:
+    """Ask libvirt for something: a daemon that started well can end a moment later, of what a driver finds wrong."""
+    if not found("virsh"):
+        return Remark("virsh isn't installed, so libvirt wasn't asked whether it answers after its restart.")
+    done = _run(["virsh", "--readonly", "--connect", "qemu:///system", "uri"])
+    if done.status:
+        raise KvmError(
+            f"libvirt was started and doesn't answer: {done.complaint}",
+            "Its log says why (journalctl --unit libvirtd, or virtqemud); what was configured last is the likeliest.",
+        )
+    return None
 
 
 def stop(subject: t.Any, name: str, sysroot: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._plan import KvmError, Operations, Plan
+from .._plan import KvmError, Operations, Plan, Step
 from . import daemon_run, drop_in, files, libvirt, units
 from .conf_file import entries
 from .root import Root
@@ -41,6 +41,7 @@ def operations() -> Operations:
         "service.run": daemon_run.service,
         "daemon.start": daemon_run.start,
         "daemon.stop": daemon_run.stop,
+        "daemon.answer": daemon_run.answer,
     }
 
 
@@ -84,8 +85,21 @@ def make(root: Root, params: Params, told: t.Optional[units.Units] = None) -> Pl
         layout = _layout(found.predicted["layout"], params)
         _pki(found, root, layout, listen)
         _by_hand(found, root, params, layout, listen)
+    if any(_starts_again(step, layout) for step in found.steps):
+        found.add("daemon.answer", "see that libvirt answers", changes=False)
     found.predicted = {**found.predicted, "layout": layout}
     return found
+
+
+def _starts_again(step: Step, layout: str) -> bool:
+    """Whether a step starts a daemon that clients speak to."""
+    given = step.arguments
+    begun = given.get("names", (given.get("name") or os.path.basename(given.get("program", "")),))
+    return (
+        step.operation in ("unit.run", "service.run", "daemon.start")
+        and given.get("verb", "start") in ("start", "restart")
+        and any(name.split(".service")[0] in units.DAEMONS[layout] for name in begun)
+    )
 
 
 def _layout(now: str, params: Params) -> str:

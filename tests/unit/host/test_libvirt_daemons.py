@@ -12,9 +12,10 @@ import os
 import typing as t
 
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._host import daemons, drop_in, units
+from ansible_collections.metal.kvm.plugins.module_utils._command import Done
+from ansible_collections.metal.kvm.plugins.module_utils._host import daemon_run, daemons, drop_in, units
 from ansible_collections.metal.kvm.plugins.module_utils._host.root import Root
-from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
+from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Step
 
 if t.TYPE_CHECKING:
     import pathlib
@@ -271,3 +272,36 @@ def test_nothing_installed_is_an_error_that_a_check_plans_on(tmp_path: pathlib.P
     plan = daemons.make(Root(str(tmp_path)), {})
     assert not plan.changed
     assert "libvirt isn't installed" in str(plan.assumed[0])
+
+
+def test_after_a_start_libvirt_is_asked(tree: pathlib.Path) -> None:
+    (tree / "run/virtlogd.pid").unlink()
+    assert [step.operation for step in daemons.make(Root(str(tree)), {}).steps] == ["daemon.start"]
+    (tree / "run/libvirtd.pid").unlink()
+    plan = daemons.make(Root(str(tree)), {})
+    assert [step.operation for step in plan.steps] == ["daemon.start", "daemon.start", "daemon.answer"]
+    assert plan.actions == ["start virtlogd", "start libvirtd"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "asked"),
+    [
+        ("restart", "libvirtd.service", True),
+        ("start", "virtqemud.service", False),
+        ("start", "libvirtd.socket", False),
+        ("reload", "libvirtd.service", False),
+    ],
+)
+def test_who_is_asked_under_systemd(verb: str, name: str, asked: bool) -> None:
+    assert daemons._starts_again(Step("unit.run", "", verb=verb, names=(name,)), "monolithic") is asked
+
+
+def test_a_daemon_that_ends_after_its_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon_run, "found", lambda program: True)
+    monkeypatch.setattr(daemon_run, "_run", lambda words: Done(1, b"", b"error: Cannot recv data"))
+    with pytest.raises(KvmError, match="doesn't answer: error: Cannot recv data"):
+        daemon_run.answer(None)
+    monkeypatch.setattr(daemon_run, "_run", lambda words: Done(0, b"qemu:///system", b""))
+    assert daemon_run.answer(None) is None
+    monkeypatch.setattr(daemon_run, "found", lambda program: False)
+    assert "virsh isn't installed" in str(daemon_run.answer(None))
