@@ -35,13 +35,14 @@ READERS = {
 class Unit:
     """What systemctl says: whether the unit is there, runs, and starts at boot."""
 
-    __slots__ = ("active", "enabled", "loaded", "masked")
+    __slots__ = ("active", "enabled", "failed", "loaded", "masked")
 
     def __init__(self, load: str, active: str, file_state: str) -> None:
         self.loaded = load == "loaded"
         self.masked = load == "masked" or file_state.startswith("masked")
         self.active = active in ("active", "activating", "reloading")
         self.enabled = file_state != "disabled"
+        self.failed = active == "failed"
 
 
 Units = t.Mapping[str, Unit]
@@ -130,8 +131,11 @@ def actions(
         if _there(units, unit) and not units[unit].enabled and unit.split(".")[0] in (*DRIVERS, MONOLITHIC)
     ]
     again = [f"{name}.service" for name in restart if _is(units, f"{name}.service", "active")]
+    # systemd starts nothing anew that ended too often, until it's told to forget that.
+    failed = [unit for unit in dict.fromkeys([*blocked, *missing]) if _is(units, unit, "failed")]
     found += [
         ("enable", tuple(enable)),
+        ("reset-failed", tuple(failed)),
         ("stop", tuple(stopped)),
         ("restart", tuple(unit for unit in renewed if unit.split("-")[0].split(".")[0] not in HELPERS)),
         ("start", tuple(missing)),

@@ -21,6 +21,7 @@ LENS = """
    let entry = str_entry "user"
              | str_entry "security_driver"
              | str_entry "vnc_password"
+             | str_entry "lock_manager"
              | str_entry "unix_sock_rw_perms"
              | bool_entry "dump_guest_core"
              | int_entry "max_files"
@@ -167,6 +168,20 @@ def test_a_file_that_libvirt_could_not_read_is_left_alone(tree: pathlib.Path, br
     (tree / "etc/libvirt/qemu.conf").write_text(broken)
     with pytest.raises(KvmError, match=f"qemu.conf, line {line}:"):
         make(tree, settings={"max_files": 1})
+
+
+def test_a_lock_manager_must_be_installed(tree: pathlib.Path) -> None:
+    assert not make(tree, settings={"lock_manager": "lockd"}).assumed, (
+        "where libvirt's files lie elsewhere it isn't judged"
+    )
+    drivers = tree / "usr/lib/x86_64-linux-gnu/libvirt/lock-driver"
+    (drivers.parent / "connection-driver").mkdir(parents=True)
+    plan = make(tree, settings={"lock_manager": "lockd"})
+    assert "driver lockd for locks isn't installed" in str(plan.assumed[0])
+    assert "packages_features: [lock]" in plan.assumed[0].remedy
+    drivers.mkdir()
+    (drivers / "lockd.so").touch()
+    assert not make(tree, settings={"lock_manager": "lockd"}).assumed
 
 
 def test_a_password_is_never_shown_and_closes_the_file(tree: pathlib.Path) -> None:

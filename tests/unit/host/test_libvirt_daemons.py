@@ -53,7 +53,10 @@ class Systemd:
             elif verb == "stop":
                 unit.active = False
                 self.stopped.append(name)
+            elif verb == "reset-failed":
+                unit.failed = False
             elif verb in ("start", "restart"):
+                assert not unit.failed, f"{name} was started too often"
                 self._start(name)
 
     def _start(self, name: str) -> None:
@@ -105,6 +108,14 @@ def test_idle_daemon_is_not_a_change() -> None:
     assert systemd.converge("monolithic") == []
     systemd.units["libvirtd.service"].active = False  # --timeout 120
     assert systemd.converge("monolithic", restart=["libvirtd"]) == []
+
+
+def test_what_ended_too_often_is_started_again() -> None:
+    systemd = running()
+    for name in RUNNING[:4]:
+        systemd.units[name].active, systemd.units[name].failed = False, True
+    assert systemd.converge("monolithic")[0] == ("reset-failed", RUNNING[:4])
+    assert "libvirtd-ro.socket" in systemd.up()
 
 
 def test_to_one_daemon_per_driver_and_back() -> None:
