@@ -92,7 +92,7 @@ def _thick_thin_and_snapshot(volume: Bench) -> None:
     pathlib.Path(f"/dev/{GROUP}/one").write_bytes(b"metal" * 100)
     assert_settles(volume, {"name": "copy", "source": {"volume": "one"}})
     assert run("head", "--bytes=5", f"/dev/{GROUP}/copy") == "metal"
-    assert_settles(volume, {"name": "snapshot", "backing": "one", "capacity": "64 MiB", "allocation": "16 MiB"})
+    assert_settles(volume, {"name": "snapshot", "backing": "one"})
     assert run("head", "--bytes=5", f"/dev/{GROUP}/snapshot") == "metal"
     assert "one" in run("lvs", "--noheadings", "-o", "origin", GROUP).split()
     (read,) = volume.info({"pool": NAME, "name": "snapshot"})["volumes"]
@@ -174,6 +174,9 @@ def san(place: pathlib.Path, connection: t.Any) -> t.Iterator[None]:
     secret = connection.secretDefineXML(f"<secret private='yes'><uuid>{SECRET}</uuid>{usage}</secret>")
     secret.setValue(PASSWORD.encode())
     yield
+    subprocess.run(["iscsiadm", "-m", "node", "-T", TARGET, "-o", "delete"], capture_output=True, check=False)
+    for iface in pathlib.Path("/etc/iscsi/ifaces").glob("libvirt-iface-*"):  # without records libvirt makes no use of it
+        iface.unlink()
     run("targetcli", "/iscsi", "delete", TARGET)
     for number in range(2):
         run("targetcli", "/backstores/fileio", "delete", f"mkt{number}")

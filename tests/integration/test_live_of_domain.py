@@ -166,7 +166,7 @@ def booted(shared_lab: Lab) -> t.Iterator[tuple[Room, str]]:
     made = Room(shared_lab)
     made.bench.task(**GUEST, boot=built().boot("mkd.noagent"), state="running")
     try:
-        yield made, shared_lab.guest.up()["boot"]
+        yield made, shared_lab.guest.up(300)["boot"]
     finally:
         made.end()
 

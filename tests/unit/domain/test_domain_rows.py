@@ -202,3 +202,15 @@ def test_bare_document_reads_as_little_as_it_says() -> None:
         "firmware": "bios",
         "agent": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "running", "differs"),
+    [(200, 109, False), (1000, 182, False), (200, 110, True), (100, 109, True), (50, 50, False)],
+)
+def test_a_weight_as_the_kernel_counts_it_for_bfq_waits_for_nothing(given: int, running: int, differs: bool) -> None:
+    one, other = (
+        document.parse(f"<domain><blkiotune><weight>{weight}</weight></blkiotune></domain>")
+        for weight in (running, given)
+    )
+    assert bool(compare(DOMAIN, one, other)) is differs

@@ -58,7 +58,7 @@ def _partitions(order: Order) -> list[str]:
 def check_format(order: Order, backing: t.Optional[Values]) -> None:
     """Refuse a format that the pool, or the backing volume, can't have, and what the format can't be made with."""
     form = order.wanted["format"]
-    if backing and form == "raw":
+    if backing and form == "raw" and order.kind != "logical":  # LVM's snapshots are overlays
         refuse("format", f"{order.title} is raw, which can't have a backing volume", "Say format: qcow2.")
     if order.kind in DEVICES and form != "raw":
         refuse(

@@ -9,7 +9,7 @@ from ...._xml.items import Items
 from ...._xml.maps import Schedulers
 from ...._xml.rows import Field, Map
 from ...._xml.types import CPUSET, INT, KIB, POSITIVE, PRESENT, STR, WHOLE, YES_NO
-from .common import unsaid
+from .common import Element, unsaid
 
 _PERIOD = "The period in microseconds over which {0} counted."
 _QUOTA = "How many microseconds of each period {0} may run; V(-1) for no limit."
@@ -83,8 +83,17 @@ MEMTUNE = (
     Field("soft_limit", "soft_limit", KIB, "The same when the host's memory is short.", live="memtune"),
     Field("swap_hard_limit", "swap_hard_limit", KIB, "The most memory and swap together.", live="memtune"),
 )
+
+
+def _as_bfq(persistent: Element, running: Element) -> bool:
+    """True where the running weight is the given one as the kernel counts it for the scheduler BFQ: libvirt writes to one file
+    and reads from the other, so 200 becomes 109 (block/bfq-cgroup.c: 100 to 10000 onto 100 to 1000)."""
+    given, read = (int(node.findtext("weight") or 0) for node in (persistent, running))
+    return given > 100 and read == 100 + ((given - 100) * 900 + 4950) // 9900
+
+
 BLKIOTUNE = (
-    Field("weight", "weight", POSITIVE, "Weight among all guests, from 1 to 1000.", live="blkiotune"),
+    Field("weight", "weight", POSITIVE, "Weight among all guests, from 1 to 1000.", live="blkiotune", volatile=_as_bfq),
     Items("devices", "device", (
         Field("path", "path", STR, "A block device of the host: its identity.", required=True),
         Field("weight", "weight", WHOLE, "Weight on it.", live="blkiotune", silent=0),
