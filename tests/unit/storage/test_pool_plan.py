@@ -154,3 +154,17 @@ def test_owners_by_name_or_number() -> None:
     assert permissions.USER.parse("root") == 0
     assert permissions.USER.parse("65534") == 65534
     assert permissions.GROUP.parse(0) == 0
+
+
+def test_a_port_that_libvirt_filled_in_is_nobodys_wish(store: t.Any) -> None:
+    made = {
+        "name": "p", "type": "iscsi", "path": "/dev/disk/by-path",
+        "source": {"hosts": [{"name": "192.0.2.1"}], "devices": ["iqn.2024-01.com.example:a"]},
+    }  # fmt: skip
+    store.world.connection.storagePoolDefineXML(
+        "<pool type='iscsi'><name>p</name><source><host name='192.0.2.1' port='3260'/>"
+        "<device path='iqn.2024-01.com.example:a'/></source><target><path>/dev/disk/by-path</path></target></pool>"
+    )
+    assert not store.pool(**made).actions
+    plan = store.pool(**{**made, "source": {"hosts": [{"name": "192.0.2.1", "port": 3261}]}})
+    assert plan.actions and "port" in str(plan.after)

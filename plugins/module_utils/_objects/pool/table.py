@@ -33,6 +33,8 @@ FILES = ("dir", "fs", "netfs", "vstorage")  # their volumes are files in a direc
 NETWORKED = ("rbd", "gluster", "sheepdog", "iscsi-direct")  # their volumes have no path on the host
 GIVEN = ("iscsi", "iscsi-direct", "scsi", "mpath")  # their volumes are what the storage has: none is made or deleted
 
+ISCSI_PORT = 3260
+
 # What a definition must say, and what can be given to make it (logical takes its name for the volume group's).
 NEEDS: dict[str, tuple[str, ...]] = {
     "dir": ("path",),
@@ -52,7 +54,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 
 def _host(item: Values) -> t.Optional[str]:
-    return None if "name" not in item else f"{item['name']}:{item.get('port', '')}"
+    """A server's identity; iSCSI's usual port is what libvirt fills in where nobody says one."""
+    port = item.get("port")
+    return None if "name" not in item else f"{item['name']}:{'' if port in (None, ISCSI_PORT) else port}"
 
 
 def _unsaid(attribute: str) -> t.Callable[[Element, Element], bool]:
