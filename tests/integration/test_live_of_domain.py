@@ -61,6 +61,9 @@ GUEST: Options = {
     "serials": [{"port": 0, "type": "pty", "log": str(guests.LOGS / f"{NAME}-serial.log")}],
     "memballoon": {"model": "virtio", "stats_period": 5},
 }  # fmt: skip
+if SYSTEM == KVM_HOST:
+    GUEST["numatune"] = {"mode": "restrictive", "nodeset": "0-1"}
+    GUEST["blkiotune"] = {"weight": 100, "devices": []}
 SOURCES = {"disks": ("file", "block", "pool", "volume", "network"), "interfaces": ("network", "portgroup", "bridge")}
 MISSING = re.compile(
     r"cgroup|not supported|not mounted|tc (qdisc|class|filter)|No such file|swap|Operation not permitted", re.IGNORECASE

@@ -110,9 +110,9 @@ def _device_limits(values: Values, paths: list[str]) -> Values:
 
 
 def numatune(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
-    """Other nodes; the mode stays as it was started."""
+    """Other nodes, where the control group alone keeps to them; with the other modes QEMU has told the kernel at its start."""
     one, other = _group(running, "numatune"), _group(persistent, "numatune")
-    if "nodeset" not in one or "nodeset" not in other or one.get("mode") != other.get("mode"):
+    if "nodeset" not in one or "nodeset" not in other or {one.get("mode"), other.get("mode")} != {"restrictive"}:
         return None
     before, after = ({"numa_nodeset": values["nodeset"]} for values in (one, other))
     return _set("setNumaParameters", "the NUMA nodes of the memory", name, before, after)

@@ -9,12 +9,19 @@ from ...._xml.items import Items
 from ...._xml.maps import Multimap
 from ...._xml.rows import Field, Group
 from ...._xml.types import ON_OFF, PCI, POSITIVE, STR, UUID, WHOLE, YES_NO
-from .common import instead
+from .common import instead, unsaid
 
 HOSTDEV = (
     Field("address", "source/address", PCI, "The device's PCI address, V(0000:3b:02.0)."),
     Field("managed", "@managed", YES_NO, "Whether libvirt takes the device from its driver and gives it back."),
-    Field("driver", "driver@name", STR, "The driver that gives it away.", choices=("vfio",)),
+    Field(
+        "driver",
+        "driver@name",
+        STR,
+        "The driver that gives it away.",
+        choices=("vfio",),
+        volatile=unsaid("driver@name"),
+    ),
 )
 VHOST_USER = (
     Field("path", "@path", STR, "Path of the UNIX socket.", put=instead("@path", type="unix")),

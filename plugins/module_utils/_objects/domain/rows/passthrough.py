@@ -63,7 +63,8 @@ HOSTDEV = (
           " True for a new one where it's left out."),
     Field("model", "@model", STR, "What the guest sees of a mediated device or a vhost-scsi target: V(vfio-pci), V(vfio-ccw),"
           " V(vfio-ap), V(virtio) and its transitional forms."),
-    Field("driver", "driver@name", STR, "The driver that gives a PCI device away.", choices=("vfio",)),
+    Field("driver", "driver@name", STR, "The driver that gives a PCI device away.", choices=("vfio",),
+          volatile=unsaid("driver@name")),
     Field("driver_model", "driver@model", STR, "The vfio driver by name.", since=10_000_000),
     Field("startup_policy", "source@startupPolicy", STR, "What a missing device does to a start of the guest.",
           choices=("mandatory", "requisite", "optional")),
