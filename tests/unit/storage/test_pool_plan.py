@@ -167,4 +167,5 @@ def test_a_port_that_libvirt_filled_in_is_nobodys_wish(store: t.Any) -> None:
     )
     assert not store.pool(**made).actions
     plan = store.pool(**{**made, "source": {"hosts": [{"name": "192.0.2.1", "port": 3261}]}})
-    assert plan.actions and "port" in str(plan.after)
+    assert plan.actions
+    assert "port" in str(plan.after)
