@@ -93,7 +93,7 @@ def _thick_thin_and_snapshot(volume: Bench) -> None:
     assert_settles(volume, {"name": "copy", "source": {"volume": "one"}})
     assert run("head", "--bytes=5", f"/dev/{GROUP}/copy") == "metal"
     assert_settles(volume, {"name": "snap", "backing": "one"})
-    assert run("head", "--bytes=5", f"/dev/{GROUP}/snapshot") == "metal"
+    assert run("head", "--bytes=5", f"/dev/{GROUP}/snap") == "metal"
     assert "one" in run("lvs", "--noheadings", "-o", "origin", GROUP).split()
     (read,) = volume.info({"pool": NAME, "name": "snap"})["volumes"]
     assert read["backing"]["path"] == f"/dev/{GROUP}/one"
@@ -103,7 +103,7 @@ def _thick_thin_and_snapshot(volume: Bench) -> None:
             "larger": ({"name": "one", "capacity": "96 MiB"}, ["capacity", "lvextend"]),
             "smaller": ({"name": "one", "capacity": "32 MiB"}, ["capacity", "shrink"]),
             "a format": ({"name": "two", "capacity": "32 MiB", "format": "qcow2"}, ["format", "raw"]),
-            "under a snapshot": ({"name": "one", "state": "absent"}, ["snapshot"]),
+            "under a snapshot": ({"name": "one", "state": "absent"}, ["its overlay snap"]),
             "no room": ({"name": "huge", "capacity": "2 GiB"}, ["capacity"]),
         },
     )

@@ -103,12 +103,16 @@ def down(root: Root, bridge: Bridge) -> list[str]:
     """Devices of profiles that are gone are let go of; a port takes the best that it has left."""
     return [
         "nmcli connection reload",
-        f"nmcli device delete {bridge.name}",
-        *(f"nmcli device delete {device}" for device in (bridge.devices if bridge.vlan else ())),
-        *(f"nmcli --wait 20 device connect {port}" for port in (() if bridge.vlan else bridge.ports)),
+        *(_gone(device) for device in (bridge.name, *(bridge.devices if bridge.vlan else ()))),
+        *(command for port in (() if bridge.vlan else bridge.ports) for command in free(port)),
     ]
 
 
+def _gone(device: str) -> str:
+    """NetworkManager may have taken it away by itself."""
+    return f"nmcli device delete {device} || ! test -e /sys/class/net/{device}"
+
+
 def free(port: str) -> list[str]:
-    """Have a port take the best profile that it has left."""
-    return [f"nmcli --wait 20 device connect {port}"]
+    """Have a port take the best profile that it has left; whether it gets an address isn't for the bridge to say."""
+    return [f"nmcli --wait 20 device connect {port} || true"]
