@@ -101,7 +101,6 @@ def _thick_thin_and_snapshot(volume: Bench) -> None:
         volume,
         {
             "larger": ({"name": "one", "capacity": "96 MiB"}, ["capacity", "lvextend"]),
-            "smaller": ({"name": "one", "capacity": "32 MiB"}, ["capacity", "shrink"]),
             "a format": ({"name": "two", "capacity": "32 MiB", "format": "qcow2"}, ["format", "raw"]),
             "under a snapshot": ({"name": "one", "state": "absent"}, ["its overlay snap"]),
             "no room": ({"name": "huge", "capacity": "2 GiB"}, ["capacity"]),

@@ -21,7 +21,7 @@ VOLATILE = re.compile(
     r"^@id$|/alias(/|$)|/address(\[\d+\])?(/|$)|^seclabel|^resource(/|$)|^perf(/|$)|^devices/emulator$|^cpu(/|$)|^os/(loader|nvram)(/|$)"
     r"|^metadata(/\{https://metal.kvm|$)|^(currentMemory|memory|maxMemory|vcpu|vcpus|iothreads|iothreadids)(\[|/|$)"
     r"|/source/@(index|portid|bridge|path|dev|startupPolicy|mode|host|service|tls)$|/@tty$|/backingStore(/|$)|/mirror(/|$)|/target/@(dev|state)$"
-    r"|/graphics(\[\d+\])?/(@|listen|channel)|/memballoon/stats|/privateData|/vsock/cid|/target/(current|requested)(/|$)"
+    r"|/graphics(\[\d+\])?/(@|listen|channel)|/memballoon/stats|/privateData|/reservations/source(/|$)|/vsock/cid|/target/(current|requested)(/|$)"
     r"|/virtualport(/|$)|/interface(\[\d+\])?/(@type|source|vlan|bandwidth|filterref|mac|model|backend|driver)(/|$)"
     r"|^devices/(audio|input|controller|hub|console)|/log(/|$)|/model/@name$|/target/@(chassis|port|hotplug)$|/geometry(/|$)|/encryption(/|$)"
     r"|^devices/disk(\[[^\]]*\])?/driver/@(name|type)$"

@@ -128,6 +128,7 @@ RESERVATIONS = (
         STR,
         "Path of the UNIX socket of a process of your own.",
         put=instead("source@path", type="unix", mode="client"),
+        volatile=unsaid("source@path"),
     ),
 )
 SLICE = (
