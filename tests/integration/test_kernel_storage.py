@@ -102,7 +102,7 @@ def _thick_thin_and_snapshot(volume: Bench) -> None:
         {
             "larger": ({"name": "one", "capacity": "96 MiB"}, ["capacity", "lvextend"]),
             "a format": ({"name": "two", "capacity": "32 MiB", "format": "qcow2"}, ["format", "raw"]),
-            "under a snapshot": ({"name": "one", "state": "absent"}, ["its overlay snap"]),
+            "under a snapshot": ({"name": "one", "state": "absent"}, ["overlay", "snap"]),
             "no room": ({"name": "huge", "capacity": "2 GiB"}, ["capacity"]),
         },
     )
@@ -219,8 +219,9 @@ def test_iscsi_with_a_login(pool: Bench, volume: Bench, san: None) -> None:
     assert_refused(pool, {"another user": (wrong, [NAME])})
     assert not pool.info({"name": NAME})["pools"][0]["active"]
     adopted = pool.info({"name": NAME, "as": "options"})["options"]
-    assert adopted["source"]["auth"]["username"] == "me", "what failed is taken back"
+    assert adopted["source"]["auth"]["username"] == "you", "what was asked stays defined"
     assert not pool.plan(adopted).actions
+    assert_settles(pool, {"name": NAME, "source": {"auth": {"username": "me"}}, "state": "active"})
 
 
 @pytest.fixture

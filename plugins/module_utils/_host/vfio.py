@@ -18,10 +18,8 @@ from . import files, pci_use
 from .root import Root
 
 PCI, DRIVER = "sys/bus/pci/devices", "vfio-pci"
-RULES, LOAD = (
-    "etc/udev/rules.d/20-metal-kvm-vfio.rules",
-    "etc/modules-load.d/metal-kvm-passthrough.conf",
-)  # not the file of kvm_module for it
+RULES = "etc/udev/rules.d/20-metal-kvm-vfio.rules"
+LOAD = "etc/modules-load.d/metal-kvm-passthrough.conf"  # kvm_module has a file of its own for vfio-pci
 HEAD = "# Written by metal.kvm.vfio_devices: changes are lost.\n"
 RULE = 'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{}", ATTR{{driver_override}}="vfio-pci"\n'
 ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")

@@ -279,3 +279,12 @@ def test_an_encrypted_volume_is_tried_again_where_qemu_img_could_not_gauge_the_p
     for failures in (["Unable to get accurate CPU usage"] * 5, ["no room"]):
         with pytest.raises(RuntimeError):
             make(Busy(*failures), "images", "x", "<volume/>", False)
+
+
+def test_a_volume_group_must_have_the_room(store: t.Any) -> None:
+    _active_pool(store, "type='logical'><name>given</name><source><device path='/dev/sdz'/><name>g</name></source>")
+    free = store.world.connection.storagePoolLookupByName("given").info()[3]
+    assert store.volume(pool="given", name="a", capacity=str(free)).steps
+    assert store.volume(pool="given", name="a", capacity=str(free + MIB), allocation="1 MiB").steps
+    with pytest.raises(KvmError, match="capacity: .* left"):
+        store.volume(pool="given", name="a", capacity=str(free + MIB))

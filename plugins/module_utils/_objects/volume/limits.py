@@ -55,6 +55,20 @@ def _partitions(order: Order) -> list[str]:
     return free if root.find("source/format").get("type") in ("dos", "unknown") else free[:1]
 
 
+def check_room(order: Order) -> None:
+    """Refuse what LVM has no room for; files grow into theirs."""
+    if order.kind != "logical":
+        return
+    needed = int(order.wanted.get("allocation") or order.wanted.get("capacity") or 0)
+    free = int(order.pool.info()[3])
+    if needed > free:
+        refuse(
+            "allocation" if "allocation" in order.wanted else "capacity",
+            f"{order.title} needs {units.shown(needed)}, and the volume group has {units.shown(free)} left",
+            "Ask for less, or add a device to the group (vgextend); then run metal.kvm.pool with refresh: true.",
+        )
+
+
 def check_format(order: Order, backing: t.Optional[Values]) -> None:
     """Refuse a format that the pool, or the backing volume, can't have, and what the format can't be made with."""
     form = order.wanted["format"]

@@ -15,7 +15,7 @@ from .. import storage
 from ..formats import by_ending, of_file
 from ..pool.table import FILES
 from .describe import lasting
-from .limits import GROWING, check_format, check_pool
+from .limits import GROWING, check_format, check_pool, check_room
 from .order import active_pool
 from .table import VOLUME
 
@@ -45,6 +45,7 @@ def plan_making(order: Order) -> None:
     if wanted["format"] == "qcow2" and not (params["source"] or {}).get("reflink"):
         wanted.setdefault("compat", "1.1")
     _set_capacity(order, backing, origin)
+    check_room(order)
     if wanted.get("encryption"):
         from ..secret.reference import need_secrets
 
