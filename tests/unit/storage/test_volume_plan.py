@@ -286,5 +286,5 @@ def test_a_volume_group_must_have_the_room(store: t.Any) -> None:
     free = store.world.connection.storagePoolLookupByName("given").info()[3]
     assert store.volume(pool="given", name="a", capacity=str(free)).steps
     assert store.volume(pool="given", name="a", capacity=str(free + MIB), allocation="1 MiB").steps
-    with pytest.raises(KvmError, match="capacity: .* left"):
+    with pytest.raises(KvmError, match=r"capacity: .* left"):
         store.volume(pool="given", name="a", capacity=str(free + MIB))
