@@ -75,11 +75,17 @@ def test_volume_group(pool: Bench, volume: Bench, loops: list[str]) -> None:
         assert_settles(pool, {"name": NAME, "autostart": True, "state": "inactive"})
         assert_settles(pool, {"name": NAME, "state": "absent"})
         assert "one" in run("lvs", "--noheadings", "-o", "lv_name", GROUP).split(), "the data stay"
-        assert_settles(pool, {**made, "state": "active"})
-        refused = {**made, "name": "mkt-other", "build": "new", "source": {"name": "mkt-others", "devices": loops[:1]}}
+        refused = {
+            **made,
+            "name": "mkt-other",
+            "path": "/dev/mkt-others",
+            "build": "new",
+            "source": {"name": "mkt-others", "devices": loops[:1]},
+        }
         assert_refused(pool, {"a device that is another's": (refused, ["mkt-other", loops[0]])})
+        assert_settles(pool, {**made, "state": "active"})
         ran = assert_settles(pool, {"name": NAME, "state": "absent", "storage": "delete"})
-        assert any("one" in action for action in ran.actions)
+        assert f"delete the 2 volumes of pool {NAME}" in ran.actions
         assert GROUP not in run("vgs", "--noheadings", "-o", "vg_name").split()
     finally:
         subprocess.run(["virsh", "pool-destroy", NAME], capture_output=True, check=False)
