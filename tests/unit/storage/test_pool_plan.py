@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
+import libvirt
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._objects import permissions
+from ansible_collections.metal.kvm.plugins.module_utils._objects.pool import plan
 from ansible_collections.metal.kvm.plugins.module_utils._objects.pool.table import NEEDS, POOL, TYPES
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document, rows
@@ -169,3 +171,30 @@ def test_a_port_that_libvirt_filled_in_is_nobodys_wish(store: t.Any) -> None:
     plan = store.pool(**{**made, "source": {"hosts": [{"name": "192.0.2.1", "port": 3261}]}})
     assert plan.actions
     assert "port" in str(plan.after)
+
+
+class _Refusing:
+    """A pool whose first start is refused."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.tries = 0
+
+    def create(self) -> None:
+        self.tries += 1
+        if self.tries == 1:
+            raise libvirt.libvirtError("refused")
+
+    def XMLDesc(self, flags: int) -> str:  # noqa: N802 - libvirt's name
+        return f"<pool type='iscsi'><source>{self.source}</source></pool>"
+
+
+def test_only_a_login_by_an_initiator_of_its_own_is_tried_twice() -> None:
+    start = plan.KIND.operations["start"]
+    late = _Refusing("<auth type='chap'/><initiator><iqn name='iqn.2024-01.com.example:a'/></initiator>")
+    start(None, late)
+    assert late.tries == 2
+    plain = _Refusing("<auth type='chap'/>")
+    with pytest.raises(libvirt.libvirtError):
+        start(None, plain)
+    assert plain.tries == 1
