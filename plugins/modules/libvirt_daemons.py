@@ -10,7 +10,7 @@ module: libvirt_daemons
 short_description: Have libvirt's daemons run
 description:
   - Has libvirt run as one daemon or as one per driver, has it listen for other machines or not, and restarts what reads
-    a file that changed.
+    a file that changed. After a start or restart it sees whether libvirt answers.
   - Under systemd the sockets are what is enabled and started. A daemon that has gone idle is left alone, and guests run
     on whatever happens to their daemon. C(virtlogd) and C(virtlockd) are never stopped.
   - Without systemd, init scripts are used where there are any, else the daemons are started in the background.

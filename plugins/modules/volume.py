@@ -37,6 +37,7 @@ options:
     description:
       - What a new volume is an overlay of. It can't be changed.
       - The name of a volume in the same pool, or a dict with C(pool) and C(volume), or one with C(path) and C(format).
+      - In a V(logical) pool it makes LVM's snapshot of a volume there.
     type: raw
   source:
     description:

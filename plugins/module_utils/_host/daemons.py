@@ -85,13 +85,13 @@ def make(root: Root, params: Params, told: t.Optional[units.Units] = None) -> Pl
         layout = _layout(found.predicted["layout"], params)
         _pki(found, root, layout, listen)
         _by_hand(found, root, params, layout, listen)
-    if any(_starts_again(step, layout) for step in found.steps):
+    if any(_starts_daemon(step, layout) for step in found.steps):
         found.add("daemon.answer", "see that libvirt answers", changes=False)
     found.predicted = {**found.predicted, "layout": layout}
     return found
 
 
-def _starts_again(step: Step, layout: str) -> bool:
+def _starts_daemon(step: Step, layout: str) -> bool:
     """Whether a step starts a daemon that clients speak to."""
     given = step.arguments
     begun = given.get("names", (given.get("name") or os.path.basename(given.get("program", "")),))

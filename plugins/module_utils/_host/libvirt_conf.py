@@ -143,7 +143,7 @@ def make(root: Root, params: Params) -> Plan:
         found.predicted = conf.shown("")
         return found
     wanted = conf.wanted(params)
-    if wanted.get("lock_manager"):
+    if wanted.get("lock_manager") not in (None, "nop"):  # that one is in libvirt itself
         _need_lock_driver(found, root, str(wanted["lock_manager"]))
     before = conf.text or ""
     after = conf_file.edit(before, conf.grammar, f"/{conf.path}", wanted)

@@ -179,6 +179,7 @@ def test_a_lock_manager_must_be_installed(tree: pathlib.Path) -> None:
     plan = make(tree, settings={"lock_manager": "lockd"})
     assert "driver lockd for locks isn't installed" in str(plan.assumed[0])
     assert "packages_features: [lock]" in plan.assumed[0].remedy
+    assert not make(tree, settings={"lock_manager": "nop"}).assumed
     drivers.mkdir()
     (drivers / "lockd.so").touch()
     assert not make(tree, settings={"lock_manager": "lockd"}).assumed

@@ -304,7 +304,7 @@ def test_after_a_start_libvirt_is_asked(tree: pathlib.Path) -> None:
     ],
 )
 def test_who_is_asked_under_systemd(verb: str, name: str, asked: bool) -> None:
-    assert daemons._starts_again(Step("unit.run", "", verb=verb, names=(name,)), "monolithic") is asked
+    assert daemons._starts_daemon(Step("unit.run", "", verb=verb, names=(name,)), "monolithic") is asked
 
 
 def test_a_daemon_that_ends_after_its_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

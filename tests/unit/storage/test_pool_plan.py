@@ -10,7 +10,7 @@ import typing as t
 import libvirt
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._objects import permissions
-from ansible_collections.metal.kvm.plugins.module_utils._objects.pool import plan
+from ansible_collections.metal.kvm.plugins.module_utils._objects.pool import plan as pools
 from ansible_collections.metal.kvm.plugins.module_utils._objects.pool.table import NEEDS, POOL, TYPES
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document, rows
@@ -190,7 +190,7 @@ class _Refusing:
 
 
 def test_only_a_login_by_an_initiator_of_its_own_is_tried_twice() -> None:
-    start = plan.KIND.operations["start"]
+    start = pools.KIND.operations["start"]
     late = _Refusing("<auth type='chap'/><initiator><iqn name='iqn.2024-01.com.example:a'/></initiator>")
     start(None, late)
     assert late.tries == 2

@@ -285,6 +285,7 @@ def test_a_volume_group_must_have_the_room(store: t.Any) -> None:
     _active_pool(store, "type='logical'><name>given</name><source><device path='/dev/sdz'/><name>g</name></source>")
     free = store.world.connection.storagePoolLookupByName("given").info()[3]
     assert store.volume(pool="given", name="a", capacity=str(free)).steps
-    assert store.volume(pool="given", name="a", capacity=str(free + MIB), allocation="1 MiB").steps
+    for allocation in ("1 MiB", "0"):
+        assert store.volume(pool="given", name="a", capacity=str(free + MIB), allocation=allocation).steps
     with pytest.raises(KvmError, match=r"capacity: .* left"):
         store.volume(pool="given", name="a", capacity=str(free + MIB))

@@ -21,6 +21,7 @@ QCOW2_ONLY = ("compat", "cluster_size", "lazy_refcounts", "extended_l2")
 CLUSTERS = (512, 2 * 1024**2)  # bytes; a power of two between
 UNMADE = ("bochs", "cloop", "dmg")  # formats that QEMU reads only
 GROWING = ("raw", "qcow2", "qed")
+PARTITIONS = 16  # numbers beyond those there are that the next may have where there are extended partitions
 EXTENDED_LEAST = 16 * 1024  # bytes of a cluster that can be divided
 
 
@@ -33,37 +34,35 @@ def check_pool(order: Order) -> None:
             "Name one that its storage has (metal.kvm.volume_info lists them); or make it on the storage's own side, then run"
             " metal.kvm.pool with refresh: true.",
         )
-    if order.kind == "disk" and order.name not in _partitions(order):
-        likely = _partitions(order)[0]
-        refuse(
-            "name",
-            f"'{order.name}' can't be the name of the next partition of pool {order.pool_name}",
-            f"Say {likely}.",
-        )
+    if order.kind == "disk" and order.world.local:
+        _check_partition(order)
 
 
-def _partitions(order: Order) -> list[str]:
-    """The names that the next partition of the pool's disk can have, likeliest first; primary ones alone have gaps filled."""
+def _check_partition(order: Order) -> None:
+    """Refuse a name that the next partition of the pool's disk can't have. Where the first gap needn't be filled, since there
+    are extended ones, any free number may be it; the device mapper's tools have rules of their own."""
     root = document.document(order.pool.XMLDesc(0))
-    path = root.find("source/device").get("path")
-    disk = os.path.basename(os.path.realpath(path) if order.world.local else path)
+    disk = os.path.basename(os.path.realpath(root.find("source/device").get("path")))
     if disk.startswith("dm-"):
-        return [order.name]  # the device mapper's tools have rules of their own
+        return
     prefix = disk + ("p" if disk[-1].isdigit() else "")
     there = set(order.pool.listVolumes())
-    free = [name for name in (f"{prefix}{number}" for number in range(1, 129)) if name not in there]
-    return free if root.find("source/format").get("type") in ("dos", "unknown") else free[:1]
+    free = [name for name in (f"{prefix}{number}" for number in range(1, len(there) + PARTITIONS)) if name not in there]
+    extended = root.find("source/format").get("type") in ("dos", "unknown")
+    if order.name not in (free if extended else free[:1]):
+        why = f"'{order.name}' can't be the name of the next partition of pool {order.pool_name}"
+        refuse("name", why, f"Say {free[0]}.")
 
 
 def check_room(order: Order) -> None:
     """Refuse what LVM has no room for; files grow into theirs."""
     if order.kind != "logical":
         return
-    needed = int(order.wanted.get("allocation") or order.wanted.get("capacity") or 0)
-    free = int(order.pool.info()[3])
+    option = "allocation" if "allocation" in order.wanted else "capacity"
+    needed, free = int(order.wanted.get(option) or 0), int(order.pool.info()[3])
     if needed > free:
         refuse(
-            "allocation" if "allocation" in order.wanted else "capacity",
+            option,
             f"{order.title} needs {units.shown(needed)}, and the volume group has {units.shown(free)} left",
             "Ask for less, or add a device to the group (vgextend); then run metal.kvm.pool with refresh: true.",
         )
