@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the test suite: nox sessions, all of them, then a summary. Fails if any session did.
 
-Two lanes run side by side, for two processors: in one all that computes or uses this machine's libvirt, in the other what has
-a libvirtd of its own. Each session's output goes to the terminal, its name before each line, and to
+Two lanes run side by side, for two processors, about as long: in one what uses this machine's libvirt, in the other what has
+a libvirtd of its own; what only computes is in either. Each session's output goes to the terminal, its name before each line, and to
 .build/logs/<session>.log.
 
 usage: python tools/suite.py [--all] [SESSION...]
@@ -23,8 +23,8 @@ import typing as t
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".build" / "logs"
 LANES = (
-    ["lint", "types", "docs_check", "ansible_lint", "package", "unit", "sanity", "molecule", "machine"],
-    ["integration"],
+    ["lint", "types", "docs_check", "ansible_lint", "molecule", "machine"],
+    ["unit", "package", "sanity", "integration"],
 )
 MORE = (["newer", "molecule_all"], ["sanity_newest", "bench"])
 

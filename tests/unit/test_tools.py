@@ -149,8 +149,8 @@ def test_every_session_is_in_one_lane() -> None:
 
 
 def test_chosen_sessions_keep_their_lanes() -> None:
-    assert tool("suite").lanes(["unit", "integration", "format"], everything=True) == [
+    assert tool("suite").lanes(["lint", "integration", "format"], everything=True) == [
         ["format"],
-        ["unit"],
+        ["lint"],
         ["integration"],
     ]
