@@ -33,6 +33,9 @@ options:
     description:
       - Keys and their values. Keys that aren't named are left as they are, so are those set to null.
       - Switches may be given as booleans. Lists replace what is there. Permissions such as V("0770") need quotes.
+      - What a setting needs on the host, without which libvirt's daemon would not start, has to be there. That is the package of a
+        V(lock_manager), what confines guests for V(security_driver) and V(security_require_confined), a user, a group, a directory
+        of certificates, and a mount of huge pages.
     type: dict
     default: {}
   unset:

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from .._plan import KvmError, Operations, Plan, Step
-from . import conf_file, conf_known, files
+from . import conf_file, conf_known, conf_needs, files
 from .libvirt import version
 from .root import Root
 
@@ -143,8 +143,8 @@ def make(root: Root, params: Params) -> Plan:
         found.predicted = conf.shown("")
         return found
     wanted = conf.wanted(params)
-    if wanted.get("lock_manager") not in (None, "nop"):  # that one is in libvirt itself
-        _need_lock_driver(found, root, str(wanted["lock_manager"]))
+    for error in conf_needs.unmet(root, wanted):
+        found.assume(error)
     before = conf.text or ""
     after = conf_file.edit(before, conf.grammar, f"/{conf.path}", wanted)
     mode = PRIVATE if _private(conf, after) else None
@@ -157,21 +157,6 @@ def make(root: Root, params: Params) -> Plan:
             step.undo = Step("file.write", f"put back /{conf.path}", path=root.at(conf.path), content=before)
     found.predicted = {**conf.shown(after), **({} if mode is None else {"mode": f"{mode:04o}"})}
     return found
-
-
-def _need_lock_driver(plan: Plan, root: Root, name: str) -> None:
-    """A lock manager is a file that libvirt's driver loads at its start, and ends without."""
-    places = ["usr/lib64", "usr/lib", *(f"usr/lib/{inner}" for inner in root.names("usr/lib") if "-linux-gnu" in inner)]
-    here = [f"{place}/libvirt" for place in places if root.names(f"{place}/libvirt")]
-    if here and not any(root.exists(f"{place}/lock-driver/{name}.so") for place in here):
-        plan.assume(
-            KvmError(
-                f"settings.lock_manager: libvirt's driver {name} for locks isn't installed, and libvirt doesn't start without"
-                f" (/{here[0]}/lock-driver/{name}.so)",
-                "Install it: packages_features: [lock] (metal.kvm.packages) for lockd; else libvirt's package for it.",
-                option="settings.lock_manager",
-            )
-        )
 
 
 def _private(conf: Conf, text: str) -> bool:

@@ -22,6 +22,11 @@ LENS = """
              | str_entry "security_driver"
              | str_entry "vnc_password"
              | str_entry "lock_manager"
+             | str_entry "group"
+             | str_entry "swtpm_group"
+             | str_entry "vnc_tls_x509_cert_dir"
+             | str_entry "hugetlbfs_mount"
+             | bool_entry "security_require_confined"
              | str_entry "unix_sock_rw_perms"
              | bool_entry "dump_guest_core"
              | int_entry "max_files"
@@ -183,6 +188,44 @@ def test_a_lock_manager_must_be_installed(tree: pathlib.Path) -> None:
     drivers.mkdir()
     (drivers / "lockd.so").touch()
     assert not make(tree, settings={"lock_manager": "lockd"}).assumed
+
+
+NEEDS: list[tuple[str, t.Any, str, str, str, str]] = [  # key, value, its complaint and remedy; a file that makes it good
+    ("security_driver", "selinux", "selinux can't confine", "enable SELinux", "sys/fs/selinux/enforce", "0"),
+    ("security_driver", ["none", "apparmor"], "apparmor can't confine", "install apparmor",
+     "sys/kernel/security/apparmor/profiles", "lsb_release (enforce)\n/usr/sbin/libvirtd (enforce)\n"),
+    ("security_driver", "apparmor", "apparmor can't confine", "install apparmor",
+     "sys/kernel/security/apparmor/profiles", "virtqemud (enforce)\n"),
+    ("security_require_confined", True, "nothing confines", "Leave the key out", "sys/fs/selinux/enforce", "1"),
+    ("vnc_tls_x509_cert_dir", "/etc/pki/vnc", "/etc/pki/vnc isn't there", "certificates", "etc/pki/vnc/ca-cert.pem", ""),
+    ("hugetlbfs_mount", ["/dev/hugepages"], "not where huge pages are mounted", "Mount hugetlbfs",
+     "proc/mounts", "tmpfs / tmpfs rw 0 0\nhugetlbfs /dev/hugepages hugetlbfs rw 0 0\n"),
+    ("user", "alice", "no user alice", "Make the user first", "etc/passwd", "alice:x:1:1::/:\n"),
+    ("swtpm_group", "tss", "no group tss", "Make the group first", "etc/group", "tss:x:1:\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value", "complaint", "remedy", "path", "content"), NEEDS)
+def test_what_would_stop_the_daemon_is_refused(
+    tree: pathlib.Path, key: str, value: t.Any, complaint: str, remedy: str, path: str, content: str
+) -> None:
+    (error,) = make(tree, settings={key: value}).assumed
+    assert f"settings.{key}: " in str(error), str(error)
+    assert complaint in str(error)
+    assert remedy in error.remedy
+    (tree / path).parent.mkdir(parents=True, exist_ok=True)
+    (tree / path).write_text(content)
+    assert not make(tree, settings={key: value}).assumed
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("user", "+107"), ("group", "0"), ("security_driver", "none"), ("security_require_confined", False),
+     ("hugetlbfs_mount", "")],
+)  # fmt: skip
+def test_what_the_daemon_takes_anywhere_is_not_refused(tree: pathlib.Path, key: str, value: t.Any) -> None:
+    assert not make(tree, settings={key: value}).assumed
+    assert not make(tree, unset=[key]).assumed
 
 
 def test_a_password_is_never_shown_and_closes_the_file(tree: pathlib.Path) -> None:
