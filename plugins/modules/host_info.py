@@ -835,7 +835,8 @@ host:
           type: bool
           returned: always
         conf:
-          description: Configuration files by name, with C(mode), C(values) (secrets as true) and C(unknown) keys.
+          description: Configuration files by name, with C(mode), C(values) (secrets as true), C(unknown) keys, and what
+            is C(unmet), by key what its value needs on this host and doesn't find.
           type: dict
           returned: always
         tls:

@@ -78,6 +78,18 @@ def conf_keys(host: Host) -> Finding:
     return good("libvirt's configuration is known to this version.")
 
 
+def conf_needs(host: Host) -> Finding:
+    unmet = {name: entry["unmet"] for name, entry in host["libvirt"]["conf"].items() if entry["unmet"]}
+    if unmet:
+        named = [f"{name}.conf, {key}: {why}" for name, each in unmet.items() for key, why in each.items()]
+        return bad(
+            f"libvirt's daemon doesn't start with its configuration here. {' '.join(named)}",
+            "Mend these keys in /etc/libvirt, or take them out.",
+            unmet=unmet,
+        )
+    return good("The host has what libvirt's configuration asks for.")
+
+
 def conf_secrets(host: Host) -> Finding:
     loose = []
     for name, entry in host["libvirt"]["conf"].items():

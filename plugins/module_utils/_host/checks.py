@@ -73,6 +73,7 @@ CHECKS: tuple[Check, ...] = (
     Check("daemon.reach", libvirt.reach, "fail"),
     Check("driver.capabilities", libvirt.drivers, "info"),
     Check("conf.keys", libvirt.conf_keys, "fail"),
+    Check("conf.needs", libvirt.conf_needs, "fail"),
     Check("conf.secrets", libvirt.conf_secrets, "warn", strict=True),
     Check("sec.qemu_root", libvirt.qemu_root, "warn", strict=True),
     Check("sec.mac", libvirt.mac, "warn", strict=True),

@@ -31,11 +31,16 @@ TRUE, FALSE = ("1", "yes", "on", "true"), ("0", "no", "off", "false")
 
 def kinds(root: Root, name: str, text: t.Optional[str]) -> dict[str, str]:
     """Each known key's kind: text, switch, number, list, limit (a number or unlimited), any."""
-    for directory in LENSES:
-        lens = root.text(f"{directory}/{LENS_NAMES.get(name, name)}.aug")
-        if lens is not None:
-            return {key: KINDS.get(kind, "any") for kind, key in ENTRY.findall(lens)}
+    grammar = lens(root, name)
+    if grammar is not None:
+        return {key: KINDS.get(kind, "any") for kind, key in ENTRY.findall(grammar)}
     return {key: _kind(value) for key, value in DEFAULT.findall(text or "")}
+
+
+def lens(root: Root, name: str) -> t.Optional[str]:
+    """The grammar that the installed libvirt ships for a file; None where it isn't there."""
+    paths = [f"{directory}/{LENS_NAMES.get(name, name)}.aug" for directory in LENSES]
+    return next((text for text in map(root.text, paths) if text is not None), None)
 
 
 def _kind(default: str) -> str:

@@ -13,8 +13,6 @@ import pwd
 import re
 import typing as t
 
-from .._plan import KvmError
-
 if t.TYPE_CHECKING:
     from .conf_file import Value
     from .root import Root
@@ -24,16 +22,14 @@ WITHOUT = "Leave the key out (libvirt then takes what the host has)"
 Unmet = t.Optional[tuple[str, str]]  # what is missing, and the remedy
 
 
-def unmet(root: Root, wanted: t.Mapping[str, t.Optional[Value]]) -> list[KvmError]:
-    """Why the daemon wouldn't start with these settings; one error for each that lacks something."""
+def unmet(root: Root, values: t.Mapping[str, t.Optional[Value]]) -> list[tuple[str, str, str]]:
+    """Each key whose value lacks something on this host: the key, what is missing, and the remedy."""
     found = []
-    for key, value in wanted.items():
+    for key, value in values.items():
         need = next((need for names, need in NEEDS if names.fullmatch(key)), None)
         missing = need(root, value) if need and value is not None else None
         if missing:
-            what, remedy = missing
-            message = f"settings.{key}: {what}, and libvirt's daemon doesn't start with it"
-            found.append(KvmError(message, remedy, option=f"settings.{key}"))
+            found.append((key, *missing))
     return found
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 import typing as t
 
+from . import conf_known, conf_needs
 from .root import Root
 
 DIRECTORY = "etc/libvirt"
 FILES = ("libvirtd", "virtqemud", "virtproxyd", "qemu", "network", "virtlogd")
 SECRET = re.compile(r"password|secret")
-LENSES = ("usr/share/augeas/lenses", "usr/share/augeas/lenses/dist")
 CERTIFICATES = (
     ("ca", "etc/pki/CA/cacert.pem"),
     ("server", "etc/pki/libvirt/servercert.pem"),
@@ -27,7 +27,11 @@ KEYS = ("etc/pki/libvirt/private/serverkey.pem", "etc/pki/libvirt/private/client
 
 
 def report(root: Root) -> dict[str, dict[str, t.Any]]:
-    """Each file that is there: its ``mode``, its ``values`` (secrets as True) and keys this version doesn't know."""
+    """Each file that is there.
+
+    Its ``mode``, its ``values`` (secrets as True), ``unknown`` keys of this version, and what is ``unmet``: by key, what a
+    value needs on this host and doesn't find.
+    """
     found = {}
     for name in FILES:
         path = f"{DIRECTORY}/{name}.conf"
@@ -41,6 +45,7 @@ def report(root: Root) -> dict[str, dict[str, t.Any]]:
             "mode": None if mode is None else f"{mode:04o}",
             "values": {key: True if SECRET.search(key) and value else value for key, value in values.items()},
             "unknown": sorted(set(values) - known) if known else [],
+            "unmet": {key: f"{what}. {remedy}" for key, what, remedy in conf_needs.unmet(root, values)},
         }
     return found
 
@@ -59,13 +64,8 @@ def parse(text: str) -> dict[str, t.Any]:
 
 
 def known_keys(root: Root, name: str) -> set[str]:
-    """Keys that the installed libvirt knows, from the grammar it ships for Augeas; none where that isn't there."""
-    lens = {"qemu": "libvirtd_qemu", "network": "libvirtd_network"}.get(name, name)
-    for directory in LENSES:
-        text = root.text(f"{directory}/{lens}.aug")
-        if text is not None:
-            return set(re.findall(r'"([a-z0-9_]+)"', text))
-    return set()
+    """Keys that the installed libvirt knows, whatever its grammar says of them; none where that isn't there."""
+    return set(re.findall(r'"([a-z0-9_]+)"', conf_known.lens(root, name) or ""))
 
 
 def certificates(root: Root) -> list[dict[str, t.Any]]:

@@ -143,8 +143,9 @@ def make(root: Root, params: Params) -> Plan:
         found.predicted = conf.shown("")
         return found
     wanted = conf.wanted(params)
-    for error in conf_needs.unmet(root, wanted):
-        found.assume(error)
+    for key, what, remedy in conf_needs.unmet(root, wanted):
+        message = f"settings.{key}: {what}, and libvirt's daemon doesn't start with it"
+        found.assume(KvmError(message, remedy, option=f"settings.{key}"))
     before = conf.text or ""
     after = conf_file.edit(before, conf.grammar, f"/{conf.path}", wanted)
     mode = PRIVATE if _private(conf, after) else None

@@ -431,6 +431,8 @@ def test_configuration(hosts: t.Any, root: Write) -> None:
     assert "hunter2" not in str(found)
     checks = {check["id"]: check for check in found["checks"]}
     assert checks["conf.keys"]["status"] == "fail"
+    assert checks["conf.needs"]["status"] == "fail"
+    assert "qemu.conf, security_driver: apparmor can't confine guests here" in checks["conf.needs"]["message"]
     assert checks["conf.secrets"]["status"] == "warn"
     assert checks["sec.qemu_root"]["status"] == "warn"
     for word in ("root", "none", "seccomp"):
