@@ -32,6 +32,8 @@ LENS = """
              | int_entry "max_files"
              | limits_entry "max_core"
              | str_array_entry "namespaces"
+             | str_array_entry "cgroup_device_acl"
+             | str_entry "stdio_handler"
 """
 SHIPPED = """# Master configuration file.
 
@@ -130,7 +132,7 @@ def test_a_new_file_holds_only_what_is_set_and_is_for_root(tree: pathlib.Path) -
         ("dump_guest_core", False, "dump_guest_core = 0"),
         ("max_core", "unlimited", 'max_core = "unlimited"'),
         ("max_core", 7, "max_core = 7"),
-        ("namespaces", ["a", "b"], 'namespaces = [ "a", "b" ]'),
+        ("cgroup_device_acl", ["a", "b"], 'cgroup_device_acl = [ "a", "b" ]'),
         ("security_driver", ["selinux", "apparmor"], 'security_driver = [ "selinux", "apparmor" ]'),
         ("unix_sock_rw_perms", "0770", 'unix_sock_rw_perms = "0770"'),
     ],
@@ -149,6 +151,8 @@ def test_values_are_quoted_as_libvirt_wants(tree: pathlib.Path, key: str, value:
         ({"settings": {"max_files": "many"}}, ["max_files: 'many' is not a whole number"]),
         ({"settings": {"dump_guest_core": 2}}, ["dump_guest_core: 2 is not true or false"]),
         ({"settings": {"namespaces": "mount"}}, ["namespaces: 'mount' is not a list"]),
+        ({"settings": {"namespaces": ["mount", "mnt"]}}, ["namespaces: 'mnt' is not one that libvirt knows: mount"]),
+        ({"settings": {"stdio_handler": "logs"}}, ["stdio_handler: 'logs' is not one that libvirt knows: logd, file"]),
         ({"settings": {"user": ["a"]}}, ["user: ['a'] is not a text"]),
         ({"settings": {"user": "a"}, "unset": ["user"]}, ["unset: user is also set"]),
         ({"name": "../passwd", "settings": {}}, ["'../passwd' is no name"]),
