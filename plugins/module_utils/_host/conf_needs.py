@@ -88,11 +88,14 @@ def _directory(root: Root, value: Value) -> Unmet:
 def _huge_pages(root: Root, value: Value) -> Unmet:
     mounts = {words[1] for words in map(str.split, root.lines("proc/mounts")) if words[2:3] == ["hugetlbfs"]}
     for path in value if isinstance(value, list) else [value]:
-        if path and str(path).rstrip("/") not in mounts:
+        if not path:  # the comment in qemu.conf says that it turns them off; the code looks for a file system there
             return (
-                f"{path} is not where huge pages are mounted",
-                f"Mount hugetlbfs there first. Now: {sorted(mounts) or 'nowhere'}.",
+                "an empty path is none where huge pages are mounted",
+                "Leave the key out: guests use them only if they say so.",
             )
+        if str(path).rstrip("/") not in mounts:
+            here = ", ".join(sorted(mounts)) or "nowhere"
+            return f"{path} is not where huge pages are mounted", f"Mount hugetlbfs there first. Now: {here}."
     return None
 
 

@@ -202,7 +202,7 @@ NEEDS: list[tuple[str, t.Any, str, str, str, str]] = [  # key, value, its compla
      "sys/kernel/security/apparmor/profiles", "virtqemud (enforce)\n"),
     ("security_require_confined", True, "nothing confines", "Leave the key out", "sys/fs/selinux/enforce", "1"),
     ("vnc_tls_x509_cert_dir", "/etc/pki/vnc", "/etc/pki/vnc isn't there", "certificates", "etc/pki/vnc/ca-cert.pem", ""),
-    ("hugetlbfs_mount", ["/dev/hugepages"], "not where huge pages are mounted", "Mount hugetlbfs",
+    ("hugetlbfs_mount", ["/dev/hugepages"], "not where huge pages are mounted", "Now: nowhere",
      "proc/mounts", "tmpfs / tmpfs rw 0 0\nhugetlbfs /dev/hugepages hugetlbfs rw 0 0\n"),
     ("user", "alice", "no user alice", "Make the user first", "etc/passwd", "alice:x:1:1::/:\n"),
     ("swtpm_group", "tss", "no group tss", "Make the group first", "etc/group", "tss:x:1:\n"),
@@ -224,12 +224,22 @@ def test_what_would_stop_the_daemon_is_refused(
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("user", "+107"), ("group", "0"), ("security_driver", "none"), ("security_require_confined", False),
-     ("hugetlbfs_mount", "")],
+    [("user", "+107"), ("group", "0"), ("security_driver", "none"), ("security_require_confined", False),]
 )  # fmt: skip
 def test_what_the_daemon_takes_anywhere_is_not_refused(tree: pathlib.Path, key: str, value: t.Any) -> None:
     assert not make(tree, settings={key: value}).assumed
     assert not make(tree, unset=[key]).assumed
+
+
+def test_huge_pages_are_not_turned_off_by_an_empty_path(tree: pathlib.Path) -> None:
+    (tree / "proc").mkdir()
+    (tree / "proc/mounts").write_text("hugetlbfs /dev/hugepages hugetlbfs rw 0 0\n")
+    for value, words in (
+        ("", "an empty path"),
+        (["/dev/hugepages/", "/mnt"], "/mnt is not where huge pages are mounted"),
+    ):
+        (error,) = make(tree, settings={"hugetlbfs_mount": value}).assumed
+        assert words in str(error)
 
 
 def test_a_password_is_never_shown_and_closes_the_file(tree: pathlib.Path) -> None:
