@@ -87,6 +87,17 @@ def test_what_a_storage_has_is_neither_made_nor_deleted(store: t.Any, kind: str)
         store.volume(pool="given", name="unit:0:0:1", state="absent")
 
 
+def test_volumes_of_gluster_are_deleted_but_not_made(store: t.Any) -> None:
+    _active_pool(
+        store, "type='gluster'><name>glass</name><source><host name='192.0.2.1'/><name>v</name><dir path='/'/></source>"
+    )
+    with pytest.raises(KvmError, match=r"name: .*type gluster"):
+        store.volume(pool="glass", name="a", capacity="1 MiB")
+    pool = store.world.connection.storagePoolLookupByName("glass")
+    pool.createXML("<volume><name>a</name><capacity>1048576</capacity></volume>")
+    assert store.volume(pool="glass", name="a", state="absent").changed
+
+
 @pytest.mark.parametrize(
     ("device", "form", "name", "wanted"),
     [

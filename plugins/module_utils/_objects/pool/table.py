@@ -32,6 +32,7 @@ TYPES = (
 FILES = ("dir", "fs", "netfs", "vstorage")  # their volumes are files in a directory
 NETWORKED = ("rbd", "gluster", "sheepdog", "iscsi-direct")  # their volumes have no path on the host
 GIVEN = ("iscsi", "iscsi-direct", "scsi", "mpath")  # their volumes are what the storage has: none is made or deleted
+UNMAKING = (*GIVEN, "gluster")  # libvirt makes no volumes in these
 
 ISCSI_PORT = 3260
 

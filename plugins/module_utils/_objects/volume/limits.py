@@ -10,7 +10,7 @@ import typing as t
 
 from ..._plan import refuse
 from ..._xml import document, units
-from ..pool.table import FILES, GIVEN
+from ..pool.table import FILES, UNMAKING
 
 if t.TYPE_CHECKING:
     from ..._xml.rows import Values
@@ -27,7 +27,7 @@ EXTENDED_LEAST = 16 * 1024  # bytes of a cluster that can be divided
 
 def check_pool(order: Order) -> None:
     """Refuse a new volume where libvirt makes none, or gives it a name of its own."""
-    if order.kind in GIVEN:
+    if order.kind in UNMAKING:
         refuse(
             "name",
             f"{order.title} isn't there, and libvirt can't make volumes in a pool of type {order.kind}",
