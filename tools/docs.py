@@ -9,14 +9,15 @@
 At the margin the marks take the whole of `options:`; further in they stand among options that are written by hand, and
 the generated ones are written at their depth. For plugins/modules/network.py the options are what `option_docs()` in
 plugins/module_utils/_objects/network/options.py says, else those of the table NETWORK in _objects/network/table.py.
-Other ones are named in the mark: "from the table domain.devices:DISK by nox". docs/domain_options.md is written from the
-table of domains and its proofs (proofs.py).
+Other ones are named in the mark: "from the table domain.devices:DISK by nox". Pages of docs/ come from the table of domains
+and its proofs (proofs.py), its matrix of states (states.py), and the tables of a host's checks and features (host_checks.py).
 
 usage: python tools/docs.py [--check]    --check: write nothing, fail where something is stale
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pathlib
 import re
@@ -104,30 +105,29 @@ def written(source: str, module: str) -> str:
     return BLOCK.sub(block, source)
 
 
+def pages() -> t.Iterator[tuple[pathlib.Path, t.Callable[[str], str]]]:
+    """Each file that is generated, or has generated parts, and what makes its text of the present one."""
+    docs = ROOT / "docs"
+    yield docs / "domain.md", importlib.import_module("states").page
+    yield docs / "domain_options.md", lambda dummy: str(importlib.import_module("proofs").table())
+    yield docs / "host_checks.md", importlib.import_module("host_checks").page
+    for path in sorted((ROOT / "plugins" / "modules").glob("*.py")):
+        yield path, functools.partial(written, module=path.stem)
+
+
 def main() -> int:
     check = "--check" in sys.argv[1:]
     sys.path.insert(0, str(ROOT / ".build" / "collections"))
-    stale = []
-    page, states = ROOT / "docs" / "domain.md", importlib.import_module("states")
-    text = page.read_text(encoding="utf-8")
-    if states.page(text) != text:
-        stale.append(page.relative_to(ROOT))
+    stale = False
+    for path, make in pages():
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        wanted = make(text)
+        if wanted == text:
+            continue
+        stale = True
         if not check:
-            page.write_text(states.page(text), encoding="utf-8")
-    for path in sorted((ROOT / "plugins" / "modules").glob("*.py")):
-        source = path.read_text(encoding="utf-8")
-        wanted = written(source, path.stem)
-        if wanted != source:
-            stale.append(path.relative_to(ROOT))
-            if not check:
-                path.write_text(wanted, encoding="utf-8")
-    page, text = ROOT / "docs" / "domain_options.md", importlib.import_module("proofs").table()
-    if not page.exists() or page.read_text(encoding="utf-8") != text:
-        stale.append(page.relative_to(ROOT))
-        if not check:
-            page.write_text(text, encoding="utf-8")
-    for path in stale:
-        print(f"docs: {path} {'is stale: run nox -s docs' if check else 'written'}")
+            path.write_text(wanted, encoding="utf-8")
+        print(f"docs: {path.relative_to(ROOT)} {'is stale: run nox -s docs' if check else 'written'}")
     return 1 if check and stale else 0
 
 
