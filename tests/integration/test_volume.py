@@ -19,6 +19,7 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.metal.kvm.plugins.module_utils._objects.volume import records
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
 from bench import OBJECTS, Bench, assert_refused, assert_settles
@@ -322,6 +323,32 @@ class TestSource:
         assert refreshed["actions"] == [f"replace volume x.qcow2 of pool {POOL} by {source}"]
         assert info(images / "x.qcow2")["virtual-size"] == 16 * MIB
         assert not player.run("volume", **wish, refresh=True)["changed"]
+
+    @pytest.mark.parametrize("way", ["libvirt", "domain", "pool"])
+    def test_where_it_came_from_goes_with_it(
+        self, way: str, player: t.Any, connection: t.Any, images: pathlib.Path
+    ) -> None:
+        """Whoever deletes a volume: an empty one in its place isn't taken for the image that was there."""
+        wish = volume("x.qcow2", source={"file": str(image(images.parent / "x.qcow2"))})
+        player.run("volume", **wish)
+        image(images.parent / "x.qcow2", size="16M")
+        assert player.run("volume", **wish)["warnings"]
+        pool = connection.storagePoolLookupByName(POOL)
+        if way == "libvirt":
+            pool.storageVolLookupByName("x.qcow2").delete()
+        elif way == "domain":
+            domain(connection, f"<disk><source file='{images}/x.qcow2'/><target dev='vda'/></disk>")
+            player.run("domain", name="mkt-guest", state="absent", storage="delete")
+        else:
+            player.run("pool", name=POOL, state="absent", storage="delete")
+            player.run("pool", name=POOL, type="dir", path=str(images), state="active")
+        assert not (images / "x.qcow2").exists()
+        assert bool(records.read(f"{images}/x.qcow2")) == (way == "libvirt")
+        player.run("volume", **volume("x.qcow2", capacity="8 MiB"))
+        assert not records.read(f"{images}/x.qcow2")
+        seen = player.run("volume", **wish)
+        assert not seen["changed"]
+        assert not seen.get("warnings")
 
     def test_a_source_that_is_gone_changes_nothing(self, player: t.Any, images: pathlib.Path) -> None:
         source = image(images.parent / "x.qcow2")

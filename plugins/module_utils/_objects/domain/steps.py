@@ -270,15 +270,18 @@ def _until_open(change: t.Callable[[], t.Any]) -> None:
 
 def delete_storage(world: t.Any, name: str, path: str, pool: str = "", volume: str = "") -> None:
     """Delete a disk's storage: through its pool where it has one, else the file itself."""
+    from ..volume import records
+
     there = (
         world.volume(pool, volume)
         if pool
         else found_or_none(lambda: world.connection.storageVolLookupByPath(path), "VIR_ERR_NO_STORAGE_VOL")
     )
     if there is not None:
-        there.delete(0)
+        records.delete(there)
     elif path and world.local and os.path.exists(path):
         os.remove(path)
+        records.forget(path)
 
 
 def state_is(world: t.Any, name: str) -> str:

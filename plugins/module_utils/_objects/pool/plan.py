@@ -220,6 +220,7 @@ def _measure(there: t.Any, active: bool) -> Values:
 def _delete_volumes(world: t.Any, there: t.Any) -> None:
     """All volumes, after a last look at whether a domain uses one."""
     from ..storage import users, volumes
+    from ..volume.records import delete
 
     used = users(world, volumes(there))
     if used:
@@ -227,7 +228,7 @@ def _delete_volumes(world: t.Any, there: t.Any) -> None:
             f"storage: volumes of pool {there.name()} are in use by {', '.join(sorted(used))}", "", option="storage"
         )
     for volume in there.listAllVolumes():
-        volume.delete(0)
+        delete(volume)
 
 
 def _build(world: t.Any, there: t.Any, flag: str) -> None:

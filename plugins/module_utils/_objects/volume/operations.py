@@ -30,7 +30,9 @@ GAUGED_IN_VAIN, TRIES = "Unable to get accurate CPU usage", 5
 
 def _make(world: t.Any, pool: str, name: str, xml: str, preallocate: bool) -> None:
     flag = constant("VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA") if preallocate else 0
-    _patiently(world.get("pool", pool, "pool").createXML, xml, flag)
+    made = _patiently(world.get("pool", pool, "pool").createXML, xml, flag)
+    if world.local:
+        records.forget(made.path())  # of one that somebody else deleted
 
 
 def _patiently(make: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
@@ -45,10 +47,7 @@ def _patiently(make: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
 
 
 def _delete(world: t.Any, pool: str, name: str) -> None:
-    there = looked_up(world, pool, name)
-    path = there.path()
-    there.delete(0)
-    records.forget(path)
+    records.delete(looked_up(world, pool, name))
 
 
 def _wipe(world: t.Any, pool: str, name: str, algorithm: str) -> None:

@@ -52,6 +52,13 @@ def forget(path: str) -> None:
         os.unlink(_file(path))
 
 
+def delete(volume: t.Any) -> None:
+    """Delete libvirt's volume, and forget where it came from."""
+    path = volume.path()
+    volume.delete(0)
+    forget(path)
+
+
 def words(record: Values) -> str:
     """The recorded source in a sentence."""
     source = record.get("source", {})
