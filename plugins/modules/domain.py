@@ -1426,7 +1426,7 @@ options:
             type: str
             required: true
           weight:
-            description: Weight on it.
+            description: Weight on it, where its I/O scheduler is CFQ (Linux before 5.0).
             type: int
           read_bytes_sec:
             description: Bytes read, each second. V(0) for no limit.

@@ -95,6 +95,9 @@ REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
     "wait for what is off": ({**NEW, "wait_for": {"agent": True}}, ["wait_for", "state: running"]),
     "start of what isn't connected": (
         {**NEW, "interfaces": [{"unconnected": True, "mac": MAC}], "state": "running"}, ["interfaces", "unconnected", "link: down"]),
+    "weight on a block device": (
+        {**NEW, "blkiotune": {"devices": [{"path": "/dev/loop0", "weight": 300}]}, "state": "running"},
+        ["blkiotune.devices", "/dev/loop0", "CFQ", "blkiotune.weight"]),
     "two ways to boot": (
         {**NEW, "boot": {"order": ["hd"]}, "disks": [{**DISK, "boot_order": 1}]}, ["boot"]),
 }  # fmt: skip

@@ -21,6 +21,7 @@ import cycle as cycles
 import guest as guests
 import libvirt
 import pytest
+from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from domain_bench import Bench, Options
 from guest import NAME, Lab, built, shared_lab
 
@@ -198,6 +199,17 @@ def test_changes_at_once(case: Options, booted: tuple[Room, str]) -> None:
     if not case.get("last"):
         _changed, waiting, said = room.bench.task(**back(options), **case.get("back", {}))
         assert waiting == [], said
+
+
+def test_a_weight_that_cannot_be_given_is_refused(booted: tuple[Room, str]) -> None:
+    """Before anything is done: libvirt 9.0's daemon can end of it."""
+    room, _boot = booted
+    options = {"blkiotune": {"devices": [{"path": room.loop, "weight": 300}]}}
+    with pytest.raises(KvmError, match="CFQ"):
+        room.bench.task(**options)
+    assert room.bench.differences(**options)
+    assert room.bench.task(**options, apply="stage")[0], "the definition may have it, for another host"
+    assert room.bench.task(blkiotune={"devices": []})[0]
 
 
 def settled(room: Room, options: Options) -> list[str]:

@@ -14,7 +14,7 @@ from ..._xml.table import unset_paths
 from .describe import described
 from .new import add_hotplug_ports, new_options, new_uuid, skeleton
 from .plan import add_seed, define, patched, set_autostart, surroundings, wait
-from .state import add_acts, check_start
+from .state import add_acts, check_steps
 from .surroundings import check_references
 from .table import DOMAIN
 
@@ -40,7 +40,7 @@ def create(world: t.Any, plan: Plan, params: Values, wanted: Values) -> None:
         set_autostart(plan, name, True)
     state = params["state"] if params["state"] in ("running", "paused") else "stopped"
     add_acts(plan, params, "stopped", state)
-    check_start(plan, after)
+    check_steps(world, plan, after)
     plan.differs("state", "absent", state)
     wait(plan, params, state)
     plan.predicted = described(

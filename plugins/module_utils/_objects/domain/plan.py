@@ -16,7 +16,7 @@ from .describe import describe, described
 from .documents import persistent_document, running_document
 from .live import plan_live
 from .mark import CLONE, INSTALL, marked
-from .state import OFF, add_act, add_acts, check_start, observed
+from .state import OFF, add_act, add_acts, check_steps, observed
 from .table import DOMAIN
 
 Element = document.Element
@@ -84,7 +84,7 @@ def _converge(world: t.Any, plan: Plan, domain: t.Any, params: Values, wanted: V
         autostart = params["autostart"]
     plan.no_return()
     state = _state_steps(plan, params, before_state, waiting, before)
-    check_start(plan, after)
+    check_steps(world, plan, after)
     if state in OFF or "domain.restart" in [step.operation for step in plan.steps]:
         waiting = []
     wait(plan, params, state)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ..._plan import KvmError, Plan
@@ -101,12 +102,33 @@ def add_act(plan: Plan, params: dict[str, t.Any], act: str) -> None:
     )
 
 
-def check_start(plan: Plan, root: t.Any) -> None:
-    """Refuse to start what libvirt's driver of QEMU doesn't survive: a network interface of the kind ``null`` ends the daemon."""
-    starts = {"domain.start", "domain.start_paused", "domain.restart"}
-    if root.find("devices/interface[@type='null']") is not None and starts & {step.operation for step in plan.steps}:
+def check_steps(world: t.Any, plan: Plan, root: t.Any) -> None:
+    """Refuse what libvirt's driver of QEMU doesn't survive, or drops without a word, where these steps come to it."""
+    starts = bool({"domain.start", "domain.start_paused", "domain.restart"} & {step.operation for step in plan.steps})
+    if starts and root.find("devices/interface[@type='null']") is not None:
         raise KvmError(
             "interfaces: one is unconnected, and libvirt can't start such a guest of QEMU: its daemon would end",
             "Give it user: true and link: down instead.",
             option="interfaces",
         )
+    tunes = any("device_weight" in step.arguments.get("values", ()) for step in plan.steps)
+    weighed = [node.findtext("path") for node in root.iterfind("blkiotune/device") if int(node.findtext("weight") or 0)]
+    unweighable = [path for path in weighed if not _has_cfq(path)] if (starts or tunes) and world.local else []
+    if unweighable:
+        raise KvmError(
+            f"blkiotune.devices: {unweighable[0]} can't have a weight of its own: libvirt gives one through the I/O scheduler CFQ"
+            " only, which Linux has had no more since 5.0; with control groups v2 its daemon ends (9.0) or drops the weight (11.3)",
+            "Leave that weight out: blkiotune.weight is the guest's as a whole, read_bytes_sec and the others limit a device.",
+            option="blkiotune.devices",
+        )
+
+
+def _has_cfq(path: str) -> bool:
+    """Whether the scheduler of the whole device can weigh, in control groups v1."""
+    here = os.path.realpath(f"/sys/class/block/{os.path.basename(os.path.realpath(path))}")
+    disk = os.path.dirname(here) if os.path.exists(f"{here}/partition") else here
+    try:
+        with open(f"{disk}/queue/scheduler", encoding="ascii") as file:
+            return "[cfq]" in file.read()
+    except OSError:
+        return False

@@ -96,7 +96,7 @@ BLKIOTUNE = (
     Field("weight", "weight", POSITIVE, "Weight among all guests, from 1 to 1000.", live="blkiotune", volatile=_as_bfq),
     Items("devices", "device", (
         Field("path", "path", STR, "A block device of the host: its identity.", required=True),
-        Field("weight", "weight", WHOLE, "Weight on it.", live="blkiotune", silent=0),
+        Field("weight", "weight", WHOLE, "Weight on it, where its I/O scheduler is CFQ (Linux before 5.0).", live="blkiotune", silent=0),
         *(Field(f"{way}_{limit}", f"{way}_{limit}", WHOLE, f"{text} {done}, each second. V(0) for no limit.", live="blkiotune", silent=0)
           for way, done in (("read", "read"), ("write", "written"))
           for limit, text in (("bytes_sec", "Bytes"), ("iops_sec", "Operations"))),
