@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
     from .conf_file import Value
     from .root import Root
 
+PROFILES = "sys/kernel/security/apparmor/profiles"
 PROFILE = re.compile(r"\S*(libvirtd|virtqemud) ")
 WITHOUT = "Leave the key out (libvirt then takes what the host has)"
 Unmet = t.Optional[tuple[str, str]]  # what is missing, and the remedy
@@ -48,10 +49,13 @@ def _lock_driver(root: Root, value: Value) -> Unmet:
 
 
 def _confinement(root: Root) -> list[str]:
-    """The security drivers that libvirt can use here; AppArmor only with its own profile loaded."""
-    profiles = root.lines("sys/kernel/security/apparmor/profiles")
-    found = ["selinux"] if root.word("sys/fs/selinux/enforce") is not None else []
-    return [*found, "apparmor"] if any(map(PROFILE.match, profiles)) else found
+    """The security drivers that libvirt can use here; AppArmor only with its own profile loaded, which not everybody may see."""
+    hidden = root.exists(PROFILES) and root.text(PROFILES) is None
+    usable = {
+        "selinux": root.word("sys/fs/selinux/enforce") is not None,
+        "apparmor": hidden or any(map(PROFILE.match, root.lines(PROFILES))),
+    }
+    return [name for name, there in usable.items() if there]
 
 
 def _security_driver(root: Root, value: Value) -> Unmet:

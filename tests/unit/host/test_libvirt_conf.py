@@ -231,6 +231,11 @@ def test_what_the_daemon_takes_anywhere_is_not_refused(tree: pathlib.Path, key: 
     assert not make(tree, unset=[key]).assumed
 
 
+def test_profiles_that_may_not_be_read_are_not_judged(tree: pathlib.Path) -> None:
+    (tree / "sys/kernel/security/apparmor/profiles").mkdir(parents=True)  # there, and its text can't be had
+    assert not make(tree, settings={"security_driver": "apparmor"}).assumed
+
+
 def test_huge_pages_are_not_turned_off_by_an_empty_path(tree: pathlib.Path) -> None:
     (tree / "proc").mkdir()
     (tree / "proc/mounts").write_text("hugetlbfs /dev/hugepages hugetlbfs rw 0 0\n")
