@@ -36,6 +36,9 @@ options:
       - What a setting needs on the host, without which libvirt's daemon would not start, has to be there. That is the package of a
         V(lock_manager), what confines guests for V(security_driver) and V(security_require_confined), a user, a group, a directory
         of certificates, and a mount of huge pages.
+      - A C(qemu.conf) is judged by libvirt itself before it is written, in a check too. Its driver of QEMU is started with the file as
+        it would be, without a daemon, in a directory and a process of its own. What it doesn't start with is refused in its words.
+        That takes root, C(virsh) and C(unshare); without them it is left out.
     type: dict
     default: {}
   unset:

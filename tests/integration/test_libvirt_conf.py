@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import pathlib
 import subprocess
+import tempfile
 import typing as t
 
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._host import conf_file, conf_needs, libvirt_conf
+from ansible_collections.metal.kvm.plugins.module_utils._host import conf_file, conf_needs, conf_trial
 from ansible_collections.metal.kvm.plugins.module_utils._host.root import Root
-from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
+from cycle import Task
 
+CONF = pathlib.Path("/etc/libvirt/qemu.conf")
 # In a mount namespace of its own, with its own /run: the libvirtd that is there isn't touched.
 START = """
 mount --bind "$1" /etc/libvirt/qemu.conf
@@ -27,17 +29,18 @@ done
 kill $daemon; wait $daemon
 echo hangs
 """
-STOPPING: dict[str, t.Any] = {
-    "security_driver": "smack",
-    "security_require_confined": True,
-    "vnc_tls_x509_cert_dir": "/nowhere",
-    "hugetlbfs_mount": "/tmp",
-    "lock_manager": "nowhere",
-    "user": "nobody-of-that-name",
-    "swtpm_group": "nobody-of-that-name",
-    "stdio_handler": "logs",
-    "cgroup_controllers": ["cpus"],
-    "namespaces": ["mnt"],
+STOPPING: dict[str, tuple[t.Any, str]] = {  # what this host lacks, and then what libvirt's own driver doesn't take
+    "security_driver": ("smack", "smack can't confine guests here"),
+    "security_require_confined": (True, "nothing confines guests here"),
+    "vnc_tls_x509_cert_dir": ("/nowhere", "/nowhere isn't there"),
+    "hugetlbfs_mount": ("/tmp", "/tmp is not where huge pages are mounted"),
+    "lock_manager": ("nowhere", "driver nowhere for locks isn't installed"),
+    "user": ("nobody-of-that-name", "no user nobody-of-that-name"),
+    "swtpm_group": ("nobody-of-that-name", "no group nobody-of-that-name"),
+    "stdio_handler": ("logs", "Unknown stdio handler logs"),
+    "cgroup_controllers": (["cpus"], "Unknown cgroup controller 'cpus'"),
+    "namespaces": (["mnt"], "Unknown namespace: mnt"),
+    "remote_websocket_port_min": (80, "/etc/libvirt/qemu.conf: remote_websocket_port_min: port must be greater"),
 }
 
 
@@ -50,16 +53,7 @@ def started(place: pathlib.Path, settings: dict[str, t.Any]) -> str:
     return subprocess.run(words, check=True, capture_output=True, text=True, timeout=120).stdout.strip()
 
 
-def refused(settings: dict[str, t.Any]) -> list[str]:
-    """The options that a task with these settings is refused for on this host."""
-    params = {"name": "qemu", "kind": "conf", "settings": settings, "unset": [], "sysroot": "/"}
-    try:
-        return [error.details["option"] for error in libvirt_conf.make(Root("/"), params).assumed]
-    except KvmError as error:
-        return [error.details["option"]]
-
-
-def test_a_daemon_starts_with_what_is_not_refused(tmp_path: pathlib.Path) -> None:
+def test_a_daemon_starts_with_what_is_taken(player: t.Any, tmp_path: pathlib.Path) -> None:
     settings = {
         "user": "root",
         "group": "+0",
@@ -67,15 +61,33 @@ def test_a_daemon_starts_with_what_is_not_refused(tmp_path: pathlib.Path) -> Non
         "lock_manager": "nop",
         "stdio_handler": "file",
     }
-    assert refused(settings) == []
+    (checked,) = player.play([Task("libvirt_conf", {"name": "qemu", "settings": settings}, check=True)])
+    assert not checked.failed, checked.message
+    assert not checked["assumed"]
     assert started(tmp_path, settings) == "answers"
+
+
+def test_what_a_daemon_ends_of_is_refused(player: t.Any) -> None:
+    before = CONF.read_bytes()
+    tasks = {
+        key: ({"name": "qemu", "settings": {"max_files": 77, key: value}}, [f"settings.{key}: ", words])
+        for key, (value, words) in STOPPING.items()
+    }
+    player.refuse_all("libvirt_conf", tasks)
+    assert CONF.read_bytes() == before
 
 
 @pytest.mark.parametrize("key", STOPPING)
 def test_a_daemon_ends_of_what_is_refused(key: str, tmp_path: pathlib.Path) -> None:
-    settings = {key: STOPPING[key]}
-    assert refused(settings) == [f"settings.{key}"]
-    assert started(tmp_path, settings) == "ended"
+    assert started(tmp_path, {key: STOPPING[key][0]}) == "ended"
+
+
+def test_what_was_wrong_before_is_not_laid_to_this_task() -> None:
+    wrong = 'stdio_handler = "logs"\n'
+    assert conf_trial.complaint(Root("/"), "", wrong) == "unsupported configuration: Unknown stdio handler logs"
+    assert conf_trial.complaint(Root("/"), wrong, f"{wrong}max_files = 77\n") is None
+    assert conf_trial.complaint(Root("/"), wrong, "max_files = 77\n") is None
+    assert not list(pathlib.Path(tempfile.gettempdir()).glob("metal-kvm-*"))
 
 
 def test_each_need_is_tried() -> None:

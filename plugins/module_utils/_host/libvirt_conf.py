@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from .._plan import KvmError, Operations, Plan, Step
-from . import conf_file, conf_known, conf_needs, files
+from . import conf_file, conf_known, conf_needs, conf_trial, files
 from .libvirt import version
 from .root import Root
 
@@ -148,6 +148,8 @@ def make(root: Root, params: Params) -> Plan:
         found.assume(KvmError(message, remedy, option=f"settings.{key}"))
     before = conf.text or ""
     after = conf_file.edit(before, conf.grammar, f"/{conf.path}", wanted)
+    if after != before and conf.path == conf_trial.CONF and not found.assumed:
+        _ask_libvirt(conf, before, after, wanted)
     mode = PRIVATE if _private(conf, after) else None
     if after != before or (mode is not None and conf.text is not None and (root.mode(conf.path) or 0) & 0o077):
         step = found.add("file.write", f"write /{conf.path}", path=root.at(conf.path), content=after)
@@ -158,6 +160,19 @@ def make(root: Root, params: Params) -> Plan:
             step.undo = Step("file.write", f"put back /{conf.path}", path=root.at(conf.path), content=before)
     found.predicted = {**conf.shown(after), **({} if mode is None else {"mode": f"{mode:04o}"})}
     return found
+
+
+def _ask_libvirt(conf: Conf, before: str, after: str, wanted: t.Mapping[str, t.Optional[conf_file.Value]]) -> None:
+    """Have libvirt judge the file as it would be. It doesn't always name the key: the one that draws the same words alone."""
+    said = conf_trial.complaint(conf.root, before, after)
+    if said is None:
+        return
+    alone = {key: conf_file.edit(before, conf.grammar, f"/{conf.path}", {key: wanted[key]}) for key in wanted}
+    blamed = next((key for key, text in alone.items() if conf_trial.complaint(conf.root, before, text) == said), None)
+    option = f"settings.{blamed}" if blamed else "settings"
+    raise KvmError(
+        f"{option}: libvirt's driver of QEMU wouldn't start: {said}", "Correct it; nothing was written.", option=option
+    )
 
 
 def _private(conf: Conf, text: str) -> bool:
