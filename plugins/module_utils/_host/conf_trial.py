@@ -52,7 +52,9 @@ def _said(text: str) -> t.Optional[str]:
             file.write(text)
         words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", TRIAL, "trial", place]
         done = run(words, timeout=TIMEOUT)
-        return None if done.status == 0 else done.last_words.replace(conf, f"/{CONF}").partition("error: ")[2]
+        if done.status == 0:
+            return None
+        return done.last_words.replace(conf, f"/{CONF}").replace(place, "").partition("error: ")[2]
     except OSError:  # it hung, or couldn't be started: then nothing is known
         return None
     finally:
