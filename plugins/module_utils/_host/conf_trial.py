@@ -36,7 +36,7 @@ def complaint(root: Root, before: str, after: str) -> t.Optional[str]:
 
     None where it does, where it can't be asked here, and where it says the same of the text ``before``.
     """
-    if not root.live or root.path != "/" or root.uid() != 0 or not (root.program("virsh") and root.program("unshare")):
+    if root.path != "/" or root.uid() != 0 or not (root.program("virsh") and root.program("unshare")):
         return None
     said = _said(after)
     return None if said is None or OF_THE_DAEMON in said or said == _said(before) else said
