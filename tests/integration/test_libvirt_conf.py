@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pathlib
 import subprocess
-import tempfile
 import typing as t
 
 import pytest
@@ -87,7 +86,7 @@ def test_what_was_wrong_before_is_not_laid_to_this_task() -> None:
     assert conf_trial.complaint(Root("/"), "", wrong) == "unsupported configuration: Unknown stdio handler logs"
     assert conf_trial.complaint(Root("/"), wrong, f"{wrong}max_files = 77\n") is None
     assert conf_trial.complaint(Root("/"), wrong, "max_files = 77\n") is None
-    assert not list(pathlib.Path(tempfile.gettempdir()).glob("metal-kvm-*"))
+    assert not pathlib.Path("/run/libvirt/trial").exists()
 
 
 def test_each_need_is_tried() -> None:
