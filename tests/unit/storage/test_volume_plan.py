@@ -245,6 +245,25 @@ def test_records(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert records.read("/a") == {}
 
 
+@pytest.mark.parametrize("local", [True, False])
+def test_a_record_goes_with_the_volume_of_this_machine_only(
+    store: t.Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, local: bool
+) -> None:
+    monkeypatch.setattr(records, "state_directory", lambda: str(tmp_path / "state"))
+    pool = store.world.connection.storagePoolDefineXML(
+        "<pool type='dir'><name>gone</name><target><path>/gone</path></target></pool>"
+    )
+    pool.create()
+    volume = pool.createXML("<volume><name>a</name><capacity>1048576</capacity></volume>")
+    records.write(volume.path(), {"source": {"file": "/x"}})
+    world = Busy()
+    world.local = local
+    path = volume.path()
+    records.delete(world, volume)
+    assert pool.listVolumes() == []
+    assert bool(records.read(path)) == (not local)
+
+
 def test_a_damaged_record_is_none(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "state_directory", lambda: str(tmp_path))
     records.write("/a", {"source": {}})

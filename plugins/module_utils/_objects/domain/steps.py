@@ -278,7 +278,7 @@ def delete_storage(world: t.Any, name: str, path: str, pool: str = "", volume: s
         else found_or_none(lambda: world.connection.storageVolLookupByPath(path), "VIR_ERR_NO_STORAGE_VOL")
     )
     if there is not None:
-        records.delete(there)
+        records.delete(world, there)
     elif path and world.local and os.path.exists(path):
         os.remove(path)
         records.forget(path)

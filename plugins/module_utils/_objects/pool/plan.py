@@ -228,7 +228,7 @@ def _delete_volumes(world: t.Any, there: t.Any) -> None:
             f"storage: volumes of pool {there.name()} are in use by {', '.join(sorted(used))}", "", option="storage"
         )
     for volume in there.listAllVolumes():
-        delete(volume)
+        delete(world, volume)
 
 
 def _build(world: t.Any, there: t.Any, flag: str) -> None:

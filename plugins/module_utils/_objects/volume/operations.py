@@ -47,7 +47,7 @@ def _patiently(make: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
 
 
 def _delete(world: t.Any, pool: str, name: str) -> None:
-    records.delete(looked_up(world, pool, name))
+    records.delete(world, looked_up(world, pool, name))
 
 
 def _wipe(world: t.Any, pool: str, name: str, algorithm: str) -> None:

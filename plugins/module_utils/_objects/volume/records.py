@@ -52,11 +52,12 @@ def forget(path: str) -> None:
         os.unlink(_file(path))
 
 
-def delete(volume: t.Any) -> None:
-    """Delete libvirt's volume, and forget where it came from."""
+def delete(world: t.Any, volume: t.Any) -> None:
+    """Delete libvirt's volume, and forget where it came from; another machine's records aren't this one's."""
     path = volume.path()
     volume.delete(0)
-    forget(path)
+    if world.local:
+        forget(path)
 
 
 def words(record: Values) -> str:
