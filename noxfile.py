@@ -143,14 +143,44 @@ def unit(session: nox.Session) -> None:
 
 
 # What needs this machine itself, or makes hosts of its own.
-MACHINE = [f"tests/integration/test_{name}.py" for name in ("demo", "graphical", "host_bridge", "roles")]
+MACHINE = [f"tests/integration/test_{name}.py" for name in ("demo", "first_steps", "graphical", "host_bridge", "roles")]
+
+
+# Guests that boot Debian, and tests that wait for each other: as long as the rest, so that two lanes can share them.
+GUESTS = [
+    f"tests/integration/test_{name}.py"
+    for name in ("acts_interrupted", "at_once", "cloud_init", "domain_install", "guest_role", "restart_undone")
+]
+
+# What is generated: the suite runs a part of it, another one each day (tests/integration/sample.py).
+WHOLE = [
+    *(f"tests/integration/test_{name}.py" for name in ("acts_interrupted", "any_domain", "live_pairs", "transitions")),
+    *(f"tests/integration/test_{name}.py" for name in ("sequences", "transitions_of_others", "values")),
+    "tests/integration/test_live_of_domain.py::test_a_change_at_once_is_undone",
+]
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
-    """Every module against a real libvirtd and QEMU, apart from those of this machine."""
-    others = [*(f"--ignore={path}" for path in MACHINE), "--ignore-glob=*/test_kernel_*.py"]  # those: molecule_all
+    """Every module against a real libvirtd and QEMU."""
+    others = [
+        *(f"--ignore={path}" for path in (*MACHINE, *GUESTS)),
+        "--ignore-glob=*/test_kernel_*.py",
+    ]  # those: molecule_all
     run(session, "python", "tests/integration/apart.py", *(session.posargs or [*others, "tests/integration"]))
+
+
+@nox.session
+def guests(session: nox.Session) -> None:
+    """Installations, cloud-init, acts that are broken off, and many runs at once, against a real libvirtd and QEMU."""
+    run(session, "python", "tests/integration/apart.py", *(session.posargs or GUESTS))
+
+
+@nox.session
+def whole(session: nox.Session) -> None:
+    """The generated tests of which the suite runs another part each day, whole."""
+    files = session.posargs or WHOLE
+    run(session, "python", "tests/integration/apart.py", *files, METAL_KVM_WHOLE="1")
 
 
 @nox.session

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the test suite: nox sessions, all of them, then a summary. Fails if any session did.
 
-Two lanes run side by side, for two processors, about as long: in one what uses this machine's libvirt, in the other what has
-a libvirtd of its own; what only computes is in either. Each session's output goes to the terminal, its name before each line, and to
+Two lanes run side by side, for two processors, about as long: what uses this machine's libvirt is in one of them, so that
+nothing disturbs it. Each session's output goes to the terminal, its name before each line, and to
 .build/logs/<session>.log.
 
 usage: python tools/suite.py [--all] [SESSION...]
@@ -23,10 +23,10 @@ import typing as t
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".build" / "logs"
 LANES = (
-    ["lint", "types", "docs_check", "ansible_lint", "molecule", "machine"],
-    ["unit", "package", "sanity", "integration"],
+    ["lint", "types", "docs_check", "ansible_lint", "package", "sanity", "molecule", "guests"],
+    ["unit", "integration", "machine"],
 )
-MORE = (["newer", "molecule_all"], ["sanity_newest", "bench"])
+MORE = (["newer", "molecule_all"], ["whole", "sanity_newest", "bench"])
 
 # pytest's last line: "== 3 passed, 1 skipped in 0.12s ==", and its reasons: "SKIPPED [1] test_x.py:3: no /dev/kvm"
 CLOSING = re.compile(r"^=+ (.*\b(?:passed|failed|skipped|errors?|no tests ran)\b.* in [\d.]+s.*?) =+$")

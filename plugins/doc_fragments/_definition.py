@@ -25,6 +25,7 @@ options:
     description:
       - Edits of the definition by XPath, for what has no option. They change the definition, not the running object.
       - A value that libvirt writes in another way, or drops, is a warning.
+      - To edit the place of an option that has another value in the same task is an error.
     type: list
     elements: dict
     suboptions:

@@ -10,13 +10,16 @@ imported from there by every later task with the same files. Where that can't be
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
+import time
 import typing as t
 import zipimport
 import zlib
 
-DAYS = 30  # after so many days a directory of compiled files is made anew, or is a version that nobody sends any more
+DAYS = 30  # after so many days without use, a directory of compiled files is a version that nobody sends any more
+TRIES = 5
 
 
 def use(package: str, base: str = "~/.ansible/metal.kvm") -> None:
@@ -44,12 +47,42 @@ def _key(files: t.Mapping[str, t.Any], inside: str) -> str:
 def _unpacked(base: str, archive: str, inside: str, key: str) -> str:
     """The directory of that key, made if it isn't there. Only a directory that is this user's alone is used."""
     place = os.path.join(base, key)
-    if not os.path.isdir(place):
-        os.makedirs(base, mode=0o700, exist_ok=True)
+    for dummy in range(TRIES):
+        if not os.path.isdir(place):
+            os.makedirs(base, mode=0o700, exist_ok=True)
+            _own(base)
+            _unpack(base, archive, inside, place)
         _own(base)
-        _unpack(base, archive, inside, place)
-    _own(base)
-    return place
+        if _kept(place):
+            return place
+    raise FileNotFoundError(place)
+
+
+def _kept(place: str) -> bool:
+    """Keep the directory from being removed as long as this process lives: it imports from there at any time.
+
+    False where it is just being removed.
+    """
+    try:
+        handle = _claim(place, fcntl.LOCK_SH)
+    except OSError:
+        return False
+    if time.time() - os.fstat(handle).st_mtime > 86400:
+        os.utime(place)
+    return True
+
+
+def _claim(path: str, how: int) -> int:
+    """A lock on a directory, which the kernel keeps until its handle is closed or the process ends. OSError without."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(handle), os.stat(path)):
+            return handle
+        raise FileNotFoundError(path)
+    except OSError:
+        os.close(handle)
+        raise
 
 
 def _own(path: str) -> None:
@@ -63,13 +96,10 @@ def _unpack(base: str, archive: str, inside: str, place: str) -> None:
     import compileall
     import shutil
     import tempfile
-    import time
     import zipfile
 
     for name in os.listdir(base):
-        old = os.path.join(base, name)
-        if time.time() - os.lstat(old).st_mtime > DAYS * 86400:
-            shutil.rmtree(old, ignore_errors=True)
+        _remove_unused(os.path.join(base, name))
     new = tempfile.mkdtemp(dir=base, prefix="new-")
     try:
         with zipfile.ZipFile(archive) as files:
@@ -80,3 +110,21 @@ def _unpack(base: str, archive: str, inside: str, place: str) -> None:
         shutil.rmtree(new, ignore_errors=True)
         if not os.path.isdir(place):
             raise
+
+
+def _remove_unused(old: str) -> None:
+    """Remove a directory that no process uses and none has used for long; of a run that was killed while it unpacked, sooner."""
+    import contextlib
+    import shutil
+
+    with contextlib.suppress(OSError):
+        unfinished = os.path.basename(old).startswith(("new-", "old-"))
+        if time.time() - os.lstat(old).st_mtime <= (3600 if unfinished else DAYS * 86400):
+            return
+        handle = _claim(old, fcntl.LOCK_EX)
+        try:
+            gone = os.path.join(os.path.dirname(old), f"old-{os.getpid()}-{os.path.basename(old)}")
+            os.rename(old, gone)  # at once: nobody sees half of it
+            shutil.rmtree(gone, ignore_errors=True)
+        finally:
+            os.close(handle)

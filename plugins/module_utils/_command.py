@@ -57,11 +57,20 @@ def run(
     given: bytes = b"",
     timeout: t.Optional[float] = None,
     environment: t.Optional[dict[str, str]] = None,
+    keep_locks: bool = False,
 ) -> Done:
     """Run a program to its end. ``given`` is its input, ``timeout`` is in seconds, ``environment`` goes over ours.
 
+    ``keep_locks`` is for one that writes what this run has locked: if the run is killed, the locks last until the program
+    ends. It isn't for programs that leave others running.
+
     Raises OSError if it can't be started; TimeoutError, which is one, if it had to be killed.
     """
+    handles: list[int] = []
+    if keep_locks:
+        from . import _lock
+
+        handles = _lock.handles()
     watch = None if timeout is None else _Watch(timeout)
     try:
         done = _lent[0](
@@ -72,6 +81,7 @@ def run(
             environ_update=PLAIN if environment is None else environment,
             expand_user_and_vars=False,
             handle_exceptions=False,
+            pass_fds=handles or None,
             before_communicate_callback=watch and watch.start,
         )
     finally:

@@ -10,6 +10,7 @@ import typing as t
 import urllib.parse
 
 from ._plan import KvmError
+from ._uri import RIGHTS, why
 from ._xml import document
 
 try:
@@ -29,18 +30,12 @@ KINDS = {
     "node_device": ("nodeDeviceLookupByName", "VIR_ERR_NO_NODE_DEVICE"),
 }
 
-_DAEMON = (
-    "Is libvirt's daemon running there? Start it (systemctl start libvirtd.socket or virtqemud.socket; without systemd"
-    " `virtlogd -d` and `libvirtd -d`), or apply the role metal.kvm.host."
-)
-_RIGHTS = "Run the task as root (become: true), or as a member of the group libvirt."
 REMEDIES = {
-    "VIR_ERR_NO_CONNECT": _DAEMON,
-    "VIR_ERR_AUTH_DENIED": _RIGHTS,
-    "VIR_ERR_AUTH_FAILED": _RIGHTS,
-    "VIR_ERR_AUTH_UNAVAILABLE": _RIGHTS,
-    "VIR_ERR_OPERATION_DENIED": _RIGHTS,
-    "VIR_ERR_ACCESS_DENIED": _RIGHTS,
+    "VIR_ERR_AUTH_DENIED": RIGHTS,
+    "VIR_ERR_AUTH_FAILED": RIGHTS,
+    "VIR_ERR_AUTH_UNAVAILABLE": RIGHTS,
+    "VIR_ERR_OPERATION_DENIED": RIGHTS,
+    "VIR_ERR_ACCESS_DENIED": RIGHTS,
     "VIR_ERR_XML_ERROR": "Correct the option that the message names.",
     "VIR_ERR_XML_INVALID_SCHEMA": "Correct the element that the message names.",
 }
@@ -55,6 +50,7 @@ class World:
         self._capabilities: t.Optional[document.Element] = None
         self.kept: dict[str, t.Any] = {}  # what was costly to get, by name
         self.notes: dict[str, t.Any] = {}  # what operations of this run found out: addresses, seconds waited
+        self.defined: dict[str, str] = {}  # the definitions that this run made, by the object's title
         libvirt.registerErrorHandler(_silent, None)
         self.connection = _open(uri, readonly)
 
@@ -85,7 +81,12 @@ class World:
         return self.connection
 
     def streaming(self) -> World:
-        """Another connection, whose messages a thread of its own carries: streams are some three times as fast there."""
+        """Another connection, whose messages a thread of its own carries: streams are some three times as fast there.
+
+        This one beside an embedded driver, which takes each new ``qemu:///system`` of its process for its own.
+        """
+        if Embedded.opened:
+            return self
         _begin_events()
         return World(self.uri)
 
@@ -100,9 +101,11 @@ class World:
         lookup, missing = KINDS[noun]
         return found_or_none(lambda: getattr(self.connection, lookup)(name), missing)
 
-    def find_uuid(self, uuid: str) -> t.Any:
-        """The domain with that UUID, None where there is none."""
-        return found_or_none(lambda: self.connection.lookupByUUIDString(uuid), "VIR_ERR_NO_DOMAIN")
+    def find_uuid(self, uuid: str, noun: str = "domain") -> t.Any:
+        """The object of that noun with that UUID, None where there is none."""
+        lookup, missing = KINDS[noun]
+        by_uuid = lookup.replace("ByName", "ByUUIDString")
+        return found_or_none(lambda: getattr(self.connection, by_uuid)(uuid), missing)
 
     def get(self, noun: str, name: str, option: str = "name") -> t.Any:
         """The object of that noun and name; without it an error that names ``option``."""
@@ -112,11 +115,11 @@ class World:
         return there
 
     def volume(self, pool: str, name: str) -> t.Any:
-        """The volume ``name`` of an active pool; None where the pool or the volume isn't there."""
+        """The volume ``name`` of an active pool; None where the pool or the volume isn't there, or its file vanished."""
         there = self.find("pool", pool)
         if there is None or not there.isActive():
             return None
-        return found_or_none(lambda: there.storageVolLookupByName(name), "VIR_ERR_NO_STORAGE_VOL")
+        return found_or_none(lambda: _readable(there.storageVolLookupByName(name)), "VIR_ERR_NO_STORAGE_VOL")
 
 
 class Embedded(World):
@@ -125,10 +128,13 @@ class Embedded(World):
     ``root`` is a short path (sockets below it have 107 bytes); what QEMU can do is asked once and kept there.
     """
 
+    opened = False  # whether this process has one
+
     def __init__(self, root: str) -> None:
         _begin_events()
         self.root = root
         super().__init__(f"qemu:///embed?root={root}")
+        Embedded.opened = True
 
 
 _events: list[t.Any] = []  # the thread, once there is one
@@ -146,6 +152,12 @@ def _begin_events() -> None:
 def _run_events() -> None:
     while True:
         libvirt.virEventRunDefaultImpl()
+
+
+def _readable(volume: t.Any) -> t.Any:
+    """The volume; libvirt's error for one that it lists although its file is gone."""
+    volume.info()
+    return volume
 
 
 def missing_object(noun: str, name: str, option: str) -> KvmError:
@@ -167,6 +179,47 @@ def found_or_none(look_up: t.Callable[[], t.Any], *missing: str) -> t.Any:
         raise
 
 
+GONE = (
+    "VIR_ERR_NO_DOMAIN",
+    "VIR_ERR_NO_DOMAIN_BACKUP",
+    "VIR_ERR_NO_DOMAIN_CHECKPOINT",
+    "VIR_ERR_NO_DOMAIN_SNAPSHOT",
+    "VIR_ERR_NO_NETWORK",
+    "VIR_ERR_NO_NETWORK_PORT",
+    "VIR_ERR_NO_NODE_DEVICE",
+    "VIR_ERR_NO_NWFILTER",
+    "VIR_ERR_NO_SECRET",
+    "VIR_ERR_NO_STORAGE_POOL",
+    "VIR_ERR_NO_STORAGE_VOL",
+)
+UNSUPPORTED = ("VIR_ERR_NO_SUPPORT", "VIR_ERR_OPERATION_UNSUPPORTED")
+
+
+def tried(look: t.Callable[[], t.Any]) -> tuple[t.Any, str]:
+    """What ``look`` returns about one of many objects, and why it can't be read, ``""`` if it can.
+
+    For loops over objects that this task isn't about: None and ``""`` for one that is gone, or that this driver can't have.
+    """
+    try:
+        return look(), ""
+    except Exception as error:
+        if code_is(error, *GONE, *UNSUPPORTED):
+            return None, ""
+        return None, _words(error) if is_error(error) else " ".join(str(error).split()) or type(error).__name__
+
+
+def documents(
+    noun: str, listing: t.Iterable[t.Any], missed: t.Optional[list[str]] = None
+) -> t.Iterator[tuple[str, document.Element]]:
+    """Name and document of each object that can be read; of the others a sentence goes to ``missed``."""
+    for there in listing:
+        found, why = tried(lambda one=there: (str(one.name()), document.document(one.XMLDesc(0))))  # type: ignore[misc]
+        if found is not None:
+            yield found
+        elif why and missed is not None:
+            missed.append(f"{noun} {tried(there.name)[0]} can't be read: {why}")
+
+
 def constant(name: str) -> int:
     """libvirt's constant of that name; 0 for a flag that these bindings don't know."""
     return int(getattr(libvirt, name, 0))
@@ -182,7 +235,7 @@ def flags(*names: str) -> int:
 
 def code_is(error: BaseException, *names: str) -> bool:
     """Whether ``error`` is libvirt's and carries one of these codes."""
-    return isinstance(error, libvirt.libvirtError) and error.get_error_code() in [constant(name) for name in names]
+    return is_error(error) and t.cast("t.Any", error).get_error_code() in [constant(name) for name in names]
 
 
 def is_error(error: t.Any) -> bool:
@@ -248,13 +301,13 @@ def _open(uri: str, readonly: bool) -> t.Any:
         return libvirt.openReadOnly(uri) if readonly else libvirt.open(uri)
     except libvirt.libvirtError as error:
         words = _words(error)
-        denied = any(text in words for text in ("Permission denied", "authentication", "polkit", "system bus"))
+        failure = why(uri, words)
         raise KvmError(
             f"uri: can't connect to {uri}: {words}",
-            _RIGHTS if denied else _DAEMON,
+            failure.remedy,
             option="uri",
             code=error.get_error_code(),
-            unreachable=not denied,
+            unreachable=failure.unreachable,
         ) from error
 
 

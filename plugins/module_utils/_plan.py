@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 Operations = t.Mapping[str, t.Callable[..., t.Any]]
+
+
+ASSUMED = "The check goes on as if an earlier task of this run provided it. If none does: "
 
 
 class KvmError(Exception):
@@ -24,6 +28,14 @@ class KvmError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message.rstrip('.')}. {self.remedy}".strip() if self.remedy else self.message
+
+    def assumed(self) -> str:
+        """The warning of a check that goes on in spite of it: what the same run creates earlier isn't there in a check."""
+        return f"{self.message.rstrip('.')}. {ASSUMED}{self.remedy or 'Correct it.'}"
+
+
+class ChangedMeanwhileError(KvmError):
+    """Somebody else changed an object after the plan was made: another plan may do."""
 
 
 def refuse(option: str, why: str, remedy: str) -> t.NoReturn:
@@ -49,11 +61,14 @@ class Result:
 class Step:
     """One operation: its name, its arguments, the sentence shown to the user.
 
-    ``changes`` is false for observations (a wait, a ping). ``undo`` is the step that takes this one back when a later
-    step fails before the plan's point of no return.
+    - ``changes`` is false for observations (a wait, a ping).
+    - ``undo`` is the step that takes this one back when a later step fails before the plan's point of no return.
+    - ``live``: it changes the running object alone, so a stop of the object ends what it did.
+    - ``stops``: it stops the running object. Its ``undo`` starts the object as it ran before the plan's first step.
+    - ``restarts``: it starts what this plan has stopped. Its failure undoes all steps, also after the point of no return.
     """
 
-    __slots__ = ("arguments", "changes", "operation", "text", "undo")
+    __slots__ = ("arguments", "changes", "live", "operation", "restarts", "stops", "text", "undo")
 
     def __init__(
         self, operation: str, text: str, changes: bool = True, undo: t.Optional[Step] = None, **arguments: t.Any
@@ -62,6 +77,9 @@ class Step:
         self.text = text
         self.changes = changes
         self.undo = undo
+        self.live = False
+        self.stops = False
+        self.restarts = False
         self.arguments = arguments
 
 
@@ -69,22 +87,30 @@ class Plan:
     """Steps, and what they lead from and to.
 
     - ``before``, ``after``: option path to value, for the options that differ (the task's diff).
-    - ``steps``: in order. Those from ``commit`` on come after the point of no return: their failure undoes nothing.
+    - ``steps``: in order. Those from ``commit`` on come after the point of no return: their failure undoes nothing,
+      except that of a step that ``restarts``.
     - ``restart_required``: option paths that wait for a restart of the object once the steps have run.
     - ``noun``, ``predicted``: the key under which the object is returned and what it would be, for check mode.
     - ``assumed``: references to something missing that a check planned on; in a run the first of them is an error.
+    - ``targets``: what the steps change, ``network lab`` or a path, and whether a run needs it for itself alone. Runs
+      that change the same thing wait for each other.
+    - ``repairs``: whether steps that don't count as changes need that too: they complete what a killed run began.
+    - ``began``: the time of ``time.monotonic`` before which the world was looked at.
     """
 
     __slots__ = (
         "after",
         "assumed",
         "before",
+        "began",
         "commit",
         "extra",
         "noun",
         "predicted",
+        "repairs",
         "restart_required",
         "steps",
+        "targets",
         "warnings",
     )
 
@@ -99,6 +125,9 @@ class Plan:
         self.warnings: list[str] = []
         self.assumed: list[KvmError] = []
         self.extra: dict[str, t.Any] = {}
+        self.targets: dict[str, bool] = {}
+        self.repairs = False
+        self.began = time.monotonic()
 
     def add(self, operation: str, text: str, **arguments: t.Any) -> Step:
         """Append a step and return it, so that a later one can point at its result."""
@@ -115,6 +144,15 @@ class Plan:
         """From here on a failure leaves what was done: definition and devices are as wanted."""
         if self.commit is None:
             self.commit = len(self.steps)
+
+    def lock(self, *names: str, alone: bool = True) -> None:
+        """Have runs that change one of these wait for each other; those that only read it (not ``alone``) don't."""
+        for name in names:
+            self.targets[name] = alone or self.targets.get(name, False)
+
+    def takes_back(self, index: int) -> bool:
+        """Whether a failure of the step at ``index`` undoes the steps before it."""
+        return self.commit is None or index < self.commit or self.steps[index].restarts
 
     def assume(self, error: KvmError) -> None:
         """Plan on a reference that is missing: an error in a run, a warning in a check."""

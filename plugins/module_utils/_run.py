@@ -11,7 +11,7 @@ from ._plan import Operations, Plan, Remark, Result, Step
 
 
 def run_steps(plan: Plan, operations: Operations, subject: t.Any) -> list[str]:
-    """Run the plan's steps in order; on failure undo what this run did, then raise.
+    """Run the plan's steps in order; on failure undo what this run did, then raise. The error carries the remarks so far.
 
     ``subject`` is the first argument of each operation (the connection's world, or the host). Returns the remarks of
     operations that did less than asked (an operation returns ``Remark`` for that).
@@ -22,8 +22,9 @@ def run_steps(plan: Plan, operations: Operations, subject: t.Any) -> list[str]:
         try:
             result = _run(step, operations, subject, results)
         except Exception as error:
-            done = plan.steps[:index] if plan.commit is None or index < plan.commit else []
+            done = plan.steps[:index] if plan.takes_back(index) else []
             _undo(error, done, step, operations, subject, results)
+            error.remarks = remarks  # type: ignore[attr-defined]
             raise
         results[id(step)] = result
         if isinstance(result, Remark):
@@ -47,15 +48,29 @@ def _undo(
     subject: t.Any,
     results: dict[int, t.Any],
 ) -> None:
-    """Take back ``done`` in reverse order and note on ``error`` which step failed and what came of the rest."""
-    undone, stuck = [], []
-    for step in reversed([step for step in done if step.undo is not None]):
-        undo = t.cast(Step, step.undo)
+    """Undo ``done`` in reverse order. Note on ``error`` the step that failed, what was undone, and what could not be.
+
+    An undo that returns a Remark did less than it should. A step that changed something and has no undo stays.
+    """
+    undone: list[str] = []
+    stuck: list[str] = []
+    restored = False  # the object runs as it did before this run: what was done to it live is gone
+    for step in reversed(done):
+        if step.undo is None:
+            stuck += [f"{step.text}: this can't be undone"] if step.changes and not (restored and step.live) else []
+            continue
+        if restored and step.live:
+            continue
         try:
-            _run(undo, operations, subject, results)
-            undone.append(undo.text)
+            left = _run(step.undo, operations, subject, results)
         except Exception as second:
-            stuck.append(f"{undo.text}: {second}")
+            stuck.append(f"{step.undo.text}: {second}")
+            continue
+        restored = restored or step.stops
+        if isinstance(left, Remark):
+            stuck.append(f"{step.undo.text}: {left}")
+        else:
+            undone.append(step.undo.text)
     error.step = failed.text  # type: ignore[attr-defined]
     error.rolled_back = undone  # type: ignore[attr-defined]
     error.rollback_failed = stuck  # type: ignore[attr-defined]

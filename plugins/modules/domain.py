@@ -70,7 +70,8 @@ options:
         type: str
         choices: [host, direct]
       network:
-        description: A disk on the network.
+        description: 'A disk on the network: Ceph (V(rbd)), iSCSI, NBD and others. O(disks[].auth) is
+          for its login.'
         type: dict
         suboptions:
           protocol:
@@ -277,7 +278,7 @@ options:
         type: str
         choices: [filtered, unfiltered]
       auth:
-        description: How to log in to a disk on the network.
+        description: How to log in to a disk on the network, O(disks[].network).
         type: dict
         suboptions:
           username:
@@ -451,7 +452,8 @@ options:
         type: int
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   interfaces:
     description: All network interfaces.
@@ -940,7 +942,8 @@ options:
         type: int
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   autostart:
     description: Whether it starts with the host. A new domain doesn't unless told.
@@ -968,22 +971,35 @@ options:
     default: false
   storage:
     description: What V(state=absent) does with the disks. V(delete) never touches read-only, shareable,
-      CD-ROM or backing images, nor what another domain uses.
+      CD-ROM or backing images, nor what anything else uses or may use. A warning names what is kept and
+      why.
     type: str
     choices: [keep, delete]
     default: keep
   hotplug_ports:
     description: Spare PCIe ports that a new domain gets, so that as many devices can be attached while
-      it runs. V(0) leaves the ports to libvirt.
+      it runs. V(0) leaves the ports to libvirt. A domain that changes from a O(machine) without such
+      ports to one with them gets them too.
     type: int
     default: 12
+  creation_only:
+    description:
+      - Options of this task that are for creation only. If the domain exists already, the task is run
+        as if they were left out.
+      - An entry is the name of an option, or of an option of a list's items, as in V(interfaces[].network).
+      - This is how a role gives defaults to a new domain without changing one that exists.
+    type: list
+    elements: str
   unset:
     description: Paths of options that go back to libvirt's own default, V(features.ioapic), V(disks[vda].cache).
     type: list
     elements: str
   cloud_init:
-    description: 'The NoCloud seed: a small volume beside the first disk from which cloud-init configures
-      the guest.'
+    description:
+      - 'The NoCloud seed: a small volume beside the first disk from which cloud-init configures the guest.'
+      - The guest sees it as a read-only disk if its first disk is a virtio one, else as a CD-ROM drive
+        on the bus of the first disk. The seed of a domain that exists stays where it is. O(wait_for.cloud_init)
+        tells whether the guest has used it.
     type: dict
     suboptions:
       user_data:
@@ -1004,7 +1020,8 @@ options:
         type: bool
         default: false
       show_user_data:
-        description: Show O(cloud_init.user_data) in diffs in full, instead of its keys and a digest.
+        description: Show the seed's files in diffs in full, instead of their keys and a digest. Values
+          that look like passwords stay hidden.
         type: bool
         default: false
       state:
@@ -1110,6 +1127,14 @@ options:
         description: Until an address is known, from a lease, the agent or ARP.
         type: bool
         default: false
+      cloud_init:
+        description:
+          - Until cloud-init in the guest has ended. The QEMU guest agent reads this from the guest's
+            files.
+          - 'It''s an error if cloud-init ended with errors, or if its instance-id isn''t the one of the
+            seed (O(cloud_init)): then the guest ignored its seed.'
+        type: bool
+        default: false
       timeout:
         description: How long to wait, in seconds.
         type: int
@@ -1153,7 +1178,8 @@ options:
     description: 'Labels of your own, kept in the domain''s metadata: name to value. Full when given.'
     type: dict
   osinfo:
-    description: The guest's system in libosinfo's words, V(http://debian.org/debian/12).
+    description: The guest's system by libosinfo's id, V(http://debian.org/debian/12), or by its short
+      id, V(debian12), where the host has osinfo-db.
     type: str
   genid:
     description:
@@ -1215,9 +1241,6 @@ options:
     description: What the guest's memory is made of.
     type: dict
     suboptions:
-      hugepages:
-        description: Whether it's made of huge pages; the host must have them.
-        type: bool
       hugepage_sizes:
         description: Which huge pages, where it isn't the host's default size.
         type: list
@@ -1230,6 +1253,9 @@ options:
           nodeset:
             description: The guest's NUMA nodes; all where it's left out.
             type: str
+      hugepages:
+        description: Whether it's made of huge pages; the host must have them.
+        type: bool
       nosharepages:
         description: Whether equal pages are kept apart (no KSM).
         type: bool
@@ -1309,26 +1335,28 @@ options:
         description: The period in microseconds over which the whole guest is counted.
         type: int
       global_quota:
-        description: How many microseconds of each period the whole guest may run; V(-1) for no limit.
+        description: How many microseconds of each period the whole guest may run; V(-1) or V(0) for no
+          limit.
         type: int
       period:
         description: The period in microseconds over which each vCPU is counted.
         type: int
       quota:
-        description: How many microseconds of each period each vCPU may run; V(-1) for no limit.
+        description: How many microseconds of each period each vCPU may run; V(-1) or V(0) for no limit.
         type: int
       emulator_period:
         description: The period in microseconds over which QEMU's own threads together are counted.
         type: int
       emulator_quota:
-        description: How many microseconds of each period QEMU's own threads together may run; V(-1) for
-          no limit.
+        description: How many microseconds of each period QEMU's own threads together may run; V(-1) or
+          V(0) for no limit.
         type: int
       iothread_period:
         description: The period in microseconds over which each iothread is counted.
         type: int
       iothread_quota:
-        description: How many microseconds of each period each iothread may run; V(-1) for no limit.
+        description: How many microseconds of each period each iothread may run; V(-1) or V(0) for no
+          limit.
         type: int
       vcpupin:
         description: 'The host''s CPUs that each vCPU may run on: number to set, V({0: 0-1}). Full when
@@ -1478,14 +1506,20 @@ options:
     description: 'The guest''s architecture, V(x86_64), V(aarch64) ...: the host''s where it''s left out.'
     type: str
   machine:
-    description: The machine type; an alias like V(q35) stands for the newest of its kind.
+    description:
+      - The machine type; an alias like V(q35) stands for the newest of its kind.
+      - A domain can change from one kind to another, V(pc) to V(q35). Its devices then get other addresses,
+        so that network interfaces in the guest may have other names. What the new machine can't have
+        is refused by name.
     type: str
   firmware:
-    description: The firmware.
+    description: 'The firmware: V(efi) is UEFI, of which libvirt chooses the files, V(bios) what the machine
+      has without. New domains of x86 get V(bios) unless told, those of aarch64 V(efi).'
     type: str
     choices: [bios, efi]
   secure_boot:
-    description: Whether the firmware checks signatures, with V(firmware=efi).
+    description: Whether the firmware checks signatures (Secure Boot), with V(firmware=efi). New domains
+      don't have it unless told. Windows 11 asks for it and for O(tpm).
     type: bool
   enrolled_keys:
     description: Whether the firmware begins with the vendors' keys, with V(secure_boot=true).
@@ -2169,12 +2203,13 @@ options:
     description: The program that runs the guest, where it isn't the one that libvirt finds.
     type: str
   hostdevs:
-    description: Devices of the host that the guest has.
+    description: 'Devices of the host that the guest has: PCI, USB, SCSI and mediated devices, each by
+      one of the options that name it.'
     type: list
     elements: dict
     suboptions:
       pci:
-        description: A PCI device by its address, V(0000:3b:00.0).
+        description: A PCI device by its address, V(0000:3b:00.0), or by libvirt's name of it, V(pci_0000_3b_00_0).
         type: str
       usb:
         description: A USB device by vendor and product, or by bus and device.
@@ -2182,10 +2217,10 @@ options:
         suboptions:
           vendor:
             description: Vendor, V(0x0781).
-            type: str
+            type: raw
           product:
             description: Product, V(0x5583).
-            type: str
+            type: raw
           bus:
             description: Bus number.
             type: int
@@ -2325,7 +2360,8 @@ options:
         type: int
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   filesystems:
     description: Directories that the guest sees.
@@ -2357,11 +2393,11 @@ options:
         type: str
         choices: [default, remap, forbid, warn]
       fmode:
-        description: Mode of new files, V(0644) (9p, V(accessmode=mapped)).
-        type: str
+        description: Mode of new files, V('0644') (9p, V(accessmode=mapped)).
+        type: raw
       dmode:
-        description: Mode of new directories, V(0755) (9p, V(accessmode=mapped)).
-        type: str
+        description: Mode of new directories, V('0755') (9p, V(accessmode=mapped)).
+        type: raw
       model:
         description: The virtio device.
         type: str
@@ -2436,7 +2472,8 @@ options:
         type: int
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   graphics:
     description: All graphical consoles.
@@ -2628,10 +2665,11 @@ options:
         type: int
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   inputs:
-    description: Keyboards, mice and tablets beyond the implied PS/2 ones.
+    description: Keyboards, mice and tablets beyond the implied PS/2 ones, and the host's own by V(evdev).
     type: list
     elements: dict
     suboptions:
@@ -2682,7 +2720,8 @@ options:
         type: str
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   sound:
     description: Sound devices.
@@ -2714,7 +2753,8 @@ options:
         type: int
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   audio:
     description: Where the host plays and records. libvirt makes one where it's needed.
@@ -2944,7 +2984,8 @@ options:
         type: str
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   parallels:
     description: All parallel ports.
@@ -3017,7 +3058,8 @@ options:
         type: str
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   consoles:
     description: Consoles beyond serial port 0, in order.
@@ -3091,7 +3133,8 @@ options:
         type: str
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   channels:
     description: Channels between host and guest, without the agent's (see O(agent)).
@@ -3174,7 +3217,8 @@ options:
         type: str
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   rng:
     description: Sources of random numbers.
@@ -3278,7 +3322,8 @@ options:
         type: int
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   tpm:
     description: 'The TPM: one, on POWER a proxy beside it.'
@@ -3333,7 +3378,8 @@ options:
         type: str
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   watchdog:
     description: Watchdogs beyond the chipset's own.
@@ -3357,7 +3403,8 @@ options:
         type: int
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   panic:
     description: Panic notifiers beyond the machine's own.
@@ -3373,7 +3420,8 @@ options:
         type: str
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   vsock:
     description: 'The socket between host and guest: one at most.'
@@ -3414,7 +3462,8 @@ options:
         type: int
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   iommu:
     description: 'The guest''s IOMMU: one at most.'
@@ -3449,7 +3498,8 @@ options:
         type: str
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   memory_devices:
     description: Memory beyond what the guest starts with; it needs room, O(memory_hotplug), but for V(nvdimm).
@@ -3515,10 +3565,11 @@ options:
         type: int
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   shmem:
-    description: Memory shared with other guests.
+    description: Memory shared with other guests, or with programs of the host such as Looking Glass (ivshmem).
     type: list
     elements: dict
     suboptions:
@@ -3554,10 +3605,11 @@ options:
         type: int
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   redirdevs:
-    description: USB ports that who watches can plug a device into.
+    description: 'USB redirection: ports into which whoever watches by SPICE can plug a device.'
     type: list
     elements: dict
     suboptions:
@@ -3625,7 +3677,8 @@ options:
         type: str
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   redirfilter:
     description: Rules for redirected USB devices, in order; the first that fits counts.
@@ -3638,13 +3691,13 @@ options:
         required: true
       class:
         description: Device class, V(0x08); any where it's left out.
-        type: str
+        type: raw
       vendor:
         description: Vendor, V(0x0781); any where it's left out.
-        type: str
+        type: raw
       product:
         description: Product, V(0x5583); any where it's left out.
-        type: str
+        type: raw
       version:
         description: Version, V(1.10); any where it's left out.
         type: str
@@ -3723,7 +3776,8 @@ options:
             choices: [server, client]
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   leases:
     description: Leases of a lock manager.
@@ -3757,7 +3811,8 @@ options:
         type: str
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   crypto:
     description: Cryptographic devices.
@@ -3784,7 +3839,8 @@ options:
         type: str
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   controllers:
     description: Controllers to add or change; those not listed stay, for libvirt makes what the devices
@@ -3880,7 +3936,8 @@ options:
         type: str
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
   memballoon:
     description: The memory balloon.
@@ -3923,7 +3980,8 @@ options:
         type: int
       address:
         description: 'Where it sits, in libvirt''s words: V(type), V(bus), V(slot) and so on. libvirt
-          finds a place where it''s left out, and it stays.'
+          finds a place where it''s left out, and it stays. When the device gets another bus or model,
+          libvirt finds another place.'
         type: dict
 # end of generated options
 seealso:
@@ -3985,6 +4043,50 @@ EXAMPLES = r"""
       - {target: vda}
       - {target: vdb, pool: images, volume: web1-data.qcow2}
 
+- name: Windows 11, with Secure Boot, a TPM and a graphics card of the host
+  metal.kvm.domain:
+    name: win11
+    osinfo: http://microsoft.com/win/11
+    memory: 16 GiB
+    vcpus: 8
+    firmware: efi
+    secure_boot: true
+    enrolled_keys: true
+    features:
+      smm: true
+      hyperv: {relaxed: true, vapic: true, spinlocks: 8191, vpindex: true, synic: true, stimer: true}
+      kvm: {hidden: true}
+    clock: {offset: localtime, hypervclock: true}
+    cpu: {mode: host-passthrough, topology: {sockets: 1, cores: 4, threads: 2}}
+    cputune:
+      vcpupin: {0: "2", 1: "10", 2: "3", 3: "11", 4: "4", 5: "12", 6: "5", 7: "13"}
+    memory_backing: {hugepages: true}
+    tpm: [{model: tpm-crb, type: emulator, version: "2.0"}]
+    disks:
+      - {target: vda, pool: images, volume: win11.qcow2}
+      - {target: sda, device: cdrom, file: /srv/iso/win11.iso}
+      - {target: sdb, device: cdrom, file: /srv/iso/virtio-win.iso}
+    hostdevs:
+      - {pci: "01:00.0"}
+      - {pci: "01:00.1"}
+    inputs:
+      - {type: evdev, path: /dev/input/by-id/usb-keyboard-event-kbd, grab: all, repeat: true}
+
+- name: A directory of the host in the guest, by virtiofs
+  metal.kvm.domain:
+    name: web1
+    memory_backing: {source: memfd, access: shared}
+    filesystems:
+      - {target: data, source: /srv/data, driver: virtiofs}
+
+- name: A disk in Ceph
+  metal.kvm.domain:
+    name: web1
+    disks:
+      - target: vda
+        network: {protocol: rbd, name: vms/web1, hosts: [{name: mon1.example.com}, {name: mon2.example.com}]}
+        auth: {username: libvirt, secret_uuid: 2a7f0e5e-0f0f-4a0e-8b0a-3b1c5d7e9f10}
+
 - name: The clock and the interrupt controller of KVM
   metal.kvm.domain:
     name: web1
@@ -4020,7 +4122,8 @@ restart_required:
 domain:
   description:
     - The domain, in the same shape as in M(metal.kvm.domain_info); null if it's absent.
-    - The options of this module as the persistent definition has them, and the keys below. Sizes are bytes.
+    - The options of this module as the persistent definition has them, and the keys below. Sizes are numbers
+      of bytes; given back as options they need the unit C(B).
   returned: always
   type: dict
   contains:
@@ -4074,12 +4177,11 @@ from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan imp
     describe,
     operations,
     plan_domain,
-    secrets,
 )
 
 
 def main() -> None:
-    run_module(plan_domain, ARGUMENTS, operations, describe, secrets, **RULES)
+    run_module(plan_domain, ARGUMENTS, operations, describe, **RULES)
 
 
 if __name__ == "__main__":

@@ -143,7 +143,8 @@ RETURN = r"""
 domains:
   description:
     - The domains, by name. Each has the options of M(metal.kvm.domain) as its persistent definition says, without secrets,
-      and the keys below. Sizes are bytes.
+      and the keys below. Sizes are numbers of bytes; given back as
+      options they need the unit C(B).
   returned: with V(as=info)
   type: list
   elements: dict

@@ -41,6 +41,10 @@ options:
         That takes root, C(virsh) and C(unshare); without them it is left out.
     type: dict
     default: {}
+  creation_only:
+    description: Keys of O(settings) whose values are defaults. They are set only if the file doesn't set these keys yet.
+    type: list
+    elements: str
   unset:
     description: Keys to take out, so that libvirt's default holds.
     type: list
@@ -121,13 +125,12 @@ from ansible_collections.metal.kvm.plugins.module_utils._host.libvirt_conf impor
     describe,
     operations,
     plan,
-    secrets,
 )
 
 
 def main() -> None:
     """Converge a configuration file."""
-    run_local(plan, argument_spec(), operations, describe, secrets)
+    run_local(plan, argument_spec(), operations, describe)
 
 
 if __name__ == "__main__":

@@ -535,6 +535,17 @@ EXAMPLES = r"""
     bridge: br0
     state: active
 
+- name: VLANs of Open vSwitch, for guests to choose by portgroup
+  metal.kvm.network:
+    name: switched
+    forward: bridge
+    bridge: ovsbr0
+    virtualport: {type: openvswitch}
+    portgroups:
+      - {name: office, default: true, vlan: {tags: [{id: 10}]}}
+      - {name: trunk, vlan: {trunk: true, tags: [{id: 10}, {id: 20}]}}
+    state: active
+
 - name: Change the MTU, and restart the network for it
   metal.kvm.network:
     name: lab
@@ -585,17 +596,12 @@ assumed:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_module
-from ansible_collections.metal.kvm.plugins.module_utils._objects.network.plan import (
-    ARGUMENT_SPEC,
-    describe,
-    operations,
-    plan_network,
-)
+from ansible_collections.metal.kvm.plugins.module_utils._objects.network.plan import ARGUMENT_SPEC, NOUN
 
 
 def main() -> None:
     """Converge one network."""
-    run_module(plan_network, ARGUMENT_SPEC, operations, describe)
+    run_module(NOUN.plan, ARGUMENT_SPEC, NOUN.operations, NOUN.describe)
 
 
 if __name__ == "__main__":

@@ -151,12 +151,12 @@ networks:
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_info
 from ansible_collections.metal.kvm.plugins.module_utils._objects.export import ADOPT_SPEC
-from ansible_collections.metal.kvm.plugins.module_utils._objects.network.plan import read_networks
+from ansible_collections.metal.kvm.plugins.module_utils._objects.network.plan import NOUN
 
 
 def main() -> None:
     """Read networks."""
-    run_info(read_networks, {"name": {"type": "str"}, **ADOPT_SPEC})
+    run_info(NOUN.info, {"name": {"type": "str"}, **ADOPT_SPEC})
 
 
 if __name__ == "__main__":

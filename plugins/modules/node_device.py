@@ -131,18 +131,12 @@ assumed:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_module
-from ansible_collections.metal.kvm.plugins.module_utils._objects.node_device.plan import (
-    ARGUMENT_SPEC,
-    RULES,
-    describe,
-    operations,
-    plan_node_device,
-)
+from ansible_collections.metal.kvm.plugins.module_utils._objects.node_device.plan import ARGUMENT_SPEC, NOUN, RULES
 
 
 def main() -> None:
     """Converge one device of the host."""
-    run_module(plan_node_device, ARGUMENT_SPEC, operations, describe, **RULES)
+    run_module(NOUN.plan, ARGUMENT_SPEC, NOUN.operations, NOUN.describe, **RULES)
 
 
 if __name__ == "__main__":

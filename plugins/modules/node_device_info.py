@@ -168,13 +168,13 @@ from ansible_collections.metal.kvm.plugins.module_utils._objects.export import A
 from ansible_collections.metal.kvm.plugins.module_utils._objects.node_device.plan import (
     INFO_RULES,
     INFO_SPEC,
-    read_node_devices,
+    NOUN,
 )
 
 
 def main() -> None:
     """Read the devices of the host."""
-    run_info(read_node_devices, {**INFO_SPEC, **ADOPT_SPEC}, **INFO_RULES)
+    run_info(NOUN.info, {**INFO_SPEC, **ADOPT_SPEC}, **INFO_RULES)
 
 
 if __name__ == "__main__":

@@ -351,17 +351,12 @@ assumed:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_module
-from ansible_collections.metal.kvm.plugins.module_utils._objects.nwfilter.plan import (
-    ARGUMENT_SPEC,
-    describe,
-    operations,
-    plan_nwfilter,
-)
+from ansible_collections.metal.kvm.plugins.module_utils._objects.nwfilter.plan import ARGUMENT_SPEC, NOUN
 
 
 def main() -> None:
     """Converge one network filter."""
-    run_module(plan_nwfilter, ARGUMENT_SPEC, operations, describe)
+    run_module(NOUN.plan, ARGUMENT_SPEC, NOUN.operations, NOUN.describe)
 
 
 if __name__ == "__main__":

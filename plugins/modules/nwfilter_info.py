@@ -105,12 +105,12 @@ nwfilters:
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_info
 from ansible_collections.metal.kvm.plugins.module_utils._objects.export import ADOPT_SPEC
-from ansible_collections.metal.kvm.plugins.module_utils._objects.nwfilter.plan import read_nwfilters
+from ansible_collections.metal.kvm.plugins.module_utils._objects.nwfilter.plan import NOUN
 
 
 def main() -> None:
     """Read network filters."""
-    run_info(read_nwfilters, {"name": {"type": "str"}, **ADOPT_SPEC})
+    run_info(NOUN.info, {"name": {"type": "str"}, **ADOPT_SPEC})
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ options:
   apply:
     description:
       - V(live) and V(stage) change the definition; nothing of a pool can be changed while it runs.
-      - V(restart) restarts a running pool if something is left that only a restart brings.
+      - V(restart) restarts a running pool if something is left that only a restart brings. It is refused while running
+        guests use the pool's storage, see O(force).
     type: str
     choices: [live, stage, restart]
     default: live
@@ -52,11 +53,19 @@ options:
     description: Have libvirt look for new and vanished volumes. That is no change.
     type: bool
     default: false
+  force:
+    description:
+      - Stop, restart or remove the pool even though running guests use its storage. With O(storage=delete) what is used
+        is kept in any case.
+    type: bool
+    default: false
   storage:
     description:
       - What becomes of the data with O(state=absent).
-      - V(delete) deletes all volumes, and the directory or volume group itself. It is refused while a domain uses one
-        of them.
+      - V(delete) deletes all volumes, and the directory or volume group itself. It is refused while anything else uses
+        one of them, a domain, an overlay elsewhere or another pool, or may use it.
+      - A directory that is a mount point, or that holds hidden files or directories with something in them, can't be
+        deleted. V(delete) is refused then, before any volume is deleted.
     type: str
     choices: [keep, delete]
     default: keep
@@ -285,17 +294,12 @@ assumed:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_module
-from ansible_collections.metal.kvm.plugins.module_utils._objects.pool.plan import (
-    ARGUMENT_SPEC,
-    describe,
-    operations,
-    plan_pool,
-)
+from ansible_collections.metal.kvm.plugins.module_utils._objects.pool.plan import ARGUMENT_SPEC, NOUN
 
 
 def main() -> None:
     """Converge one pool."""
-    run_module(plan_pool, ARGUMENT_SPEC, operations, describe)
+    run_module(NOUN.plan, ARGUMENT_SPEC, NOUN.operations, NOUN.describe)
 
 
 if __name__ == "__main__":

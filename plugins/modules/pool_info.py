@@ -127,12 +127,12 @@ pools:
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_info
 from ansible_collections.metal.kvm.plugins.module_utils._objects.export import ADOPT_SPEC
-from ansible_collections.metal.kvm.plugins.module_utils._objects.pool.plan import read_pools
+from ansible_collections.metal.kvm.plugins.module_utils._objects.pool.plan import NOUN
 
 
 def main() -> None:
     """Read pools."""
-    run_info(read_pools, {"name": {"type": "str"}, **ADOPT_SPEC})
+    run_info(NOUN.info, {"name": {"type": "str"}, **ADOPT_SPEC})
 
 
 if __name__ == "__main__":

@@ -138,19 +138,12 @@ assumed:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_module
-from ansible_collections.metal.kvm.plugins.module_utils._objects.secret.plan import (
-    ARGUMENT_SPEC,
-    RULES,
-    describe,
-    operations,
-    plan_secret,
-    secrets,
-)
+from ansible_collections.metal.kvm.plugins.module_utils._objects.secret.plan import ARGUMENT_SPEC, NOUN, RULES
 
 
 def main() -> None:
     """Converge one secret."""
-    run_module(plan_secret, ARGUMENT_SPEC, operations, describe, secrets, **RULES)
+    run_module(NOUN.plan, ARGUMENT_SPEC, NOUN.operations, NOUN.describe, **RULES)
 
 
 if __name__ == "__main__":

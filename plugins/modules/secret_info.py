@@ -116,13 +116,13 @@ from ansible_collections.metal.kvm.plugins.module_utils._objects.export import A
 from ansible_collections.metal.kvm.plugins.module_utils._objects.secret.plan import (
     INFO_RULES,
     INFO_SPEC,
-    read_secrets,
+    NOUN,
 )
 
 
 def main() -> None:
     """Read secrets."""
-    run_info(read_secrets, {**INFO_SPEC, **ADOPT_SPEC}, **INFO_RULES)
+    run_info(NOUN.info, {**INFO_SPEC, **ADOPT_SPEC}, **INFO_RULES)
 
 
 if __name__ == "__main__":

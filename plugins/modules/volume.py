@@ -33,6 +33,13 @@ options:
       deletes it.
     type: str
     choices: [present, absent]
+  creation_only:
+    description:
+      - Options of this task that are for creation only. If the volume exists already, the task is run as if they were
+        left out.
+      - This is how a role gives defaults to a new volume without changing one that exists.
+    type: list
+    elements: str
   backing:
     description:
       - What a new volume is an overlay of. It can't be changed.
@@ -253,12 +260,11 @@ from ansible_collections.metal.kvm.plugins.module_utils._objects.volume.plan imp
     operations,
     plan_volume,
 )
-from ansible_collections.metal.kvm.plugins.module_utils._objects.volume.source import passwords
 
 
 def main() -> None:
     """Converge one volume."""
-    run_module(plan_volume, ARGUMENT_SPEC, operations, describe, passwords)
+    run_module(plan_volume, ARGUMENT_SPEC, operations, describe)
 
 
 if __name__ == "__main__":

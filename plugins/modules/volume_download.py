@@ -26,7 +26,9 @@ options:
     type: str
     required: true
   dest:
-    description: The file. Its directory must exist.
+    description:
+      - The path of the file on the machine that runs the module. The parent directory must exist.
+      - If this is an existing directory, the file is written into it, with the volume's name.
     type: path
     required: true
   format:
@@ -34,7 +36,7 @@ options:
     type: str
     choices: [raw, qcow2, qcow, qed, vmdk, vpc, vdi]
   mode:
-    description: The octal mode of the file, in quotes.
+    description: The octal mode of the file, in quotes. An existing file gets it too.
     type: raw
     default: '0600'
   force:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import typing as t
@@ -14,8 +15,10 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible_collections.metal.kvm.plugins.module_utils import _libvirt
 from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
 from ansible_collections.metal.kvm.plugins.module_utils._objects.export import ADOPT_SPEC
-from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
+from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Operations, Plan
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
+from ansible_collections.metal.kvm.plugins.module_utils._xml.items import Items
+from ansible_collections.metal.kvm.plugins.module_utils._xml.rows import Group, Union
 
 Args = dict[str, t.Any]
 
@@ -28,7 +31,7 @@ class Bench:
 
     def __init__(self, noun: str, uri: str = URI, **always: t.Any) -> None:
         self.noun = noun
-        self.world = World(uri)
+        self.world = opened(uri)
         self.always = always
         self.plans = importlib.import_module(f"{OBJECTS}.{noun}.plan")
         spec = importlib.import_module(f"{OBJECTS}.domain.options") if noun == "domain" else self.plans
@@ -42,32 +45,61 @@ class Bench:
 
     def plan(self, args: Args) -> Plan:
         """What a check would show."""
-        return t.cast("Plan", getattr(self.plans, f"plan_{self.noun}")(self.world, self.params(args)))
+        make = self.plans.NOUN.plan if hasattr(self.plans, "NOUN") else getattr(self.plans, f"plan_{self.noun}")
+        return t.cast("Plan", make(self.world, self.params(args)))
+
+    def operations(self) -> Operations:
+        """What the steps of its plans can do."""
+        return t.cast("Operations", getattr(self.plans, "NOUN", self.plans).operations())
 
     def run(self, args: Args) -> Plan:
         """The plan, carried out."""
         plan = self.plan(args)
         if plan.assumed:
             raise plan.assumed[0]
-        plan.warnings += run_steps(plan, self.plans.operations(), self.world)
+        plan.warnings += run_steps(plan, self.operations(), self.world)
         return plan
+
+    def task(self, check: bool = False, **options: t.Any) -> tuple[bool, list[str], Args]:
+        """Whether it changed something, what waits for a restart, the diff's two sides."""
+        plan = self.plan(options) if check else self.run(options)
+        waiting = plan.restart_required
+        if plan.steps and not check:
+            waiting = (self.describe(options) or {}).get("restart_required", waiting)
+        return plan.changed, waiting, {"before": plan.before, "after": plan.after, "actions": plan.actions}
 
     def describe(self, args: Args) -> t.Any:
         """The object as results have it."""
-        return self.plans.describe(self.world, self.params(args))
+        return getattr(self._readers, "NOUN", self._readers).describe(self.world, self.params(args))
+
+    @property
+    def _readers(self) -> t.Any:
+        """What reads the object: of a volume a room of its own."""
+        return importlib.import_module(f"{OBJECTS}.volume.describe") if self.noun == "volume" else self.plans
 
     def info(self, args: Args) -> Args:
         """What the ``_info`` module returns."""
-        # a volume's reader is a room of its own
-        readers = importlib.import_module(f"{OBJECTS}.volume.describe") if self.noun == "volume" else self.plans
+        readers = self._readers
         spec = {**getattr(readers, "INFO_SPEC", {"name": {"type": "str"}}), **ADOPT_SPEC}
-        read = getattr(readers, f"read_{self.noun}s")
+        read = readers.NOUN.info if hasattr(readers, "NOUN") else getattr(readers, f"read_{self.noun}s")
         return t.cast("Args", read(self.world, _valid(ModuleArgumentSpecValidator(spec).validate(args))))
 
     def refusals(self, args: Args, *ways: t.Callable[[Args], Plan]) -> list[str]:
         """What is said of options that can't be, by each of the ways; ``""`` by one that takes them. What is missing counts."""
         wrong = self.validator.validate({**self.always, **args}).error_messages
         return ["; ".join(wrong)] * len(ways) if wrong else [_said(way, args) for way in ways]
+
+
+_worlds: dict[str, World] = {}
+
+
+def opened(uri: str) -> World:
+    """What libvirt says at ``uri``, over one connection for the process: libvirt opens no other beside its private driver."""
+    if uri not in _worlds or not _worlds[uri].connection.isAlive():
+        _worlds[uri] = World(uri)
+    world = copy.copy(_worlds[uri])
+    world.kept, world.notes = {}, {}
+    return world
 
 
 def _valid(result: t.Any) -> Args:
@@ -127,3 +159,34 @@ def assert_cycle(bench: Bench, create: Args, change: t.Optional[Args], remove: A
         assert bench.info(asked) == before, "the check changed something"
         assert_settles(bench, args)
         assert not bench.run(args).actions
+
+
+def differences(table: t.Iterable[t.Any], wanted: Args, there: t.Any, path: str = "") -> t.Iterator[str]:
+    """Where a definition doesn't say what was asked for; each row compares in its own way."""
+    for row in table:
+        if isinstance(row, (Group, Items)) and row.name in wanted:
+            yield from _below(row, wanted[row.name], there, f"{path}{row.name}")
+        elif isinstance(row, Union):
+            kind = row.kind_of(wanted)
+            yield from differences(row.branches.get(kind, ()), wanted, there, path)
+        elif getattr(row, "name", None) in wanted:
+            before = row.value(there) if hasattr(row, "value") else row.read(there).get(row.name, [])
+            after = wanted[row.name]
+            same = row.equal(before, after) if hasattr(row, "equal") else before == after
+            if not same and not (getattr(row, "path", "") == "address" and set(after) <= set(before)):
+                yield f"{path}{row.name}: {after!r} became {before!r}"
+
+
+def _below(row: t.Any, wanted: t.Any, there: t.Any, path: str) -> t.Iterator[str]:
+    if isinstance(row, Items):
+        pairs, dummy = row.match(wanted, there)
+        for index, (item, node) in enumerate(pairs):
+            if node is None:
+                yield f"{path}[{index}]: isn't there"
+            else:
+                yield from differences(row.rows, item or {}, node, f"{path}[{index}].")
+    else:
+        node = row._find(there)
+        if node is None:
+            node = there.makeelement("nothing")
+        yield from differences(row.rows, wanted, node, f"{path}.")

@@ -10,6 +10,8 @@ It tells what it sees on its serial port, one line each time that something has 
 and powers off when its ACPI button is pressed or its agent is told to. Words on its kernel command line: ``mkd.deaf``
 does neither, ``mkd.noagent`` has no agent, ``mkd.mute`` has one that holds its port open and never answers.
 
+With ``mkd.cloud`` it takes the instance-id of a seed for cloud-init, and says in cloud-init's files that it has.
+
 With ``mkd.install`` it's an installer: it writes to its first disk the file boot.bin of its medium, and behind it a line
 for each thing that it was given; then it powers off, or with ``mkd.reboot`` reboots. ``mkd.slow`` takes its time.
 """
@@ -81,6 +83,19 @@ case $cmdline in *mkd.install*)
     case $cmdline in *mkd.slow*) sleep 5 ;; esac
     case $cmdline in *mkd.reboot*) reboot -f ;; esac
     poweroff -f
+esac
+case $cmdline in *mkd.cloud*)
+    mkdir -p /run/cloud-init /var/lib/cloud/data
+    instance=iid-datasource-none
+    usleep 500000  # drives on SCSI come a little later
+    for drive in /dev/sr* /dev/[sv]d*; do
+        [ "$(dd if=$drive bs=8 skip=4101 count=4 2>/dev/null | tr -d ' \\0')" = cidata ] || continue
+        mount -t iso9660 -o ro $drive /mnt || continue
+        instance=$(sed -n 's/.*"instance-id": "\\([^"]*\\)".*/\\1/p' /mnt/meta-data)
+        umount /mnt
+    done
+    echo $instance >/var/lib/cloud/data/instance-id
+    (sleep 2; echo '{"v1": {"datasource": "tiny", "errors": []}}' >/run/cloud-init/result.json) &
 esac
 hostname mkd
 ip link set lo up

@@ -4,8 +4,8 @@
 """Any domain that this libvirt accepts: applied twice changes once, a check says what a run does, exported and fed back nothing
 changes, made anew it is the same, one value changed is that value, and right after a start nothing waits for a restart.
 
-METAL_KVM_DOMAINS=all takes every document of domains.xml on every base, else it's a fixed few, and those that once found a
-defect.
+Some documents of domains.xml are tried each time: a fixed few, and those that once found a defect. METAL_KVM_WHOLE=1 takes
+every one on every base.
 """
 
 from __future__ import annotations
@@ -13,20 +13,29 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import typing as t
 
 import libvirt
 import pytest
+import sample
 
 pytest.register_assert_rewrite("domain_documents")
 import domain_documents as documents  # noqa: E402
 import domain_schema  # noqa: E402
+import values  # noqa: E402
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.table import DOMAIN  # noqa: E402
+from domain_bench import placed  # noqa: E402
+from test_rows_of_domain import BASE  # noqa: E402
+
+sys.path.insert(0, str(documents.cycles.ROOT / "tools"))
+from proofs import cases  # noqa: E402
 
 EVERY = documents.documents()
-ALL = os.environ.get("METAL_KVM_DOMAINS") == "all"
 # buses and places that libvirt would choose anew, an ID that it makes, what has a double, what has no option or another place
 FOUND = (
     "usb-nec-q35", "watchdog-q35", "hostdev-scsi-host-q35", "genid-empty-q35", "video-qxl-full", "efi-loader-q35", "serials-many-full",
@@ -34,11 +43,12 @@ FOUND = (
     "disk-transient-q35", "hostdev-usb-hex-q35", "metadata-foreign-q35", "qemu-commandline-q35", "pci-hole-pc-pc", "if-hostdev-q35", "virt-install", "base-q35",
     "numa-distances-full", "twins-mac-q35", "team-mac-q35", "vnc-port-q35", "genid-empty-pc", "pci-switch-full", "pci-ioh3420-q35",
     "sound-all-models-q35", "disk-sheepdog-tftp-q35", "comments-everywhere-q35", "foreign-s390x", "foreign-ppc64", "foreign-aarch64",
+    "agent-second", "limits-crossed", "smbios-uuid", "running-elsewhere",
 )  # fmt: skip
 SOME = [
     document
     for number, document in enumerate(EVERY)
-    if ALL or document.name in FOUND or (number % 19 == 0 and not document.tried)
+    if sample.WHOLE or document.name in FOUND or (number % 19 == 0 and not document.tried)
 ]
 STARTED = [document for document in EVERY if document.start and not document.tried]
 # The document says what only its secret makes meaningful, or libvirt numbers consoles anew when it reads its own document.
@@ -214,3 +224,35 @@ def test_a_guest_of_another_architecture(bench: documents.Bench, arch: str) -> N
     bench.gone(name)
     bench.task(**options)
     assert bench.world.get("domain", name).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) == text
+
+
+PARTS = 100  # of all values, of which each day has another one
+ROWS = [case for case in cases("rows") if {"until", "system"}.isdisjoint(case)]
+
+
+@pytest.mark.timeout(7200)
+def test_values_of_options(bench: documents.Bench) -> None:
+    """Values at the edges of what each option takes, for a new domain and for one that has another value: refused by the check
+    with a remedy, or unchanged by a second task. A part of them, another one each day."""
+    seen: set[str] = set()
+    found = []
+    for case in ROWS:
+        base = placed({**BASE, **case.get("base", {}), **case["options"]}, str(bench.place))
+        emulator = {"ppc64le": "ppc64", "i686": "i386"}.get(base.get("arch"), base.get("arch", "x86_64"))
+        today = [one for one in values.part(case["options"], DOMAIN, PARTS) if f"{one[0]}={one[1]!r}" not in seen]
+        if not today or shutil.which(f"qemu-system-{emulator}") is None or values.wrong(bench, base):
+            continue
+        there = bench.world.find("domain", documents.NAME)
+        definition = None if there is None else there.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | documents.SECURE)
+        for path, value, options in today:
+            seen.add(f"{path}={value!r}")
+            args = placed({**base, **options}, str(bench.place))
+            for before in dict.fromkeys((None, definition)):
+                bench.gone(documents.NAME)
+                if before is not None:
+                    bench.world.connection.defineXML(before)
+                said = values.wrong(bench, args)
+                found += [f"{case['case']}: {path}: {value!r}: {said}"] if said else []
+        bench.gone(documents.NAME)
+    assert found == [], "\n".join(found)
+    assert len(seen) > 20

@@ -10,7 +10,9 @@ import typing as t
 
 import pytest
 import yaml
-from cycle import ROOT, Task, assert_one_paragraph
+from ansible_collections.metal.kvm.plugins.module_utils._libvirt import Embedded
+from bench import Bench
+from cycle import ROOT, Task, assert_one_paragraph, foreseen
 
 if t.TYPE_CHECKING:
     import pathlib
@@ -52,7 +54,7 @@ def assert_refused_and_planned_on(results: list[t.Any], *words: str) -> None:
         assert all(word in ran.message for word in words), ran.message
         assert not checked.failed, checked.message
         assert checked["changed"] == (not module.endswith("_info"))
-        assert ran.message in checked["warnings"]
+        assert ran.message in foreseen(checked)
 
 
 def test_the_daemon_is_not_running(player: t.Any, place: pathlib.Path) -> None:
@@ -83,7 +85,41 @@ def test_a_user_without_rights(player: t.Any) -> None:
         assert "become: true" in result.message
 
 
-def test_an_unknown_uri(player: t.Any) -> None:
-    (result,) = player.play([Task("network", {"name": "mkt-net", "uri": "nonsense:///"})])
-    assert_one_paragraph(result)
-    assert "uri" in result.message
+URIS = {
+    "nonsense:///": "driver qemu, not of 'nonsense'",
+    "system": "no driver",
+    "qemu:///sytem": "'/sytem' is neither /system nor /session",
+    "qemu+sssh://host.invalid/system": "'sssh' is not a transport",
+    "qemu:///system x": "'/system x' is neither",
+    "qemu+ssh://host:port/system": "The URI is wrong",
+    "qemu+tcp://host.invalid/system": "Correct the name of the machine",
+}
+
+
+def test_a_wrong_uri(player: t.Any) -> None:
+    """What is wrong with it, in a check too; nobody is told to start a daemon."""
+    given = [(uri, check) for uri in URIS for check in (False, True)]
+    results = player.play([Task("network", {"name": "mkt-net", "uri": uri}, check) for uri, check in given])
+    for (uri, dummy), result in zip(given, results):
+        assert_one_paragraph(result)
+        assert f"uri: can't connect to {uri}" in result.message
+        assert URIS[uri] in result.message, result.message
+        assert "Start it" not in result.message
+
+
+def test_another_machine_that_does_not_answer(player: t.Any) -> None:
+    ran, checked = player.play([
+        Task("network", {"name": "mkt-net", "uri": "qemu+tcp://127.0.0.1:1/system"}, check) for check in (False, True)
+    ])  # fmt: skip
+    assert_one_paragraph(ran)
+    assert "metal.kvm.remote" in ran.message
+    assert "Start it" not in ran.message
+    assert ran.message in foreseen(checked)
+
+
+def test_streams_after_a_document_was_judged() -> None:
+    """libvirt's driver within this process, which judges documents, takes new connections to the daemon for its own."""
+    bench = Bench("domain")
+    assert bench.plan({"name": "mkt-judged", "memory": "16 MiB", "type": "qemu"}).actions
+    assert Embedded.opened
+    assert bench.world.streaming().connection.isAlive()

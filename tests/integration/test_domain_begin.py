@@ -14,7 +14,7 @@ import typing as t
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain import act, steps
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain import act, restart
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import operations
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
@@ -107,7 +107,7 @@ def test_a_clone_with_disks_of_its_own(lab: Lab, pool: pathlib.Path, old: Bench)
         "vda": f"{NEW}-vda.qcow2",
         "vdb": f"{NEW}-vdb.raw",
         "sda": lab.iso("ONE"),
-        "sdb": f"{NEW}-seed.iso",
+        "vdz": f"{NEW}-seed.iso",
     }
     assert same_content(pool / "a.qcow2", pool / f"{NEW}-vda.qcow2")
     assert same_content(pool / "b.raw", pool / f"{NEW}-vdb.raw")
@@ -294,7 +294,7 @@ def test_a_restart_that_was_killed_is_finished(lab: Lab) -> None:
     """Between going down and coming up again only the mark in the definition says that it was a restart."""
     bench = Bench(lab.name, lab.place)
     bench.task(memory="128 MiB", serials=[], agent=False, state="paused")
-    steps._mark(lab.domain, True)
+    restart.put_restart(lab.domain, 60, force=True)
     lab.domain.destroy()
     changed, _waiting, diff = bench.task(memory="128 MiB")
     assert changed

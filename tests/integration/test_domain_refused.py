@@ -36,10 +36,11 @@ REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
     "no memory": ({"disks": []}, ["memory", NAME]),
     "negative memory": ({"memory": "-1 GiB"}, ["memory", "-1 GiB", "isn't negative"]),
     "no memory at all": ({"memory": "0"}, ["memory"]),
+    "memory without a unit": ({**NEW, "memory": 2048}, ["memory: '2048'", "no unit", "'2048 MiB' or '2048 GiB'"]),
     "shared memory of no size": ({**NEW, "shmem": [{"name": "mkd", "size": "0"}]}, ["shmem[0].size", "0", "or more"]),
     "malformed size": ({"memory": "2 gigs"}, ["memory", "2 gigs", "GiB"]),
     "size of nothing": ({"memory": "GiB"}, ["memory", "GiB"]),
-    "no vcpus": ({**NEW, "vcpus": 0}, ["vcpus", "1 or more"]),
+    "no vcpus": ({**NEW, "vcpus": 0}, ["vcpus", "from 1 to 65535"]),
     "fewer vcpus at most": ({**NEW, "vcpus": 4, "cpu": {"topology": {"sockets": 1, "cores": 1, "threads": 1}}}, ["topology"]),
     "unknown network": ({**NEW, "interfaces": [{"network": "mkd-none"}]}, ["interfaces[0].network", "mkd-none", "metal.kvm.network"]),
     "unknown pool": (
@@ -91,6 +92,11 @@ REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
     "unset of nothing": ({**NEW, "unset": ["colour"]}, ["unset", "colour"]),
     "patch of many": ({**NEW, "xml_patch": [{"path": "//*", "set": "1"}]}, ["xml_patch[0].path", "selects"]),
     "patch that says nothing": ({**NEW, "xml_patch": [{"path": "title"}]}, ["xml_patch[0]", "set"]),
+    "patch in the place of an option": (
+        {**NEW, "title": "one", "xml_patch": [{"path": "title", "set": "two"}]}, ["title", "one", "xml_patch", "two"]),
+    "patch in the place of a device's option": (
+        {**NEW, "disks": [{"target": "sda", "device": "cdrom", "bus": "sata", "boot_order": 2}],
+         "xml_patch": [{"path": "devices/disk/boot/@order", "set": "3"}]}, ["boot_order", "xml_patch"]),
     "patch that is no path": ({**NEW, "xml_patch": [{"path": "title[", "set": "1"}]}, ["xml_patch[0].path", "XPath"]),
     "wait for what is off": ({**NEW, "wait_for": {"agent": True}}, ["wait_for", "state: running"]),
     "start of what isn't connected": (

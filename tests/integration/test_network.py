@@ -257,6 +257,10 @@ def test_what_libvirt_cannot_tell_apart_waits(player: t.Any) -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
+    "records without a DNS server": (
+        {"dns": {"enable": False, "hosts": [{"ip": "10.91.0.9", "hostnames": ["one"]}]}},
+        ["dns.enable", "dns.hosts", "rules the second out"],
+    ),
     "address without prefix": ({"ips": [{"address": "10.91.0.1"}]}, ["ips[0].address", "10.91.0.1/24"]),
     "not an address": ({"ips": [{"address": "ten/24"}]}, ["ips[0].address", "ten/24"]),
     "same subnet twice": ({"ips": [{"address": "10.91.0.1/24"}, {"address": "10.91.0.2/24"}]}, ["ips", "identity"]),
@@ -285,7 +289,7 @@ REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
     "nat without address": ({"forward": "nat"}, ["ips", "nat"]),
     "isolated with a way out": ({"forward": "isolated", "forward_dev": "eth0"}, ["forward_dev", "isolated"]),
     "bridge of a device": ({"bridge": "lo", "ips": [{"address": "10.91.0.1/24"}]}, ["bridge", "device 'lo'"]),
-    "mac of no bridge": ({"forward": "bridge", "bridge": "br0", "mac": MAC}, ["mac", "forward bridge"]),
+    "mac of no bridge": ({"forward": "bridge", "bridge": "br0", "mac": MAC}, ["mac", "forward: 'bridge'"]),
     "lease too short": (
         {"ips": [{"address": "10.91.0.1/24", "dhcp": {"ranges": [
             {"start": "10.91.0.5", "end": "10.91.0.9", "lease": {"expiry": 1, "unit": "minutes"}}]}}]},
@@ -324,13 +328,16 @@ def test_bad_input_is_refused(player: t.Any, connection: t.Any) -> None:
 def test_overlapping_subnets_are_refused(player: t.Any) -> None:
     player.run("network", **LAB)
     player.refuse(
-        "network", "ips", "10.91.0.128/25", f"network {NAME}", name="mkt-two", ips=[{"address": "10.91.0.129/25"}]
+        *("network", "ips", "10.91.0.128/25", f"network {NAME}"),
+        name="mkt-two",
+        ips=[{"address": "10.91.0.129/25"}],
+        state="active",
     )
 
 
 def test_what_cannot_change_is_refused(player: t.Any) -> None:
     player.run("network", **{**LAB, "state": "present"})
-    player.refuse("network", "uuid", "state: absent", name=NAME, uuid="8f0f7a52-7e5b-4d0c-9d2c-0d4a6c3b1f10")
+    player.refuse("network", "uuid", "Leave the uuid out", name=NAME, uuid="8f0f7a52-7e5b-4d0c-9d2c-0d4a6c3b1f10")
 
 
 def test_info_reads_one_all_and_none(player: t.Any) -> None:

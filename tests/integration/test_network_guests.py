@@ -86,6 +86,7 @@ def test_live_changes_leave_a_client_its_lease_and_its_traffic(player: t.Any, cl
                 "ranges": [{"start": "10.91.0.100", "end": "10.91.0.150"}],
                 "hosts": [{"mac": "52:54:00:0a:0b:99", "ip": "10.91.0.20", "name": "other"}]}}],
         )  # fmt: skip
+        time.sleep(1)
         ping.send_signal(signal.SIGINT)
         told = ping.communicate(timeout=30)[0]
     assert changed["restart_required"] == []
@@ -152,6 +153,7 @@ def test_a_guest_keeps_its_lease_and_its_traffic(player: t.Any, lab: Lab) -> Non
     ]  # fmt: skip
     with Ping("10.91.0.20") as ping:
         results = player.play(changes)
+        time.sleep(2)
     for result in results:
         assert not result.failed, result.message
         assert result["changed"]

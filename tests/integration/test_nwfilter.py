@@ -14,6 +14,7 @@ import typing as t
 import libvirt
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._objects.nwfilter.attributes import PROTOCOLS, leaders
+from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from bench import Bench, assert_refused, assert_settles
 
 NAME = "mkt-filter"
@@ -330,10 +331,25 @@ def test_a_filter_in_use_is_not_removed(bench: Bench, connection: t.Any) -> None
     assert connection.nwfilterLookupByName(NAME)
 
 
+def test_a_filter_that_leads_back_to_itself_is_refused(bench: Bench, connection: t.Any) -> None:
+    """Over others too, and by the check."""
+    for name, other in ((f"{NAME}-1", None), (f"{NAME}-2", f"{NAME}-1"), (f"{NAME}-3", f"{NAME}-2")):
+        bench.run({"name": name, "rules": [{"filterref": other}, {"filterref": "clean-traffic"}] if other else []})
+    words = ["rules[1].filterref", "leads back", "Take one of the references out"]
+    rules = [{"filterref": "clean-traffic"}]
+    for name in (f"{NAME}-1", f"{NAME}-3"):
+        args = {"name": f"{NAME}-1", "rules": [*rules, {"filterref": name}]}
+        with pytest.raises(KvmError) as caught:
+            bench.plan(args)
+        assert not [word for word in words if word not in str(caught.value)], str(caught.value)
+    new = {"name": f"{NAME}-4", "rules": [*rules, {"filterref": f"{NAME}-4"}]}
+    assert_refused(bench, {"new": (new, words)})
+
+
 def test_what_cannot_change_is_refused(bench: Bench) -> None:
     bench.run({"name": NAME})
     other = {"name": NAME, "uuid": "6d6b7400-6a0e-4a7e-8f5b-6d5c1c0d7e01"}
-    assert_refused(bench, {"uuid": (other, ["uuid", "state: absent"])})
+    assert_refused(bench, {"uuid": (other, ["uuid", "Leave the uuid out"])})
 
 
 def tables(*words: str) -> str:

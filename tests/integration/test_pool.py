@@ -79,6 +79,34 @@ def test_storage_delete_takes_the_volumes_along(player: t.Any, connection: t.Any
         assert NAME not in connection.listStoragePools() + connection.listDefinedStoragePools()
 
 
+@pytest.mark.parametrize("case", ["mount", "hidden", "nested"])
+def test_storage_delete_deletes_nothing_if_the_directory_cannot_go(
+    connection: t.Any, place: pathlib.Path, case: str
+) -> None:
+    """libvirt would delete the volumes, and fail on the directory then."""
+    del connection
+    pools, path = Bench("pool", name=NAME), place / "images"
+    path.mkdir()
+    if case == "mount":
+        subprocess.run(["mount", "-t", "tmpfs", "images", str(path)], check=True)
+    try:
+        kept = path / {"mount": "kept.img", "hidden": ".kept", "nested": "more/kept.img"}[case]
+        kept.parent.mkdir(exist_ok=True)
+        (path / "one.img").write_text("one")
+        kept.write_text("kept")
+        pools.run({"type": "dir", "path": str(path), "state": "active"})
+        said = {"mount": "mount point", "hidden": ".kept", "nested": "more"}[case]
+        assert_refused(pools, {case: ({"state": "absent", "storage": "delete"}, ["storage:", said, "keep"])})
+        assert (path / "one.img").exists()
+        assert kept.exists()
+        assert pools.world.get("pool", NAME).isActive()
+        assert pools.run({"state": "absent"}).changed
+        assert kept.exists()
+    finally:
+        if case == "mount":
+            subprocess.run(["umount", str(path)], check=True)
+
+
 def test_storage_delete_is_refused_while_a_domain_uses_a_volume(
     player: t.Any, connection: t.Any, place: pathlib.Path
 ) -> None:

@@ -96,6 +96,10 @@ def kernels() -> dict[str, bytes]:
 
 @pytest.fixture
 def bench(place: pathlib.Path, connection: t.Any) -> Bench:
+    return made_bench(place, connection)
+
+
+def made_bench(place: pathlib.Path, connection: t.Any) -> Bench:
     """A bench, a pool of its images, a network, and the secrets that disks name; tidy takes them away."""
     xml = f"<pool type='dir'><name>{POOL}</name><target><path>{place}</path></target></pool>"
     connection.storagePoolDefineXML(xml).create()

@@ -15,7 +15,6 @@ import threading
 import typing as t
 
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._objects.secret import plan as secrets
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
 from bench import Bench, assert_refused, assert_settles
 from cycle import PREFIX, Player, Task, beside_the_paragraph
@@ -203,7 +202,7 @@ def test_a_run_that_fails_leaves_nothing(bench: Bench, connection: t.Any) -> Non
     plan = bench.plan({**CEPH, "value": MARKER})
     plan.steps[-1].arguments["value"] = b""  # libvirt refuses it
     with pytest.raises(Exception, match="virSecretSetValue") as caught:
-        run_steps(plan, secrets.operations(), bench.world)
+        run_steps(plan, bench.operations(), bench.world)
     assert caught.value.rolled_back == [f"undefine secret ceph {NAME}"]
     assert not [one for one in connection.listAllSecrets() if one.usageID() == NAME]
 
@@ -242,7 +241,7 @@ def test_the_value_turns_up_nowhere(player: Player, connection: t.Any, tmp_path:
     ]
     watch = Watch(SPELLED)
     watch.start()
-    results = player.play(tasks)
+    results = player.playbook(tasks)
     shown = subprocess.run(
         [pathlib.Path(sys.executable).parent / "ansible-playbook", "-vvvv", f"--inventory={player.place / 'hosts'}",
          str(player.place / "play1.yml")],

@@ -477,6 +477,20 @@ class TestDownload:
         )
         assert [one for one in server.requests if one[1] == "/cloud.qcow2"] == [("GET", "/cloud.qcow2", None)]
 
+    def test_a_checksum_of_another_kind_given_later_changes_nothing(
+        self, player: t.Any, images: pathlib.Path, server: Server
+    ) -> None:
+        source = image(server.root / "cloud.qcow2")
+        player.run("volume", **volume("cloud.qcow2", source={"url": server.url("cloud.qcow2")}))
+        wish = {
+            "url": server.url("cloud.qcow2"),
+            "checksum": "sha512:" + hashlib.sha512(source.read_bytes()).hexdigest(),
+        }
+        for refresh in (False, True):
+            again = player.run("volume", **volume("cloud.qcow2", source=wish, refresh=refresh))
+            assert not again["changed"], refresh
+            assert not again.get("warnings"), refresh
+
     def test_what_broke_off_is_resumed(self, player: t.Any, images: pathlib.Path, server: Server) -> None:
         source = server.root / "big.raw"
         source.write_bytes(os.urandom(3 * MIB) + bytes(2 * MIB) + os.urandom(MIB) + bytes(2 * MIB))
@@ -499,7 +513,7 @@ class TestDownload:
         checksum = "sha256:" + hashlib.sha256(source.read_bytes()).hexdigest()
         wish = volume("big.raw", source={"url": server.url("big.raw"), "checksum": checksum})
         server.hold_after = 6 * MIB
-        played = threading.Thread(target=player.play, args=([Task("volume", wish)],))
+        played = threading.Thread(target=player.playbook, args=([Task("volume", wish)],))
         played.start()
         assert server.held.wait(60)
         wait_until(lambda: under_way(player) and under_way(player)[0]["received"] >= 5 * MIB, "progress is shown")
@@ -722,7 +736,7 @@ class TestGrowth:
 
     def test_odd_sizes_converge(self, player: t.Any, images: pathlib.Path) -> None:
         for name in ("odd.qcow2", "odd.raw"):
-            wish = volume(name, capacity="1000001")
+            wish = volume(name, capacity="1000001 B")
             assert player.run("volume", **wish)["changed"]
             assert not player.run("volume", **wish)["changed"]
 
@@ -768,7 +782,7 @@ class TestBadInput:
         changes = {
             "shrink": ({"capacity": "4 MiB"}, ["capacity", "shrink"]),
             "format": ({"format": "raw"}, ["format"]),
-            "backing": ({"backing": "base.qcow2"}, ["backing"]),
+            "backing": ({"backing": "base.qcow2"}, ["made without backing", "Leave it out"]),
             "compat": ({"compat": "0.10"}, ["compat"]),
         }
         player.refuse_all(
@@ -839,6 +853,26 @@ class TestDownloadOfAVolume:
         assert player.run("volume_download", **volume("x.qcow2", dest=str(far), uri=remote))["changed"]
         assert far.read_bytes() == (images / "x.qcow2").read_bytes()
         assert sorted(path.name for path in images.parent.glob("*.part*")) == []
+
+    def test_another_mode_and_a_directory(self, player: t.Any, images: pathlib.Path) -> None:
+        source = image(images.parent / "x.qcow2")
+        player.run("volume", **volume("x.qcow2", source={"file": str(source)}))
+        place = images.parent / "exports"
+        place.mkdir()
+        wish = volume("x.qcow2", dest=str(place))
+        there = {"path": str(place / "x.qcow2"), "format": "qcow2", "mode": "0600"}
+        assert player.run("volume_download", check=True, **wish)["file"] == there
+        assert player.run("volume_download", **wish)["file"] == there
+        assert not player.run("volume_download", **wish)["changed"]
+        before = (place / "x.qcow2").stat().st_mtime_ns
+        told = player.run("volume_download", check=True, **wish, mode="0644")
+        assert told["actions"] == [f"set the mode of {place / 'x.qcow2'} to 0644"]
+        assert player.run("volume_download", **wish, mode="0644")["file"]["mode"] == "0644"
+        assert not player.run("volume_download", **wish, mode="0644")["changed"]
+        assert (place / "x.qcow2").stat().st_mtime_ns == before, "the content isn't copied again"
+        player.refuse("volume_download", "dest", "no directory", **volume("x.qcow2", dest=str(place / "no" / "x")))
+        (place / "sub" / "x.qcow2").mkdir(parents=True)
+        player.refuse("volume_download", "dest", "is a directory", **volume("x.qcow2", dest=str(place / "sub")))
 
     def test_an_iso_image_is_raw(self, images: pathlib.Path) -> None:
         """libvirt tells by the content that it's one, also of a volume that was declared as raw."""

@@ -10,6 +10,7 @@ must find nothing, and on a small example that breaks it, where it must find som
 from __future__ import annotations
 
 import ast
+import graphlib
 import pathlib
 import re
 import typing as t
@@ -22,6 +23,7 @@ UTILS = "plugins/module_utils/"
 FRAME = UTILS + "_ansible.py"
 LIBVIRT_DOOR = UTILS + "_libvirt.py"
 XML_DOOR = UTILS + "_xml/document.py"
+WAIT = UTILS + "_wait.py"
 
 MODULE_LINES, HELPER_LINES, FUNCTION_LINES = 80, 350, 60
 
@@ -118,6 +120,13 @@ def programs_have_one_door(source: Source) -> t.Iterator[Finding]:
         for node in source.walk(ast.Attribute):
             if re.fullmatch(r"os\.(popen|system|exec\w+|(posix_)?spawn\w*|fork)", ast.unparse(node)):
                 yield node.lineno, f"{ast.unparse(node)}: programs are run by {UTILS}_command.py alone; use its run"
+
+
+def waiting_has_one_way(source: Source) -> t.Iterator[Finding]:
+    if (source.is_util or source.is_module) and source.path != WAIT:
+        for node in source.walk(ast.Attribute, ast.ImportFrom):
+            if ast.unparse(node) in ("time.sleep", "from time import sleep"):
+                yield node.lineno, f"sleeps: use until or retry of {WAIT}"
 
 
 def ansible_has_one_door(source: Source) -> t.Iterator[Finding]:
@@ -223,6 +232,18 @@ def everything_is_typed(source: Source) -> t.Iterator[Finding]:
             yield function.lineno, f"{function.name}: no type for {', '.join(untyped)}"
 
 
+def worlds_are_typed(source: Source) -> t.Iterator[Finding]:
+    if source.is_util:
+        for function in source.functions():
+            arguments = [*function.args.args, *function.args.kwonlyargs]
+            for argument in arguments:
+                if argument.arg == "world" and argument.annotation and "Any" in ast.unparse(argument.annotation):
+                    yield (
+                        argument.lineno,
+                        f"{function.name}: annotate world with World of {LIBVIRT_DOOR}, so that mypy checks it",
+                    )
+
+
 def names_are_nouns_of_the_trade(source: Source) -> t.Iterator[Finding]:
     vague = re.compile(r"Manager$|[Hh]elper|utils?$|^_*(?:handle|do)_")  # systemd's service_manager is a noun
     for node in source.walk(ast.ClassDef, *Function):
@@ -270,6 +291,10 @@ RULES: list[tuple[t.Callable[[Source], t.Iterator[Finding]], list[Source]]] = [
             example("from subprocess import run", "plugins/modules/example.py"),
             example("import os\nos.system('true')"),
         ],
+    ),
+    (
+        waiting_has_one_way,
+        [example("import time\ntime.sleep(1)"), example("from time import sleep")],
     ),
     (
         ansible_has_one_door,
@@ -320,6 +345,7 @@ RULES: list[tuple[t.Callable[[Source], t.Iterator[Finding]], list[Source]]] = [
             example("class C:\n    def f(self, *more) -> None: ..."),
         ],
     ),
+    (worlds_are_typed, [example("def f(world: t.Any) -> None: ...")]),
     (
         names_are_nouns_of_the_trade,
         [
@@ -365,6 +391,36 @@ def test_rule_is_kept(rule: t.Callable[[Source], t.Iterator[Finding]], sources: 
 )
 def test_rule_finds_what_breaks_it(rule: t.Callable[[Source], t.Iterator[Finding]], broken: Source) -> None:
     assert list(rule(broken))
+
+
+def circle(sources: t.Iterable[Source]) -> list[str]:
+    """Files that import each other in a circle, at any depth; what only types are imported for doesn't count."""
+    files = {f"ansible_collections.metal.kvm.{source.path[:-3].replace('/', '.')}": source for source in sources}
+    graph: dict[str, set[str]] = {}
+    for name, source in files.items():
+        for_types = {
+            line
+            for node in source.walk(ast.If)
+            if ast.unparse(node.test) == "t.TYPE_CHECKING"
+            for line in range(node.lineno, node.body[-1].lineno + 1)
+        }
+        wanted = [imported for line, imported, _relative in source.imports() if line not in for_types]
+        graph[name] = {one if one in files else one.rpartition(".")[0] for one in wanted} & set(files)
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return [str(name) for name in error.args[1]]
+    return []
+
+
+def test_nothing_is_imported_in_a_circle(sources: list[Source]) -> None:
+    assert circle(sources) == []
+
+
+def test_a_circle_is_found() -> None:
+    one = example("def f() -> None:\n    from .other import g", UTILS + "one.py")
+    assert circle([one, example("from . import one", UTILS + "other.py")])
+    assert circle([one, example("if t.TYPE_CHECKING:\n    from . import one", UTILS + "other.py")]) == []
 
 
 @pytest.mark.parametrize("path", [LIBVIRT_DOOR, XML_DOOR, FRAME])

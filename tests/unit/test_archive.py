@@ -127,3 +127,37 @@ def test_the_frame_has_the_rest_imported_from_there(tmp_path: pathlib.Path) -> N
     frame, other = done.stdout.split()
     assert frame.startswith(str(tmp_path / "module.zip")), "the frame itself looks for the compiled files"
     assert other.startswith(str(tmp_path / ".ansible" / "metal.kvm"))
+
+
+USER = PROGRAM + "print(flush=True)\nsys.stdin.readline()\nfrom parcel.below import late\nprint(late.__file__)\n"
+
+
+def test_what_another_process_uses_is_not_removed(parcel: Parcel) -> None:
+    """However old it is: that process may import from there at any time."""
+    with zipfile.ZipFile(parcel.archive, "a") as file:
+        file.writestr("parcel/below/late.py", "")
+    words = [sys.executable, "-c", USER, str(parcel.archive), str(COLLECTIONS), str(parcel.base)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as user:
+        assert user.stdout
+        used = pathlib.Path(user.stdout.readline().split()[0]).parents[2]
+        os.utime(used, (0, time.time() - 40 * 86400))
+        other = parcel.archive.with_name("other.zip")
+        parcel.archive = parcel.archive.rename(other).with_name("parcel.zip")
+        parcel.send(2)
+        parcel.imported()
+        assert used.exists()
+        assert (used / "parcel" / "below" / "late.py").exists()
+        said, _errors = user.communicate("go on\n")
+    assert said.split()[-1] == str(used / "parcel" / "below" / "late.py")
+    parcel.send(3)
+    os.utime(used, (0, time.time() - 40 * 86400))
+    parcel.imported()
+    assert not used.exists()
+
+
+def test_what_is_used_stays_young(parcel: Parcel) -> None:
+    parcel.imported()
+    (place,) = parcel.base.iterdir()
+    os.utime(place, (0, time.time() - 20 * 86400))
+    parcel.imported()
+    assert time.time() - place.stat().st_mtime < 3600

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._plan import KvmError, Operations, Plan, Step
+from .._plan import KvmError, Operations, Plan
 from . import boot_loader, files
 from .root import Root
 from .tuning import kibibytes
@@ -37,7 +37,12 @@ def argument_spec() -> dict[str, t.Any]:
 
 def operations() -> Operations:
     """The operations that the steps of ``kernel_command_line`` name."""
-    return {"file.write": files.write, "file.remove": files.remove, "loader.update": boot_loader.update}
+    return {
+        "file.write": files.write,
+        "file.remove": files.remove,
+        "file.restore": files.restore,
+        "loader.update": boot_loader.update,
+    }
 
 
 def words(root: Root, params: Params) -> list[str]:
@@ -103,15 +108,8 @@ def make(root: Root, params: Params) -> Plan:
         return found
     before = boot_loader.ours(root, loader)
     edits = boot_loader.changes(root, loader, asked)
-    for path, old, new in edits:
-        step = found.add("file.write" if new is not None else "file.remove", f"write /{path}", path=root.at(path))
-        step.undo = Step("file.remove" if old is None else "file.write", f"put back /{path}", path=root.at(path))
-        if new is not None:
-            step.arguments["content"] = new
-        else:
-            step.text = f"remove /{path}"
-        if old is not None:
-            step.undo.arguments["content"] = old
+    for path, _old, new in edits:
+        files.add_step(found, f"/{path}", root.at(path), new)
     if edits:
         if root.live:
             commands = boot_loader.command(root, loader, asked)

@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from .._plan import KvmError
+from .._secret import secret_name
 
 if t.TYPE_CHECKING:
     from .conf_file import Value
@@ -105,5 +106,5 @@ SCALARS: dict[str, t.Callable[[str, t.Any], t.Any]] = {
 
 
 def _wrong(key: str, value: t.Any, wanted: str) -> KvmError:
-    shown = "the value" if "password" in key else repr(value)
+    shown = "the value" if secret_name(key) else repr(value)
     return KvmError(f"settings: {key}: {shown} is not {wanted}", option=f"settings.{key}")

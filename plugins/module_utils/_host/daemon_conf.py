@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .._secret import secret_name
 from . import conf_known, conf_needs
 from .root import Root
 
 DIRECTORY = "etc/libvirt"
 FILES = ("libvirtd", "virtqemud", "virtproxyd", "qemu", "network", "virtlogd")
-SECRET = re.compile(r"password|secret")
 CERTIFICATES = (
     ("ca", "etc/pki/CA/cacert.pem"),
     ("server", "etc/pki/libvirt/servercert.pem"),
@@ -43,7 +43,9 @@ def report(root: Root) -> dict[str, dict[str, t.Any]]:
         mode = root.mode(path)
         found[name] = {
             "mode": None if mode is None else f"{mode:04o}",
-            "values": {key: True if SECRET.search(key) and value else value for key, value in values.items()},
+            "values": {
+                key: True if value and (secret_name(key) or "secret" in key) else value for key, value in values.items()
+            },
             "unknown": sorted(set(values) - known) if known else [],
             "unmet": {key: f"{what}. {remedy}" for key, what, remedy in conf_needs.unmet(root, values)},
         }

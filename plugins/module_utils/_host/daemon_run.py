@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 import typing as t
 
 from .._command import SYSTEM, Done, found, run
 from .._plan import KvmError, Remark
+from .._wait import until
 from .root import Root
 
 STOP_SECONDS, START_SECONDS = 30, 120
@@ -70,13 +70,13 @@ def stop(subject: t.Any, name: str, sysroot: str) -> None:
     if pid is None or root.word(f"proc/{pid}/comm") != name[:15]:
         return
     os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while os.path.exists(f"/proc/{pid}/exe") or os.path.lexists(f"/proc/{pid}/exe"):
-        if time.monotonic() > deadline:
-            raise KvmError(f"{name} (process {pid}) doesn't end within {STOP_SECONDS} seconds", "See its log.")
-        if Root(sysroot).word(f"proc/{pid}/comm") != name[:15] or _zombie(pid):
-            return
-        time.sleep(0.05)
+    if not until(lambda: _has_ended(pid, name, sysroot), STOP_SECONDS, 0.05):
+        raise KvmError(f"{name} (process {pid}) doesn't end within {STOP_SECONDS} seconds", "See its log.")
+
+
+def _has_ended(pid: int, name: str, sysroot: str) -> bool:
+    there = os.path.lexists(f"/proc/{pid}/exe")
+    return not there or Root(sysroot).word(f"proc/{pid}/comm") != name[:15] or _zombie(pid)
 
 
 def _zombie(pid: int) -> bool:

@@ -37,6 +37,7 @@ def operations() -> Operations:
     return {
         "file.write": files.write,
         "file.remove": files.remove,
+        "file.restore": files.restore,
         "unit.run": daemon_run.systemctl,
         "service.run": daemon_run.service,
         "daemon.start": daemon_run.start,

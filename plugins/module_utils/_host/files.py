@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import stat
 import typing as t
 
-from .._plan import KvmError, Plan, Step
+from .. import _temporary
+from .._plan import KvmError, Plan, Result, Step
 
 MODE, DIRECTORY_MODE = 0o644, 0o755
 RIGHTS = "Run the task as root (become: true)."
@@ -31,58 +32,88 @@ def plan_file(
     if before == after:
         return
     plan.differs(shown, _lines(before), _lines(after))
-    undo = _step(f"put back {shown}", path, before)
-    step = _step(f"{'remove' if after is None else 'write'} {shown}", path, after, mode)
-    step.undo = undo
-    plan.steps.append(step)
+    add_step(plan, shown, path, after, mode)
 
 
-def _step(text: str, path: str, content: t.Optional[str], mode: t.Optional[int] = None) -> Step:
-    if content is None:
-        return Step("file.remove", text, path=path)
-    if mode is not None:
-        return Step("file.write", text, path=path, content=content, mode=mode)
-    return Step("file.write", text, path=path, content=content)
+def add_step(plan: Plan, shown: str, path: str, content: t.Optional[str], mode: t.Optional[int] = None) -> Step:
+    """Add the step that writes the file, or removes it (None), and the undo that restores it exactly as it was."""
+    verb = "remove" if content is None else "write"
+    step = plan.add(f"file.{verb}", f"{verb} {shown}", path=path)
+    if content is not None:
+        step.arguments["content"] = content
+        if mode is not None:
+            step.arguments["mode"] = mode
+    step.undo = Step("file.restore", f"put back {shown}", was=Result(step))
+    return step
 
 
 def _lines(content: t.Optional[str]) -> t.Optional[list[str]]:
     return None if content is None else [line for line in content.splitlines() if line and not line.startswith("#")]
 
 
-def write(subject: t.Any, path: str, content: str, mode: t.Optional[int] = None) -> None:
+class Saved(t.NamedTuple):
+    """A file as it was: its bytes, mode and owner, or where a link points. All empty: there was none."""
+
+    path: str
+    content: t.Optional[bytes] = None
+    link: t.Optional[str] = None
+    mode: int = 0
+    owner: tuple[int, int] = (0, 0)
+
+
+def saved(path: str) -> Saved:
+    """What ``restore`` needs to make the file what it is now."""
+    try:
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            return Saved(path, link=os.readlink(path))
+        with open(path, "rb") as file:
+            return Saved(path, file.read(), None, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
+    except FileNotFoundError:
+        return Saved(path)
+
+
+def restore(subject: t.Any, was: Saved) -> None:
+    """Make the file what it was, byte by byte, with its mode and owner."""
+    if was.link is not None:
+        os.symlink(was.link, was.path)
+    elif was.content is None:
+        remove(subject, was.path)
+    else:
+        write(subject, was.path, was.content, was.mode)
+        os.chown(was.path, *was.owner)
+
+
+def write(subject: t.Any, path: str, content: t.Union[str, bytes], mode: t.Optional[int] = None) -> Saved:
     """Replace the file in one piece; a new one is 0644 in a directory of 0755, an old one keeps mode and owner.
 
-    ``mode`` is for files that must have just that one.
+    ``mode`` is for files that must have just that one. Returns the file as it was.
     """
     path = os.path.realpath(path)
     directory = os.path.dirname(path)
     try:
+        was = saved(path)
         os.makedirs(directory, DIRECTORY_MODE, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=directory)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(content)
-                _like(path, file.fileno())
-                if mode is not None:
-                    os.fchmod(file.fileno(), mode)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with _temporary.replacing(path) as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            _like(path, file.fileno())
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
     except OSError as error:
         raise refused(f"{path} could not be written", error) from error
+    return was
 
 
-def remove(subject: t.Any, path: str) -> None:
-    """Take the file away; already gone is good."""
+def remove(subject: t.Any, path: str) -> Saved:
+    """Take the file away; already gone is good. Returns the file as it was."""
     try:
+        was = saved(path)
         os.unlink(path)
     except FileNotFoundError:
-        return
+        return Saved(path)
     except OSError as error:
         raise refused(f"{path} could not be removed", error) from error
+    return was
 
 
 def refused(what: str, error: OSError) -> KvmError:

@@ -48,6 +48,7 @@ def operations() -> dict[str, t.Callable[..., t.Any]]:
     return {
         "file.write": files.write,
         "file.remove": files.remove,
+        "file.restore": files.restore,
         "module.load": load,
         "module.unload": unload,
         "parameter.write": write,

@@ -9,7 +9,8 @@ import difflib
 import re
 import typing as t
 
-from .._plan import KvmError, Operations, Plan, Step
+from .._plan import KvmError, Operations, Plan
+from .._secret import secret_name
 from . import conf_file, conf_known, conf_needs, conf_trial, files
 from .libvirt import version
 from .root import Root
@@ -18,7 +19,6 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 ENVIRONMENT = ("etc/sysconfig", "etc/default")  # the first that has the file
 SASL = "etc/sasl2"
 PRIVATE = 0o600
-SECRET = re.compile(r"password")
 Params = t.Mapping[str, t.Any]
 
 
@@ -28,6 +28,7 @@ def argument_spec() -> dict[str, t.Any]:
         "name": {"type": "str", "required": True},
         "kind": {"type": "str", "choices": ["conf", "environment", "sasl"], "default": "conf"},
         "settings": {"type": "dict", "default": {}},
+        "creation_only": {"type": "list", "elements": "str"},
         "unset": {"type": "list", "elements": "str", "default": []},
         "sysroot": {"type": "path", "default": "/"},
     }
@@ -35,7 +36,7 @@ def argument_spec() -> dict[str, t.Any]:
 
 def operations() -> Operations:
     """The operations that the steps of ``libvirt_conf`` name."""
-    return {"file.write": files.write}
+    return {"file.write": files.write, "file.restore": files.restore}
 
 
 def plan(params: Params) -> Plan:
@@ -47,11 +48,6 @@ def describe(params: Params) -> dict[str, t.Any]:
     """The file after the run."""
     conf = Conf(Root(params["sysroot"]), params)
     return conf.shown(conf.text or "")
-
-
-def secrets(params: Params) -> list[str]:
-    """Values that must never be shown."""
-    return [str(value) for key, value in (params.get("settings") or {}).items() if SECRET.search(key)]
 
 
 class Conf:
@@ -95,6 +91,10 @@ class Conf:
     def wanted(self, params: Params) -> dict[str, t.Optional[conf_file.Value]]:
         """Each key named, with its value, or None for its default. Unknown keys are refused."""
         settings = {key: value for key, value in (params.get("settings") or {}).items() if value is not None}
+        defaults = set(params.get("creation_only") or ())
+        if defaults:
+            there = {entry.key for entry in conf_file.entries(self.text or "", self.grammar, f"/{self.path}")}
+            settings = {key: value for key, value in settings.items() if key not in defaults & there}
         unset = list(params.get("unset") or ())
         both = sorted(set(settings).intersection(unset))
         if both:
@@ -152,12 +152,8 @@ def make(root: Root, params: Params) -> Plan:
         _ask_libvirt(conf, before, after, wanted)
     mode = PRIVATE if _private(conf, after) else None
     if after != before or (mode is not None and conf.text is not None and (root.mode(conf.path) or 0) & 0o077):
-        step = found.add("file.write", f"write /{conf.path}", path=root.at(conf.path), content=after)
-        if mode is not None:
-            step.arguments["mode"] = mode
+        files.add_step(found, f"/{conf.path}", root.at(conf.path), after, mode)
         _note(found, conf, before, after, mode)
-        if conf.text is not None:
-            step.undo = Step("file.write", f"put back /{conf.path}", path=root.at(conf.path), content=before)
     found.predicted = {**conf.shown(after), **({} if mode is None else {"mode": f"{mode:04o}"})}
     return found
 
@@ -178,7 +174,7 @@ def _ask_libvirt(conf: Conf, before: str, after: str, wanted: t.Mapping[str, t.O
 def _private(conf: Conf, text: str) -> bool:
     """Whether the file has secrets, or is one that libvirt ships readable by root alone."""
     held = conf_file.entries(text, conf.grammar, f"/{conf.path}")
-    return any(SECRET.search(entry.key) and entry.value for entry in held) or (conf.name == "qemu" and not conf.text)
+    return any(secret_name(entry.key) and entry.value for entry in held) or (conf.name == "qemu" and not conf.text)
 
 
 def _note(plan: Plan, conf: Conf, before: str, after: str, mode: t.Optional[int]) -> None:
@@ -188,13 +184,11 @@ def _note(plan: Plan, conf: Conf, before: str, after: str, mode: t.Optional[int]
     for key in [*sides[0], *(key for key in sides[1] if key not in sides[0])]:
         old, new = sides[0].get(key), sides[1].get(key)
         if old != new:
-            plan.differs(
-                key, _masked(key, old), "(another)" if SECRET.search(key) and old and new else _masked(key, new)
-            )
+            plan.differs(key, _masked(key, old), "(another)" if secret_name(key) and old and new else _masked(key, new))
     now = conf.root.mode(conf.path)
     if mode is not None and now is not None and now != mode:
         plan.differs("mode", f"{now:04o}", f"{mode:04o}")
 
 
 def _masked(key: str, value: t.Any) -> t.Any:
-    return "(set)" if SECRET.search(key) and value else value
+    return "(set)" if secret_name(key) and value else value

@@ -45,7 +45,13 @@ def argument_spec() -> dict[str, t.Any]:
 
 def operations() -> Operations:
     """The operations that the steps of ``kernel_tuning`` name."""
-    return {"file.write": files.write, "file.remove": files.remove, "value.write": write, "hugepages.write": reserve}
+    return {
+        "file.write": files.write,
+        "file.remove": files.remove,
+        "file.restore": files.restore,
+        "value.write": write,
+        "hugepages.write": reserve,
+    }
 
 
 class Setting:
@@ -101,7 +107,7 @@ def kibibytes(size: str) -> int:
     found = re.fullmatch(r"\s*(\d+)\s*([kKmMgG])(?:i?[bB])?\s*", size)
     if not found:
         raise KvmError(
-            f"hugepages: size: {size!r} is no size", "Write it as in 2 MiB or 1 GiB.", option="hugepages.size"
+            f"hugepages: size: {size!r} is not a size with a unit", "Write '2 MiB' or '1 GiB'.", option="hugepages.size"
         )
     return int(found[1]) * SIZES[found[2].lower()]
 

@@ -40,6 +40,7 @@ def operations() -> Operations:
     return {
         "file.write": files.write,
         "file.remove": files.remove,
+        "file.restore": files.restore,
         "driver.load": load,
         "device.bind": bind,
     }

@@ -12,6 +12,9 @@ from .._host.libvirt import UNASKED
 from .._plan import KvmError
 from .._xml import document
 
+if t.TYPE_CHECKING:
+    from .._libvirt import World
+
 
 def report(uri: str) -> dict[str, t.Any]:
     """What ``host_info`` says of libvirt with a connection. One that fails is an answer too, not an error."""
@@ -46,7 +49,7 @@ def _dotted(number: t.Optional[int]) -> t.Optional[str]:
     return None if not number else f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
 
 
-def _backends(world: t.Any) -> t.Optional[dict[str, bool]]:
+def _backends(world: World) -> t.Optional[dict[str, bool]]:
     """Kinds of storage pools, and whether libvirt was built with and has what each needs."""
     text = _asked(world.connection.getStoragePoolCapabilities)
     if text is None:
@@ -54,7 +57,7 @@ def _backends(world: t.Any) -> t.Optional[dict[str, bool]]:
     return {node.get("type"): node.get("supported") == "yes" for node in document.document(text).findall("pool")}
 
 
-def _domcaps(world: t.Any) -> t.Optional[dict[str, t.Any]]:
+def _domcaps(world: World) -> t.Optional[dict[str, t.Any]]:
     """The host's own architecture: machine, most processors, processor modes, firmware, and optional features."""
     connection = world.writable()
     text = connection and _asked(connection.getDomainCapabilities)

@@ -9,11 +9,11 @@ import typing as t
 
 from .._plan import KvmError
 from .._xml import document, place, rows
-from .kind import starts, status, stored_document
+from .._xml.lost import lost
 
 if t.TYPE_CHECKING:
     from .._xml.rows import Element, Values
-    from .kind import Kind
+    from .noun import Noun
 
 IDENTITY = ("uuid", "mac")
 
@@ -23,70 +23,70 @@ ADOPT_SPEC: Values = {
 }
 
 
-def exported(kind: Kind, there: t.Any, identity: str) -> Values:
+def exported(noun: Noun, there: t.Any, identity: str) -> Values:
     """``{options, not_exported, secrets_needed}`` of one object."""
-    name, normal = kind.called(there), kind.normal(kind)
-    active = status(kind, there)[0]
-    stored = stored_document(kind, there, active)
-    values = rows.read(kind.rows, stored)
-    twofold = _not_options(kind, values)
+    name, normal = noun.called(there), noun.normal()
+    active = noun.status(there)[0]
+    stored = noun.stored_document(there)
+    values = rows.read(noun.rows, stored)
+    twofold = _not_options(noun, values)
     own = {option: values[option] for option in IDENTITY if option in values}
     for option in own if identity == "new" else ():
         if own[option] != name:  # by which alone it is known
             del values[option]
-    fewest = _without_defaults(kind, name, values, normal)
-    rebuilt = normal(_built(kind, name, {**fewest, **own}))
+    fewest = _without_defaults(noun, name, values, normal)
+    rebuilt = normal(_built(noun, name, {**fewest, **own}))
     options = {
-        **({"name": name} if kind.naming else {}),
-        **_shown(kind, fewest),
-        **_life(kind, there, active),
+        **({"name": name} if noun.naming else {}),
+        **_shown(noun, fewest),
+        **_life(noun, there, active),
     }
     secrets = [value for path, value in _leaves(fewest) if path.endswith(("secret_usage", "secret_uuid"))]
-    left = twofold + lost(normal(stored), rebuilt)
+    left = twofold + [one.path for one in lost(normal(stored), rebuilt)]
     return {"options": options, "not_exported": left, "secrets_needed": secrets}
 
 
-def _not_options(kind: Kind, values: Values) -> list[str]:
+def _not_options(noun: Noun, values: Values) -> list[str]:
     """Take out of ``values`` what options can't say, such as a list with the same item twice; returns those options."""
     taken = []
     for option in list(values):
         try:
-            rows.parse(kind.rows, {option: values[option]})
+            rows.parse(noun.rows, {option: values[option]})
         except KvmError:
             del values[option]
             taken.append(option)
     return taken
 
 
-def _life(kind: Kind, there: t.Any, active: bool) -> Values:
-    if not kind.runs:
+def _life(noun: Noun, there: t.Any, active: bool) -> Values:
+    if not noun.runs:
         return {}
-    return {"state": "active" if active else "inactive", "autostart": starts(kind, there)}
+    return {"state": "active" if active else "inactive", "autostart": noun.starts(there)}
 
 
-def _without_defaults(kind: Kind, name: str, values: Values, normal: t.Callable[[Element], Element]) -> Values:
+def _without_defaults(noun: Noun, name: str, values: Values, normal: t.Callable[[Element], Element]) -> Values:
     """The options without which libvirt would make another object."""
     kept = dict(values)
     for option in values:
         if option in IDENTITY:
             continue
         tried = {key: value for key, value in kept.items() if key != option}
-        if rows.read(kind.rows, normal(_built(kind, name, tried))).get(option) == values[option]:
+        if rows.read(noun.rows, normal(_built(noun, name, tried))).get(option) == values[option]:
             kept = tried
     return kept
 
 
-def _built(kind: Kind, name: str, values: Values) -> Element:
-    root = document.element(kind.tag)
-    if kind.naming:
-        place.put(root, kind.naming, name)
-    rows.apply(kind.rows, root, rows.parse(kind.rows, values), "", rows.Edit(creating=True))
+def _built(noun: Noun, name: str, values: Values) -> Element:
+    root = document.element(noun.tag)
+    if noun.naming:
+        place.put(root, noun.naming, name)
+    rows.apply(noun.rows, root, rows.parse(noun.rows, values), "", rows.Edit(creating=True))
     return root
 
 
-def _shown(kind: Kind, values: Values) -> Values:
+def _shown(noun: Noun, values: Values) -> Values:
     """Sizes with units and the like, as a user writes them."""
-    types = {row.name: row.type for row in kind.rows if hasattr(row, "type")}
+    types = {row.name: row.type for row in noun.rows if hasattr(row, "type")}
     return {key: types[key].show(value) if key in types else value for key, value in values.items()}
 
 
@@ -96,20 +96,3 @@ def _leaves(values: t.Any, above: str = "") -> t.Iterator[tuple[str, t.Any]]:
             yield from _leaves(value, f"{above}.{key}")
     else:
         yield above, values
-
-
-def lost(before: Element, after: Element, above: str = "") -> list[str]:
-    """The paths of elements and attributes that are in the one document and not in the other."""
-    paths = [f"{above}@{name}" for name in before.attrib if name not in after.attrib]
-    free = list(after)
-    for node in before.iterchildren("{*}*"):
-        other = next((one for one in free if document.canonical(one) == document.canonical(node)), None)
-        other = other if other is not None else next((one for one in free if one.tag == node.tag), None)
-        if other is None and not (len(node) or node.attrib or node.text):
-            continue  # it says nothing
-        if other is None:
-            paths.append(above + node.tag)
-        else:
-            free.remove(other)
-            paths += lost(node, other, f"{above}{node.tag}/")
-    return paths

@@ -7,61 +7,67 @@ from __future__ import annotations
 
 import typing as t
 
-from .._plan import KvmError, Plan
-from .._xml import document, place, rows, table
+from .._libvirt import KINDS
+from .._plan import KvmError, Plan, Result
+from .._xml import contradictions, document, place, rows, table
 from .._xml.rows import REFUSED, Change, Edit
-from .kind import Draft, clean
+from .draft import Draft, running_text
 
 if t.TYPE_CHECKING:
+    from .._libvirt import World
     from .._xml.rows import Element, Values
-    from .kind import Kind, Params
+    from .noun import Noun, Params
 
 
-def plan_object(world: t.Any, kind: Kind, params: Params) -> Plan:
+def plan_object(noun: Noun, world: World, params: Params) -> Plan:
     """What brings one object to what the options say."""
-    plan = Plan(kind.noun)
-    draft = Draft(world, kind, params, plan)
+    plan = Plan(noun.name)
+    draft = Draft(noun, world, params, plan)
+    plan.lock(draft.title)
     if draft.state == "absent":
         _plan_absence(draft)
         return plan
     _edit(draft)
     _refuse(draft)
-    kind.check(draft)
-    if draft.changes and world.local and kind.judged:
-        from .whole import judge
-
-        judge(kind, draft.after)
+    noun.check(draft)
+    if draft.changes and world.local and noun.judged:
+        _judge(draft)
+    elif draft.changes and params.get("unset") and not noun.judged:
+        _keep(draft, noun.normal()(draft.after))
     _plan_definition(draft)
-    kind.after_define(draft)
+    noun.after_define(draft)
     left = _plan_live(draft)
     running: Values = {}
-    if kind.runs:
+    if noun.runs:
         running["autostart"] = _plan_autostart(draft)
         plan.no_return()
         running = {"active": _plan_running(draft, left), **running, "persistent": True}
     elif draft.there is None:
         plan.differs("state", "absent", "present")
     plan.predicted = {
-        **({"name": draft.name} if kind.naming else {}),
-        **rows.read(kind.rows, draft.shown),
+        **({"name": draft.name} if noun.naming else {}),
+        **rows.read(noun.rows, draft.shown),
         **running,
-        **({} if draft.there is None else kind.measure(draft.there, draft.active)),
+        **({} if draft.there is None else noun.measure(draft.there, draft.active)),
     }
     return plan
 
 
 def _edit(draft: Draft) -> None:
     """Bring ``after`` and ``changes`` to what the options say."""
-    kind, params = draft.kind, draft.params
-    if draft.before is None and kind.naming:
-        place.put(draft.after, kind.naming, draft.name)
+    noun, params = draft.noun, draft.params
+    if draft.before is None and noun.naming:
+        place.put(draft.after, noun.naming, draft.name)
     if params.get("xml") is not None:
         return _edit_whole(draft)
-    draft.wanted = rows.parse(kind.rows, params)
+    draft.wanted = rows.parse(noun.rows, params)
+    contradiction = contradictions.first_of(noun.contradictions, draft.wanted)
     edit = Edit(lambda: draft.world, creating=draft.before is None)
-    rows.apply(kind.rows, draft.after, draft.wanted, "", edit)
-    table.unset_paths(kind.rows, draft.after, params.get("unset") or [], draft.wanted, edit)
+    rows.apply(noun.rows, draft.after, draft.wanted, "", edit)
+    table.unset_paths(noun.rows, draft.after, params.get("unset") or [], draft.wanted, edit)
     draft.changes = edit.changes
+    if contradiction is not None and (draft.before is None or draft.changes):  # what is there already may be so
+        raise contradiction
     for change in draft.changes:
         draft.plan.differs(change.path, None if draft.before is None else change.before, change.after)
     if params.get("xml_patch"):
@@ -70,28 +76,31 @@ def _edit(draft: Draft) -> None:
 
 
 def _edit_whole(draft: Draft) -> None:
+    from .._secret import masked
     from . import whole
 
-    kind, params = draft.kind, draft.params
-    whole.refuse_beside(kind.rows, params, kind.beside)
-    after = clean(kind, whole.definition(params["xml"], kind.tag, draft.name, kind.naming))
+    noun, params = draft.noun, draft.params
+    whole.refuse_beside(noun.rows, params, noun.beside)
+    after = noun.clean(whole.definition(params["xml"], noun.tag, draft.name, noun.naming))
     if draft.before is not None:
-        whole.carry(after, draft.before, kind.identity(after))
-    labels = [row for row in kind.rows if getattr(row, "name", "") == "labels"]
+        whole.carry(after, draft.before, noun.identity(after))
+    labels = [row for row in noun.rows if getattr(row, "name", "") == "labels"]
     rows.apply(labels, after, rows.parse(labels, params), "", Edit())
-    normal = kind.normal(kind)
+    normal = noun.normal()
+    draft.plan.warnings += whole.warnings(after, lambda: normal(after))
     if draft.before is not None and not whole.differs(normal, draft.before, after):
         return
-    draft.wanted = rows.read(kind.rows, after)
+    draft.wanted = rows.read(noun.rows, after)
     draft.after = after
     draft.rendered = normal(after)
     draft.changes = [Change("xml", None, None, None)]
-    before = None if draft.before is None else document.text_of(normal(draft.before))
-    draft.plan.differs("xml", before, document.text_of(draft.rendered))
+    before = None if draft.before is None else masked(normal(draft.before))
+    draft.plan.differs("xml", before, masked(draft.rendered))
 
 
 def _edit_by_path(draft: Draft) -> None:
     """``xml_patch``: counted as a change where libvirt's rendering says that it is one."""
+    from .._secret import learn, shown_edits
     from .._xml import patch
     from . import whole
 
@@ -99,18 +108,54 @@ def _edit_by_path(draft: Draft) -> None:
     done = patch.apply(patched, draft.params["xml_patch"])
     if not done:
         return
-    normal = draft.kind.normal(draft.kind)
-    draft.plan.warnings += patch.rewritten(normal(patched), draft.params["xml_patch"])
+    contradictions.check_patches(draft.noun.rows, draft.after, patched, draft.wanted, lambda: Edit(lambda: draft.world))
+    normal = draft.noun.normal()
+    rendered = normal(patched)
+    learn(draft.before, rendered)
+    draft.plan.warnings += patch.rewritten(rendered, draft.params["xml_patch"])
     if draft.before is not None and not whole.differs(normal, draft.after, patched):
         return
     draft.after = patched
-    for one in done:
-        draft.changes.append(Change(f"xml_patch[{one.path}]", one.before, one.after, None))
-        draft.plan.differs(f"xml_patch[{one.path}]", None if draft.before is None else one.before, one.after)
+    for path, old, new in shown_edits(done, draft.before, patched):
+        draft.changes.append(Change(f"xml_patch[{path}]", old, new, None))
+        draft.plan.differs(f"xml_patch[{path}]", None if draft.before is None else old, new)
+
+
+def _judge(draft: Draft) -> None:
+    """Raise what libvirt would say of the new definition. Values that it doesn't keep are no changes, and a warning each."""
+    from .._xml import kept
+    from .whole import judge
+
+    noun = draft.noun
+    judge(noun, draft.after)
+    if draft.params.get("xml") is not None:
+        return
+    result = noun.normal()(draft.after)
+    kept.forget(draft.plan, kept.lost(noun.rows, draft.wanted, document.clone(result), Edit(lambda: draft.world)))
+    _keep(draft, result)
+
+
+def _keep(draft: Draft, result: Element) -> None:
+    """Forget the changes that make no difference in libvirt's rendering of the new definition; else that one is shown."""
+    if draft.before is not None:
+        from .._xml import kept
+
+        differing = rows.compare(draft.noun.rows, draft.before, result)
+        kept.filled_in(draft.plan, draft.params.get("unset") or (), differing)
+        if not draft.plan.after and not differing:
+            draft.after, draft.changes = draft.before, []
+            return
+    draft.rendered = result
+    draft.changes = [change for change in draft.changes if change.path in draft.plan.after] or draft.changes
 
 
 def _refuse(draft: Draft) -> None:
-    """What can't be changed on an object that exists."""
+    """Another object's UUID, and what can't be changed on an object that exists."""
+    if draft.changes and draft.noun.name in KINDS:
+        from .identity import refuse_others_uuid
+
+        option = "xml" if draft.params.get("xml") is not None else "uuid"
+        refuse_others_uuid(draft.world, draft.noun.name, draft.name, draft.after, option, draft.before)
     for change in draft.changes if draft.before is not None else []:
         takes = getattr(change.row, "takes", None)
         if takes == REFUSED or (callable(takes) and takes(change.before, change.after) == REFUSED):
@@ -124,33 +169,51 @@ def _refuse(draft: Draft) -> None:
 def _plan_definition(draft: Draft) -> None:
     if draft.before is None:
         text = f"define {draft.title}"
-        undo = draft.step("undefine", f"undefine {draft.title}")
+        undo = draft.step("undo_define", f"undefine {draft.title}", xml="")
     elif not draft.persistent:
         text = f"make the transient {draft.title} persistent"
-        undo = draft.step("undefine", f"make {draft.title} transient again")
+        undo = draft.step("undo_define", f"make {draft.title} transient again", xml="")
         draft.plan.differs("persistent", False, True)
     elif draft.changes:
         text = f"change {draft.title}: {', '.join(change.path for change in draft.changes)}"
-        undo = draft.step("define", f"put the definition of {draft.title} back", xml=document.text_of(draft.before))
+        undo = draft.step(
+            "undo_define", f"put the definition of {draft.title} back", xml=document.text_of(draft.before)
+        )
     else:
         return
-    draft.add("define", text, xml=document.text_of(draft.after), undo=undo)
+    draft.add("define", text, xml=document.text_of(draft.after), planned=draft.planned, undo=undo)
 
 
 def _plan_live(draft: Draft) -> list[str]:
     """Add the live steps; returns the options that wait for a restart of the object."""
     if not draft.stays:
         return []
-    running = draft.running
+    running, steps = draft.running, draft.plan.steps
     if draft.params["apply"] != "stage":
-        running = draft.kind.live(draft)
-    return left_over(draft.kind, running, draft.shown)
+        count, before = len(steps), running_text(running)
+        running = draft.noun.live(draft)
+        if len(steps) > count:
+            _see_running(draft, before)
+    return left_over(draft.noun, running, draft.shown)
 
 
-def left_over(kind: Kind, running: Element, stored: Element) -> list[str]:
+def _see_running(draft: Draft, running: str) -> None:
+    """Have the first step see that nobody else has changed the object: the one that defines it, else one for that alone."""
+    steps = draft.plan.steps
+    if steps[0].operation != f"{draft.noun.name}.define":
+        text = f"see that {draft.title} is as it was"
+        steps.insert(0, draft.step("expect", text, changes=False, planned=draft.planned))
+    steps[0].arguments["running"] = running
+
+
+def left_over(noun: Noun, running: Element, stored: Element) -> list[str]:
     """The options in which the running object differs from its definition."""
-    paths = [change.path for change in rows.compare(kind.rows, running, stored)]
-    return list(dict.fromkeys(path for path in paths if path.partition(".")[0] not in kind.stored))
+    left = []
+    for change in rows.compare(noun.rows, running, stored):
+        option = change.path.partition(".")[0]
+        if option not in noun.stored and not (change.after is None and option in noun.filled):
+            left.append(change.path)
+    return list(dict.fromkeys(left))
 
 
 def _plan_autostart(draft: Draft) -> bool:
@@ -170,36 +233,55 @@ def _plan_running(draft: Draft, left: list[str]) -> bool:
     """Add the steps that start, stop or restart; returns whether the object is active then."""
     plan = draft.plan
     if draft.state == "active" and not draft.active:
-        draft.kind.before_start(draft)
+        draft.noun.before_start(draft)
         draft.add("start", f"start {draft.title}")
+        draft.noun.after_start(draft, None)
         plan.differs("state", "absent" if draft.there is None else "inactive", "active")
         return True
     if draft.state == "inactive" and draft.active:
-        draft.kind.before_stop(draft)
+        draft.noun.before_stop(draft)
         draft.add("stop", f"stop {draft.title}")
         plan.differs("state", "active", "inactive")
         return False
     if draft.there is None:
         plan.differs("state", "absent", "inactive")
     elif left and draft.params["apply"] == "restart":
-        draft.add("stop", f"stop {draft.title} to restart it")
-        draft.kind.before_start(draft)
-        draft.add("start", f"start {draft.title} again")
-        draft.kind.after_restart(draft)
+        draft.noun.before_restart(draft)
+        _plan_restart(draft)
     else:
         plan.restart_required = left
     return draft.active
+
+
+def _plan_restart(draft: Draft) -> None:
+    """Stop and start. If the object can't be started again, it runs as before, of the definition that it had."""
+    count = len(draft.plan.steps)
+    stop = draft.add("stop_to_restart", f"stop {draft.title} to restart it")
+    stop.stops = True
+    draft.noun.before_start(draft)
+    draft.add("start", f"start {draft.title} again")
+    for step in draft.plan.steps[count + 1 :]:
+        step.restarts = True
+    same = draft.persistent and not left_over(draft.noun, draft.running, t.cast("Element", draft.before))
+    stop.undo = draft.step(
+        "start_as_before",
+        f"start {draft.title} as it ran before",
+        definition=document.text_of(draft.before) if same else "",
+        running="" if same else document.text_of(draft.running),
+        was=Result(stop),
+    )
+    draft.noun.after_start(draft, stop)
 
 
 def _plan_absence(draft: Draft) -> None:
     if draft.there is None:
         return
     if draft.active:
-        draft.kind.before_stop(draft)
-    if draft.kind.empty(draft) or draft.active:
+        draft.noun.before_stop(draft)
+    if draft.noun.empty(draft) or draft.active:
         draft.add("stop", f"stop {draft.title}")
-    draft.kind.remove(draft)
+    draft.noun.remove(draft)
     if draft.persistent:
         draft.add("undefine", f"undefine {draft.title}")
-    there = ("active" if draft.active else "inactive") if draft.kind.runs else "present"
+    there = ("active" if draft.active else "inactive") if draft.noun.runs else "present"
     draft.plan.differs("state", there, "absent")

@@ -10,15 +10,7 @@ import stat
 import typing as t
 
 from .._xml.rows import Field, Group, Values
-from .._xml.types import STR, Type
-
-
-def mode(value: t.Any) -> str:
-    """An octal mode, written as text so that YAML doesn't read it as another number."""
-    text = str(value).strip()
-    if isinstance(value, int) or not text.startswith("0"):
-        raise ValueError("an octal mode in quotes with a leading zero: '0750'")
-    return f"{int(text, 8) & 0o7777:04o}"
+from .._xml.types import MODE, STR, Type
 
 
 def account(look_up: t.Callable[[str], int]) -> t.Callable[[t.Any], int]:
@@ -48,7 +40,6 @@ def _group(name: str) -> int:
     return grp.getgrnam(name).gr_gid
 
 
-MODE = Type("raw", lambda text: f"{int(text, 8) & 0o7777:04o}", parse=mode)
 USER = Type("str", int, parse=account(_user))
 GROUP = Type("str", int, parse=account(_group))
 

@@ -7,18 +7,28 @@ libvirt's own rendering."""
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import typing as t
 
 from .. import _libvirt
 from .._plan import KvmError
-from .._xml import document, place, rows, units
+from .._xml import document, lost, place, rows, units
 
 if t.TYPE_CHECKING:
     from .._xml.rows import Element, Values
-    from .kind import Kind
+    from .noun import Noun
 
 METADATA = "metadata/metal:kvm"
+# libvirt's schema of a document, by its root element
+SCHEMAS = {
+    "device": "nodedev",
+    "domain": "domain",
+    "filter": "nwfilter",
+    "network": "network",
+    "pool": "storagepool",
+    "secret": "secret",
+}
 
 
 def definition(text: str, tag: str, name: str, naming: str = "name") -> Element:
@@ -57,6 +67,30 @@ def refuse_beside(table: t.Iterable[t.Any], params: Values, allowed: t.Container
             )
 
 
+def warnings(given: Element, taken: t.Callable[[], Element]) -> list[str]:
+    """A sentence if libvirt drops parts of the document that its own schema for such documents doesn't know.
+
+    ``taken()`` is what libvirt makes of it. A host without libvirt's schemas answers nothing.
+    """
+    try:
+        fits = document.schema(f"/usr/share/libvirt/schemas/{SCHEMAS[given.tag]}.rng")
+    except OSError:
+        return []
+    if fits(given):
+        return []
+    given = document.clone(given)
+    for tag in ("genid", "uuid", "name"):  # libxml2 finds fault with an ID whose name and UUID don't begin the document
+        for node in given.findall(tag):
+            given.insert(0, node)
+    paths = lost.unknown(given, taken(), fits)
+    if not paths:
+        return []
+    return [
+        f"xml: libvirt ignores {', '.join(paths)}: its schema has no such element, attribute or value there."
+        " Check the spelling and the parent element."
+    ]
+
+
 def carry(root: Element, before: Element, places: t.Iterable[str]) -> None:
     """Put into ``root`` what it leaves out of the identity in ``before``: at ``places``, and our own metadata."""
     for path in places:
@@ -79,29 +113,29 @@ def carry(root: Element, before: Element, places: t.Iterable[str]) -> None:
 
 class Normal:
     """libvirt's own rendering of a document, from the test driver inside this process: nothing on the host is touched.
-    What libvirt leaves as it was written is written in one way (``kind.spell``).
+    What libvirt leaves as it was written is written in one way (``noun.spell``).
 
     Where the driver refuses a document, it stands for itself: what the real driver thinks of it is seen when it is defined.
     """
 
-    def __init__(self, kind: Kind) -> None:
-        self.kind = kind
+    def __init__(self, noun: Noun) -> None:
+        self.noun = noun
 
     def __call__(self, root: Element) -> Element:
         identified = root.find("uuid") is not None  # else the driver makes one up, and the real one another
-        rendered = _libvirt.found_or_none(lambda: _by_test_driver(self.kind, root), *_REFUSED, *_BEYOND)
+        rendered = _libvirt.found_or_none(lambda: _by_test_driver(self.noun, root), *_REFUSED, *_BEYOND)
         root = document.clone(root) if rendered is None else _with_extensions(rendered, root)
-        for tag in self.kind.measured + (() if identified else ("uuid",)):
+        for tag in self.noun.measured + (() if identified else ("uuid",)):
             for node in root.findall(tag):
                 document.remove(node)
-        self.kind.spell(root)
+        self.noun.spell(root)
         return root
 
 
-def judge(kind: Kind, root: Element) -> None:
+def judge(noun: Noun, root: Element) -> None:
     """Raise what libvirt would say to the document, as far as the test driver knows: it reads it like the real one."""
     try:
-        _by_test_driver(kind, root)
+        _by_test_driver(noun, root)
     except Exception as error:
         if not _libvirt.code_is(error, *_REFUSED):
             if _libvirt.code_is(error, *_BEYOND):
@@ -110,16 +144,31 @@ def judge(kind: Kind, root: Element) -> None:
         raise _libvirt.refusal(error) from error
 
 
-def _by_test_driver(kind: Kind, root: Element) -> str:
-    """``kind.define``, the connection's method that takes the document, and what it made of it."""
+def _by_test_driver(noun: Noun, root: Element) -> str:
+    """``noun.define_call``, the connection's method that takes the document, and what it made of it."""
     handle, path = tempfile.mkstemp(suffix=".xml")
     try:
         os.write(handle, b"<node/>")
         os.close(handle)
         connection = _libvirt.World(f"test://{path}").connection
-        return str(getattr(connection, kind.define)(document.text_of(root)).XMLDesc(0))
+        text = str(getattr(connection, noun.define_call)(document.text_of(root)).XMLDesc(0))
+        _refuse_unreadable(root, text)
+        return text
     finally:
         os.unlink(path)
+
+
+def _refuse_unreadable(root: Element, text: str) -> None:
+    """Refuse values that libvirt writes into its definitions as they stand, so that neither it nor we can read those again."""
+    try:
+        document.document(text)
+    except SyntaxError as error:
+        values = [value for node in root.iter("{*}*") for value in (*node.attrib.values(), node.text or "")]
+        special = ", ".join(value for value in values if re.search("[<>&'\"]", value))
+        raise KvmError(
+            f"libvirt can't store {special}: it would write a definition that is not XML",
+            "Leave out the characters < > & ' and \".",
+        ) from error
 
 
 def _with_extensions(rendered: str, root: Element) -> Element:

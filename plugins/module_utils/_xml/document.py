@@ -143,18 +143,74 @@ def bare_tag(node: Element) -> str:
 
 
 def canonical(root: Element, alone: bool = False) -> str:
-    """The document in a form in which two that mean the same are the same text: C14N without layout white space.
+    """The document as text that is the same for two documents that mean the same.
 
-    ``alone`` for an element out of a document: without the namespaces of that document that it doesn't use, and with its
-    comments.
+    Attributes are sorted, layout white space is left out, and a namespace is declared where it is used first. ``alone`` is
+    for an element out of a document, and keeps its comments. libxml2's own C14N isn't used because it refuses documents with
+    a relative namespace URI (``xmlns="unraid"``), which libvirt allows in metadata.
     """
-    tidy = copy.deepcopy(root)
-    for node in tidy.iter():
-        if len(node) and not (node.text or "").strip():
-            node.text = None
-        if not (node.tail or "").strip():
-            node.tail = None
-    return etree.tostring(tidy, method="c14n", with_comments=alone, exclusive=alone).decode("utf-8")
+    return "".join(_canonical(root, {}, alone))
+
+
+def _canonical(node: Element, declared: dict[t.Optional[str], str], comments: bool) -> t.Iterator[str]:
+    if node.tag is etree.Comment:
+        yield f"<!--{node.text}-->" if comments else ""
+        return
+    if not isinstance(node.tag, str):
+        yield f"<?{node.target} {node.text or ''}?>"
+        return
+    tag, attributes, used = _names(node)
+    new = {prefix: uri for prefix, uri in used.items() if declared.get(prefix, "") != uri}
+    declared = {**declared, **new}
+    yield f"<{tag}"
+    for prefix, uri in sorted(new.items(), key=lambda one: one[0] or ""):
+        yield f' xmlns{":" + prefix if prefix else ""}="{_escaped(uri, _IN_ATTRIBUTES)}"'
+    for name, value in attributes:
+        yield f' {name}="{_escaped(value, _IN_ATTRIBUTES)}"'
+    yield ">"
+    if (node.text or "").strip() or not len(node):
+        yield _escaped(node.text or "", _IN_TEXT)
+    for below in node:
+        yield from _canonical(below, declared, comments)
+        if (below.tail or "").strip():
+            yield _escaped(below.tail, _IN_TEXT)
+    yield f"</{tag}>"
+
+
+def _names(node: Element) -> tuple[str, list[tuple[str, str]], dict[t.Optional[str], str]]:
+    """The element's tag and its sorted attributes with prefixes, and the namespaces of the prefixes that they use."""
+    name = etree.QName(node)
+    used = {node.prefix: name.namespace or ""}
+    attributes = []
+    for key, value in node.attrib.items():
+        own = etree.QName(key)
+        prefix = "xml" if own.namespace == _XML else _prefix_in(node, own.namespace) if own.namespace else ""
+        if own.namespace not in (None, _XML):
+            used[prefix] = own.namespace
+        attributes.append((own.namespace or "", own.localname, prefix, value))
+    shown = [(f"{prefix}:{local}" if prefix else local, value) for _uri, local, prefix, value in sorted(attributes)]
+    return f"{node.prefix}:{name.localname}" if node.prefix else name.localname, shown, used
+
+
+_XML = "http://www.w3.org/XML/1998/namespace"
+
+
+def _prefix_in(node: Element, uri: str) -> str:
+    return next((prefix for prefix, one in sorted(node.nsmap.items(), key=str) if prefix and one == uri), "")
+
+
+_IN_TEXT = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
+_IN_ATTRIBUTES = {**_IN_TEXT, '"': "&quot;", "\n": "&#10;", "\t": "&#9;"}
+
+
+def _escaped(text: str, escapes: dict[str, str]) -> str:
+    return "".join(escapes.get(sign, sign) for sign in text)
+
+
+def schema(file: str) -> t.Callable[[Element], bool]:
+    """What tells whether a document fits the RELAX NG schema in ``file``. Raises OSError where there is no such file."""
+    fits: t.Callable[[Element], bool] = etree.RelaxNG(etree.parse(file)).validate
+    return fits
 
 
 def clone(root: Element) -> Element:

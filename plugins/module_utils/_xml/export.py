@@ -20,7 +20,11 @@ Leaf = tuple[t.Any, t.Any]  # the dict that holds an option, and its name
 Difference = dict[str, tuple[t.Optional[str], t.Optional[str]]]
 
 # What tells elements of a tag apart, where it isn't their place.
-KEYED = {"controller": ("@type", "@index"), "disk": ("target/@dev",)}
+KEYED = {
+    "channel": ("target/@name", "target/@address", "target/@port"),
+    "controller": ("@type", "@index"),
+    "disk": ("target/@dev",),
+}
 NAMED = ("cipher", "entry", "event", "feature", "parameter", "timer")
 
 
@@ -57,7 +61,7 @@ def _name(node: Element) -> str:
     keys = ("@name",) if node.tag in NAMED else KEYED.get(node.tag, ())
     found = [(key, next(iter(node.xpath(key)), "")) for key in keys]
     said = [f"[{key}='{value}']" for key, value in found if value and "'" not in value]
-    return str(node.tag) + "".join(said)
+    return str(node.tag) + ("".join(said) or "".join(f"[not({key})]" for key in keys))
 
 
 def difference(wanted: Flat, there: Flat) -> Difference:
@@ -156,6 +160,7 @@ def _patch(path: str, wanted: t.Optional[str], root: Element, alone: bool) -> t.
     foreign = re.match(r"(?:[^{/]*/)*\{[^}]*\}[^/]*", path) if wanted is not None else None
     place = re.sub(r"\{([^}]*)\}", lambda match: _prefix(match[1], root, names) + ":", foreign[0] if foreign else path)
     place = "" if place.endswith("text()") else _single(place, root, names, wanted is not None, alone or bool(foreign))
+    place = place and _by_identity(place, root, names, wanted is None)
     if not place:
         return None
     if foreign:
@@ -163,6 +168,56 @@ def _patch(path: str, wanted: t.Optional[str], root: Element, alone: bool) -> t.
     patch: Values = {"path": place, "delete": True} if wanted is None else {"path": place, "set": wanted}
     own = {prefix: uri for prefix, uri in names.items() if document.NAMESPACES.get(prefix) != uri}
     return {**patch, "namespaces": own} if own else patch
+
+
+# What tells one of several elements apart, wherever it stands among them.
+IDENTITIES = (
+    *("@id", "@name", "@index", "alias/@name", "mac/@address"),
+    *(
+        "target/@dev",
+        "target/@dir",
+        "target/@name",
+        "target/@port",
+        "@type",
+        "@cpu",
+        "@vcpu",
+        "@cell",
+        "@cellid",
+        "@vcpus",
+    ),
+)
+_POSITION = re.compile(r"(.+)\[\d+\]")
+
+
+def _by_identity(path: str, root: Element, names: dict[str, str], delete: bool) -> str:
+    """``path`` with what identifies an element in place of its position, which is another one's once a device comes or goes.
+
+    Where nothing identifies an element, its position stays in a path that sets something; ``""`` for one that deletes.
+    """
+    steps: list[str] = []
+    parts = re.findall(r"(?:[^/\[]|\[[^\]]*\])+", path)
+    for number, step in enumerate(parts):
+        position = _POSITION.fullmatch(step)
+        known = ""
+        if position and ":" not in step:
+            found = document.xpath(root, "/".join([*steps, step]), names, "path")
+            rest = "/".join(parts[number + 1 :])
+            known = _identified(found[0], position[1], rest) if found and hasattr(found[0], "tag") else ""
+            if not known and delete:
+                return ""
+        steps.append(known or step)
+    return "/".join(steps)
+
+
+def _identified(node: Element, step: str, rest: str) -> str:
+    """The step that selects ``node`` by its identity; ``""`` where no identity is its own. Not by ``rest``, which is edited."""
+    for key in IDENTITIES:
+        value = str(next(iter(node.xpath(key)), ""))
+        if value and "'" not in value and key != rest:
+            named = f"{step}[{key}='{value}']"
+            if len(node.getparent().xpath(named)) == 1:
+                return named
+    return ""
 
 
 def _prefix(uri: str, root: Element, names: dict[str, str]) -> str:

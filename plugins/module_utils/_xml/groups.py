@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._plan import KvmError
-from . import document, place
+from . import document, place, row
 from .later import Specs
 from .row import LIVE, RESTART, Change, Edit, Element, Row, Values, apply, bad_value, compare, parse, read, specs
 from .row import unset as unset_rows
@@ -132,7 +131,7 @@ class ValueList(Row):
     def value(self, parent: Element) -> list[t.Any]:
         """The values in the document, in order."""
         steps, attribute = place.place(self.path)
-        return [self.type.get(node, attribute) for node in place.find_all(parent, steps)]
+        return [self.type.said(node, attribute) for node in place.find_all(parent, steps)]
 
     def read(self, parent: Element) -> Values:
         values = self.value(parent)
@@ -143,7 +142,7 @@ class ValueList(Row):
         steps, attribute = place.place(self.path)
         kept: dict[t.Any, list[Element]] = {}
         for node in place.find_all(parent, steps):
-            kept.setdefault(self.type.get(node, attribute), []).append(node)
+            kept.setdefault(self.type.said(node, attribute), []).append(node)
             place.drop(parent, node, steps)
         if values:
             above = place.ensure(parent, steps[:-1])
@@ -179,7 +178,7 @@ class ValueList(Row):
 class Map(Row):
     """The user's own keys with plain values, an element each: ``<feature name='vmx' policy='require'/>``.
 
-    Full when given. A key whose value is ``silent`` is the same as none.
+    Full when given. A key whose value is ``silent``, or one of these, is the same as none.
     """
 
     __slots__ = ("key", "silent", "value_at")
@@ -190,7 +189,7 @@ class Map(Row):
         super().__init__(*common, **more)
         self.key = key
         self.value_at = value_at
-        self.silent = silent
+        self.silent = silent if isinstance(silent, tuple) else (silent,)
 
     def spec(self) -> dict[str, Values]:
         spec: Values = {"type": "dict", "doc": self.doc}
@@ -216,12 +215,12 @@ class Map(Row):
 
     def _said(self, values: Values) -> Values:
         """Without those that say nothing."""
-        return {key: value for key, value in values.items() if self.silent is None or value != self.silent}
+        return {key: value for key, value in values.items() if value not in self.silent}
 
     def value(self, parent: Element) -> Values:
         """Key to value, as the document says."""
         nodes = place.find_all(parent, place.place(self.path)[0])
-        return self._said({node.get(self.key): self.type.get(node, self.value_at) for node in nodes})
+        return self._said({node.get(self.key): self.type.said(node, self.value_at) for node in nodes})
 
     def read(self, parent: Element) -> Values:
         values = self.value(parent)
@@ -269,8 +268,8 @@ class Map(Row):
 class Union:
     """One of several branches, said by which of their options is given; an attribute of the parent names the branch.
 
-    ``branches`` maps the attribute's value to the branch's rows. Another branch replaces the branch whole: ``owns`` are
-    the elements that go with it. The rest of the item stays. ``volatile(persistent, running)`` is true where a running
+    ``branches`` maps the attribute's value to the branch's rows. Another branch replaces the branch whole: its options,
+    and ``owns``, the elements that go with it. The rest of the item stays. ``volatile(persistent, running)`` is true where a running
     object shows the same as another branch.
     """
 
@@ -304,18 +303,8 @@ class Union:
         return {name: spec for rows in self.branches.values() for name, spec in specs(rows).items()}
 
     def parse(self, given: Values, where: str) -> Values:
-        said = {kind: [name for name in names if given.get(name) is not None] for kind, names in self.names.items()}
-        chosen = {kind: names for kind, names in said.items() if names}
-        if len(chosen) > 1:
-            names = " and ".join(names[0] for names in chosen.values())
-            raise KvmError(
-                f"{where.rstrip('.')}: {names} are given together, and they say different kinds",
-                "Keep the one that is meant.",
-                option=where.rstrip("."),
-            )
-        for kind in chosen:
-            return parse(self.branches[kind], given, where)
-        return {}
+        kind = row.branch(self.names, given, where)
+        return parse(self.branches[kind], given, where) if kind else {}
 
     def kind_of(self, wanted: Values) -> str:
         """The branch that the wanted options say, ``""`` where they say none."""
@@ -330,9 +319,10 @@ class Union:
             return
         if parent.get(self.attribute) != kind:
             before = self.read(parent)
-            for owned in self.owns:
-                for node in parent.findall(owned):
-                    document.remove(node)
+            for name in self.names.get(parent.get(self.attribute), ()):
+                self.unset(parent, [name], path, edit.inner())
+            for node in [node for owned in self.owns for node in parent.findall(owned)]:
+                document.remove(node)
             parent.set(self.attribute, kind)
             apply(self.branches[kind], parent, wanted, path, edit.inner())
             edit.changes.append(Change(path + "source", before or None, self.read(parent), self))

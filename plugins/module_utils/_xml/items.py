@@ -8,7 +8,9 @@ from __future__ import annotations
 import typing as t
 
 from .._plan import KvmError
+from .._secret import HIDDEN, plain
 from . import document, place
+from .alike import Said, match_alike
 from .later import Specs
 from .rows import RESTART, Change, Edit, Element, Field, Values, apply, compare, parse, read, specs, unset
 
@@ -20,6 +22,9 @@ class Items:
 
     - ``keys``: what tells one item from another, in order; each is an option's name or a function of the item's values.
       What no key matches is matched in order where ``ordered`` is true.
+    - ``kinds``: options that tell the kinds of items without a key. Such items are matched with the element that says the
+      same already, then with one of the same kind, then with any, each time in order.
+    - ``sequence``: the order of items without a key means something, so it's kept.
     - ``like(item)``: what tells one without the first key from another, after all keys: the first drive of its kind.
     - ``new(item, edit)``: the item's values with those that a new one gets where the user said nothing.
     - ``implied(element)``: true for what libvirt makes by itself or another option owns: never removed, exported or counted.
@@ -33,8 +38,8 @@ class Items:
     """
 
     __slots__ = (
-        "add_only", "doc", "implied", "keys", "like", "live", "name", "new", "ordered", "path", "repeats", "rows", "settle",
-        "takes", "template", "volatile",
+        "add_only", "doc", "implied", "keys", "kinds", "like", "live", "name", "new", "ordered", "path", "repeats", "rows",
+        "sequence", "settle", "takes", "template", "volatile",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +60,8 @@ class Items:
         like: t.Optional[t.Callable[[Values], t.Any]] = None,
         volatile: t.Optional[t.Callable[[Element, Element], bool]] = None,
         repeats: t.Optional[t.Callable[[Values], bool]] = None,
+        kinds: t.Sequence[str] = (),
+        sequence: bool = False,
     ) -> None:
         self.name = name
         self.path = path
@@ -72,6 +79,8 @@ class Items:
         self.settle = settle
         self.like = like
         self.volatile = volatile
+        self.kinds = kinds
+        self.sequence = sequence
 
     def spec(self) -> dict[str, Values]:
         return {
@@ -122,8 +131,13 @@ class Items:
                 return str(value)
         return str(index)
 
-    def match(self, wanted: list[Values], parent: Element) -> tuple[Pairs, list[Element]]:
-        """Pairs of wanted item and its element (None: there is none yet), and the listed elements that nobody wants."""
+    def match(
+        self, wanted: list[Values], parent: Element, others: t.Sequence[Element] = ()
+    ) -> tuple[Pairs, list[Element]]:
+        """Pairs of wanted item and its element (None: there is none yet), and the listed elements that nobody wants.
+
+        ``others`` are the elements of another document that the wanted items were read from, if they were.
+        """
         if not wanted:
             return [], self.listed(parent)
         free = self.elements(parent)
@@ -134,6 +148,8 @@ class Items:
         listed = [node for node in free if self.implied is None or not self.implied(node)]
         if self.like is not None:
             self._match_like(wanted, listed, values, found)
+        if self.ordered:
+            self._match_alike(wanted, listed, values, found, others)
         for index, item in enumerate(wanted):
             node = next(iter(self._unnamed(item, listed, values)), None) if index not in found else None
             if node is not None:
@@ -167,13 +183,31 @@ class Items:
                 found[index] = node
                 listed.remove(node)
 
+    def _match_alike(
+        self,
+        wanted: list[Values],
+        listed: list[Element],
+        values: dict[int, Values],
+        found: dict[int, Element],
+        others: t.Sequence[Element],
+    ) -> None:
+        """Pair what has no identity with the elements that have none; those found leave ``listed``."""
+        items = [index for index, item in enumerate(wanted) if index not in found and not self._has_key(item)]
+        nodes = [node for node in listed if not self._has_key(values[id(node)])]
+        said = [Said(wanted[index], others[index] if others else None) for index in items]
+        for one, other in match_alike(self.rows, self.kinds, said, nodes, self.sequence).items():
+            found[items[one]] = nodes[other]
+            listed.remove(nodes[other])
+
+    def _has_key(self, item: Values) -> bool:
+        return any(_named(key, item) for key in self.keys)
+
     def _unnamed(self, item: Values, listed: list[Element], values: dict[int, Values]) -> list[Element]:
         """What an item may be that no key found: in order the next one, else the next one that has no identity either."""
         if self.ordered:
-            return [node for node in listed[:1] if not self._contradicts(item, values[id(node)])]
-        if any(_named(key, item) for key in self.keys):
-            return []
-        return [node for node in listed if not any(_named(key, values[id(node)]) for key in self.keys)]
+            free = listed[:0] if self.sequence else listed[:1]
+            return [node for node in free if not self._contradicts(item, values[id(node)])]
+        return [] if self._has_key(item) else [node for node in listed if not self._has_key(values[id(node)])]
 
     def _contradicts(self, item: Values, there: Values) -> bool:
         """Whether the item names an identity of its own that the element doesn't have."""
@@ -193,41 +227,53 @@ class Items:
         for index, (given, node) in enumerate(pairs):
             item = given or {}
             if node is None:
-                self._insert(parent, steps, item, index, path, edit)
+                pairs[index] = (item, self._insert(parent, steps, item, index, path, edit))
             else:
                 item_path = f"{path}{self.name}[{self.label(read(self.rows, node), index)}]."
                 first = len(edit.changes)
                 apply(self.rows, node, item, item_path, edit)
                 for change in edit.changes[first:]:
-                    change.items, change.key = self, read(self.rows, node)
+                    change.items, change.key, change.new = self, read(self.rows, node), node
+        if self.sequence:
+            _arrange([node for _item, node in pairs if node is not None])
         if self.settle is not None:
             self.settle(parent)
 
-    def _insert(self, parent: Element, steps: place.Steps, item: Values, index: int, path: str, edit: Edit) -> None:
+    def _insert(self, parent: Element, steps: place.Steps, item: Values, index: int, path: str, edit: Edit) -> Element:
         full = item if self.new is None else self.new(item, edit)
         tag, tests = steps[-1]
         node = document.child(place.ensure(parent, steps[:-1]), tag, **{**self.template, **tests})
         apply(self.rows, node, full, f"{path}{self.name}[{index}].", edit.inner())
         values = read(self.rows, node)
-        self._note(edit, f"{path}{self.name}[{self.label(values, index)}]", None, values, values)
+        self._note(edit, f"{path}{self.name}[{self.label(values, index)}]", None, values, values, new=node)
+        return node
 
     def _note_gone(self, parent: Element, unwanted: list[Element], path: str, edit: Edit) -> None:
         elements = self.elements(parent)
         for node in [] if self.add_only else unwanted:
             item = read(self.rows, node)
             label = self.label(item, elements.index(node))
-            self._note(edit, f"{path}{self.name}[{label}]", item, None, item)
+            self._note(edit, f"{path}{self.name}[{label}]", item, None, item, old=node)
 
-    def _note(self, edit: Edit, path: str, before: t.Any, after: t.Any, key: Values) -> None:
+    def _note(
+        self,
+        edit: Edit,
+        path: str,
+        before: t.Any,
+        after: t.Any,
+        key: Values,
+        old: t.Optional[Element] = None,
+        new: t.Optional[Element] = None,
+    ) -> None:
         change = Change(path, shown(self.rows, before), shown(self.rows, after), self)
-        change.items, change.key = self, key
+        change.items, change.key, change.old, change.new = self, key, old, new
         edit.changes.append(change)
 
     def compare(self, before: Element, after: Element, path: str, changes: list[Change]) -> None:
         if self.volatile is not None and self.volatile(after, before):
             return
         wanted = self.elements(after) if self.add_only else self.listed(after)
-        pairs, unwanted = self.match([read(self.rows, node) for node in wanted], before)
+        pairs, unwanted = self.match([read(self.rows, node) for node in wanted], before, wanted)
         edit = Edit()
         edit.changes = changes
         self._note_gone(before, unwanted, path, edit)
@@ -236,12 +282,12 @@ class Items:
             item = given or {}
             label = f"{path}{self.name}[{self.label(item, elements.index(there))}]"
             if node is None:
-                self._note(edit, label, None, item, item)
+                self._note(edit, label, None, item, item, new=there)
                 continue
             first = len(changes)
             compare(self.rows, node, there, label + ".", changes)
             for change in changes[first:]:
-                change.items, change.key = self, item
+                change.items, change.key, change.old, change.new = self, item, node, there
 
     def unset(self, parent: Element, keys: list[str], path: str, edit: Edit) -> bool:
         if keys == [self.name]:
@@ -255,7 +301,7 @@ class Items:
                 first = len(edit.changes)
                 known = unset(self.rows, node, keys[1:], f"{path}{keys[0]}.", edit)
                 for change in edit.changes[first:]:
-                    change.items, change.key = self, read(self.rows, node)
+                    change.items, change.key, change.new = self, read(self.rows, node), node
                 return known
         return any(isinstance(row, Field) and [row.name] == keys[1:] for row in self.rows)
 
@@ -267,12 +313,18 @@ def shown(rows: t.Iterable[t.Any], item: t.Optional[Values]) -> t.Optional[Value
     out = dict(item)
     for row in rows:
         if isinstance(row, Field) and row.name in out:
-            out[row.name] = "(hidden)" if row.no_log else row.type.show(out[row.name])
-    return out
+            out[row.name] = HIDDEN if row.no_log else row.type.show(out[row.name])
+    return t.cast(Values, plain(out))
 
 
 def _key(key: t.Any, item: Values) -> t.Any:
     return key(item) if callable(key) else item.get(key)
+
+
+def _arrange(nodes: list[Element]) -> None:
+    """Put the elements one after the other, from where the first of them is."""
+    for before, node in zip(nodes, nodes[1:]):
+        before.addnext(node)
 
 
 def _named(key: t.Any, item: Values) -> bool:

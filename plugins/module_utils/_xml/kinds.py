@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from . import document, place
-from .rows import Change, Edit, Element, Map, Row, Values
+from .rows import Change, Edit, Element, Map, Row, Values, bad_value
 
+_EXAMPLE = {"spinlocks": 8191, "vendor_id": "KVM Hv", "dirty-ring": 4096}
 _DETAIL = {"spinlocks": "retries", "vendor_id": "value", "dirty-ring": "size"}
 
 
@@ -31,11 +33,17 @@ class Switches(Map):
         values = given.get(self.name)
         if values is None:
             return {}
-        return {self.name: {str(key): _switch(value) for key, value in values.items() if value is not None}}
+        given = {str(key): _switch(value) for key, value in values.items() if value is not None}
+        for key, value in given.items():
+            wrong = _wrong_switch(key, value)
+            if wrong:
+                raise bad_value(f"{where}{self.name}.{key}", values[key], wrong)
+        return {self.name: given}
 
     def value(self, parent: Element) -> Values:
         above = place.find(parent, place.place(self.path)[0])
-        return {} if above is None else {node.tag: _read_switch(node) for node in above.iterchildren("*")}
+        own = () if above is None else (node for node in above.iterchildren("*") if "{" not in node.tag)
+        return {node.tag: _read_switch(node) for node in own}
 
     def write(self, parent: Element, before: Values, after: Values) -> None:
         above = place.ensure(parent, place.place(self.path)[0])
@@ -47,6 +55,17 @@ class Switches(Map):
                     _write_switch(document.child(above, key), after[key])
         if not (len(above) or above.attrib):
             place.drop(parent, above)
+
+
+def _wrong_switch(key: str, value: t.Any) -> str:
+    """What would be right, where a switch can't be this."""
+    if not re.fullmatch(r"[A-Za-z_][\w.-]*", key):
+        return "the name of a switch has letters, digits, dots, dashes and underscores"
+    if key in _EXAMPLE:
+        fits = value is False or (value is not True and (key == "vendor_id" or re.fullmatch(r"\d+", value)))
+        return "" if fits and value != "" else f"false, or what it is on with: {key}: {_EXAMPLE[key]}"
+    fits = isinstance(value, bool) or re.fullmatch(r"[a-z][\w-]*( *, *[a-z][\w-]*)*", value)
+    return "" if fits and value != "none" else "true or false, or the names of switches within it: stimer: direct"
 
 
 def _read_switch(node: Element) -> t.Any:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
+from .._secret import HIDDEN
 from . import document, place, units
-from .rows import Edit, Element, Map, Values, bad_value
+from .rows import Change, Edit, Element, Map, Values, bad_value
 
 
 class Multimap(Map):
@@ -20,27 +21,46 @@ class Multimap(Map):
         values = given.get(self.name)
         if values is None:
             return {}
-        many = {str(key): value if isinstance(value, list) else [value] for key, value in values.items()}
-        return {self.name: {key: [str(one) for one in value] for key, value in many.items() if value != [None]}}
+        said = {str(key): several(value) for key, value in values.items() if value is not None}
+        return {self.name: {key: _alone([str(one) for one in many]) for key, many in said.items() if many}}
 
     def value(self, parent: Element) -> Values:
         found: Values = {}
         for node in place.find_all(parent, place.place(self.path)[0]):
             found.setdefault(node.get(self.key), []).append(node.get(self.value_at))
-        return found
-
-    def read(self, parent: Element) -> Values:
-        values = {key: value[0] if len(value) == 1 else value for key, value in self.value(parent).items()}
-        return {self.name: values} if values else {}
+        return {key: _alone(many) for key, many in found.items()}
 
     def write(self, parent: Element, before: Values, after: Values) -> None:
         steps = place.place(self.path)[0]
         for node in place.find_all(parent, steps):
             document.remove(node)
         for key, values in after.items():
-            for value in values:
+            for value in several(values):
                 above = place.ensure(parent, steps[:-1])
                 document.child(above, steps[-1][0], **{self.key: key, self.value_at: value})
+
+
+def several(value: t.Any) -> list[t.Any]:
+    """The values of a key, of which one may stand alone."""
+    return value if isinstance(value, list) else [value]
+
+
+def _alone(values: list[t.Any]) -> t.Any:
+    return values[0] if len(values) == 1 else values
+
+
+class SecretMap(Map):
+    """A map whose values diffs don't show."""
+
+    __slots__ = ()
+
+    def _note(self, before: Values, after: Values, path: str, changes: list[Change]) -> None:
+        for key in {**before, **after}:
+            if before.get(key) != after.get(key):
+                one, other = (HIDDEN if key in values else None for values in (before, after))
+                changes.append(
+                    Change(f"{path}{self.name}.{key}", one, f"{other[:-1]}, another)" if one and other else other, self)
+                )
 
 
 class Distances(Map):

@@ -46,7 +46,14 @@ def apply(root: Element, patches: t.Sequence[Values]) -> list[Patched]:
                 _delete(node)
                 done.append(Patched(path, before, None))
         elif before != wanted:
-            _set(root, node, patch, wanted, option)
+            try:
+                _set(root, node, patch, wanted, option)
+            except ValueError as error:  # a name or a text that no document can have
+                raise KvmError(
+                    f"{option}: '{path}' can't be set to {wanted!r}: {error}",
+                    "Correct the path or the value.",
+                    option=option,
+                ) from error
             done.append(Patched(path, before, wanted))
     return done
 
@@ -90,7 +97,26 @@ def _select(root: Element, patch: Values, option: str) -> t.Any:
             "Say which, for example by devices/disk[target/@dev='vda'].",
             option=f"{option}.path",
         )
+    if found:
+        _refuse_uneditable(root, found[0], patch["path"], option)
     return found[0] if found else None
+
+
+def _refuse_uneditable(root: Element, node: t.Any, path: str, option: str) -> None:
+    """An edit is made at an element below the root, at an attribute, or at the text within an element."""
+    if hasattr(node, "tag"):
+        if node is not root.getroottree().getroot() and isinstance(node.tag, str):
+            return
+        what = "a comment" if node.getparent() is not None else "the whole document"
+    elif getattr(node, "is_attribute", False) or getattr(node, "is_text", False):
+        return
+    else:
+        what = "neither an element nor an attribute"
+    raise KvmError(
+        f"{option}.path: '{path}' selects {what}, which can't be edited",
+        "Name an element below the root or an attribute, like devices/watchdog/@action. The whole document goes into xml.",
+        option=f"{option}.path",
+    )
 
 
 def value_of(node: t.Any, like: t.Optional[str] = None) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import typing as t
 
 from .._plan import KvmError
+from .._secret import HIDDEN
 from . import document, place
-from .types import PRESENT, STR, Type
+from .types import PRESENT, STR, TEXT, Type
 
 Element = document.Element
 Values = dict[str, t.Any]
@@ -19,9 +20,12 @@ LIVE, RESTART, RECREATE, REFUSED = "live", "restart", "recreate", "refused"
 
 
 class Change:
-    """An option that differs: its path, both values, the row, and for an item of a list which one."""
+    """An option that differs: its path, both values, the row, and for an item of a list which one.
 
-    __slots__ = ("after", "before", "items", "key", "path", "row")
+    ``old`` and ``new`` are the item's elements in the two documents that were compared, None where one hasn't got it.
+    """
+
+    __slots__ = ("after", "before", "items", "key", "new", "old", "path", "row")
 
     def __init__(self, path: str, before: t.Any, after: t.Any, row: t.Any) -> None:
         self.path = path
@@ -30,6 +34,8 @@ class Change:
         self.row = row
         self.items: t.Any = None
         self.key: t.Any = None
+        self.old: t.Optional[Element] = None
+        self.new: t.Optional[Element] = None
 
     def __repr__(self) -> str:
         return f"Change({self.path}: {self.before!r} -> {self.after!r})"
@@ -105,11 +111,13 @@ class Field(Row):
 
     - ``same(a, b)``: whether two spellings mean the same to libvirt.
     - ``takes`` may be a function of the values before and after.
-    - ``silent``: the value that libvirt leaves out: nothing there means the same.
+    - ``silent``: the value that libvirt leaves out, or several in a tuple: each means the same as nothing there. An empty
+      text always does.
+    - ``filled(value)``: whether libvirt itself fills in such a value where there is none, so that to unset it is no change.
     - ``get``, ``put``: in place of the plain reading and writing at ``path``, for a value that has several places.
     """
 
-    __slots__ = ("get", "no_log", "put", "required", "same", "silent")
+    __slots__ = ("filled", "get", "no_log", "put", "required", "same", "silent")
 
     def __init__(
         self,
@@ -128,6 +136,7 @@ class Field(Row):
         required: bool = False,
         no_log: bool = False,
         silent: t.Any = None,
+        filled: t.Optional[t.Callable[[t.Any], bool]] = None,
     ) -> None:
         self.name = name
         self.path = path
@@ -139,7 +148,8 @@ class Field(Row):
         self.since = since
         self.volatile = volatile
         self.same = same
-        self.silent = silent
+        self.silent = silent if isinstance(silent, tuple) else (silent,)
+        self.filled = filled
         self.get = get
         self.put = put
         self.required = required
@@ -159,6 +169,8 @@ class Field(Row):
         value = given.get(self.name)
         if value is None:
             return {}
+        if self.required and isinstance(value, str) and not value.strip() and self.type is not TEXT:
+            raise bad_value(where + self.name, value, "must not be empty")
         try:
             return {self.name: self.type.parse(value)}
         except ValueError as error:
@@ -180,9 +192,11 @@ class Field(Row):
 
     def write(self, parent: Element, value: t.Any) -> None:
         """Put the canonical value in its place."""
-        if self.put is not None:
+        if value == "":
+            self.delete(parent)
+        elif self.put is not None:
             self.put(parent, value)
-        elif (self.type is PRESENT and not value) or (self.silent is not None and value == self.silent):
+        elif self.unsaid(value) or (self.type is PRESENT and not value):
             self.delete(parent)
         else:
             steps, attribute = place.place(self.path)
@@ -202,9 +216,13 @@ class Field(Row):
         """Whether both values mean the same."""
         if one == other:
             return True
-        if self.silent is not None and (one is None or other is None):
-            return self.silent in (one, other)
+        if self.unsaid(one) and self.unsaid(other):
+            return True
         return self.same is not None and one is not None and other is not None and self.same(one, other)
+
+    def unsaid(self, value: t.Any) -> bool:
+        """Whether the value means the same as nothing there."""
+        return value is None or value == "" or value in self.silent
 
     def note(self, changes: list[Change], path: str, before: t.Any, after: t.Any) -> None:
         """Add a change of this field to ``changes``, its values as they're shown."""
@@ -238,19 +256,44 @@ class Field(Row):
         if keys != [self.name]:
             return False
         before = self.value(parent)
-        if before is not None and not (before is False and self.type is PRESENT):
+        absent = before is None or (before is False and self.type is PRESENT)
+        if not absent and not (self.filled and self.filled(before)):
             self.delete(parent)
             self.note(edit.changes, path, before, None)
         return True
 
 
 def _hidden(value: t.Any) -> str:
-    return "(hidden)"
+    return HIDDEN
 
 
 def bad_value(option: str, value: t.Any, expected: str) -> KvmError:
     """The error for a value that can't be: names the option, the value and what would be right."""
     return KvmError(f"{option}: '{value}' can't be used", f"{expected[:1].upper()}{expected[1:]}.", option=option)
+
+
+def refuse_empty(given: Values, names: t.Iterable[str], where: str) -> None:
+    """Refuse an empty text where it would name nothing: as a source, or as an identity."""
+    for name in names:
+        if isinstance(given[name], str) and not given[name].strip():
+            raise bad_value(where + name, "", "name what is meant, or leave the option out")
+
+
+def branch(names: t.Mapping[str, t.Sequence[str]], given: Values, where: str) -> str:
+    """The kind whose options are given, of ``names`` by kind; ``""`` where none is."""
+    said = {kind: [name for name in options if given.get(name) is not None] for kind, options in names.items()}
+    chosen = {kind: options for kind, options in said.items() if options}
+    if len(chosen) > 1:
+        together = " and ".join(options[0] for options in chosen.values())
+        raise KvmError(
+            f"{where.rstrip('.')}: {together} are given together, and they say different kinds",
+            "Keep the one that is meant.",
+            option=where.rstrip("."),
+        )
+    for kind, options in chosen.items():
+        refuse_empty(given, options, where)
+        return kind
+    return ""
 
 
 def specs(rows: t.Iterable[t.Any]) -> dict[str, Values]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .._plan import KvmError
+from .._secret import secret_name
 from . import rows
 from .later import Specs
 from .rows import Change, Edit, Element, Values
@@ -30,7 +31,7 @@ def unset_paths(table: t.Sequence[t.Any], root: Element, paths: t.Sequence[str],
     """Delete the nodes of ``paths`` (``features.ioapic``, ``disks[vda].cache``): back to libvirt's own default."""
     for path in paths:
         keys = split(path)
-        if _given(wanted, keys):
+        if _given(table, wanted, keys):
             raise KvmError(
                 f"unset: {path} is set and unset in the same task", "Keep the one that is meant.", option="unset"
             )
@@ -67,13 +68,22 @@ def managed(wanted: Values, change: Change) -> bool:
     return True
 
 
-def _given(wanted: Values, keys: list[str]) -> bool:
-    there: t.Any = wanted
-    for key in keys:
-        if not isinstance(there, dict) or key not in there:
-            return False
-        there = there[key]
-    return True
+def _given(table: t.Iterable[t.Any], wanted: Values, keys: list[str]) -> bool:
+    """Whether the task sets the option that ``keys`` lead to, or one below it; an item of a list by its label."""
+    name, bracket, label = keys[0].partition("[")
+    there = wanted.get(name) if isinstance(wanted, dict) else None
+    if there is None or not keys[1:]:
+        return there is not None and not bracket
+    row = next((row for row in table if getattr(row, "name", "") == name), None)
+    inner = getattr(row, "rows", ())
+    if not bracket:
+        return _given(inner, there, keys[1:])
+    named = getattr(row, "label", None)
+    if named is None or not isinstance(there, list):
+        return False
+    return any(
+        _given(inner, item, keys[1:]) for index, item in enumerate(there) if named(item, index) == label.rstrip("]")
+    )
 
 
 def public(table: t.Iterable[t.Any], values: Values) -> Values:
@@ -85,7 +95,7 @@ def _public(specs: dict[str, Values], values: Values) -> Values:
     out: Values = {}
     for name, value in values.items():
         spec = specs.get(name, {})
-        if spec.get("no_log") or spec.get("quiet"):
+        if spec.get("no_log") or spec.get("quiet") or (isinstance(value, dict) and secret_name(name)):
             continue
         inner = spec.get("options")
         if inner and isinstance(value, dict):

@@ -28,12 +28,26 @@ def factor(unit: str) -> int:
 
 
 def size(value: t.Any) -> int:
-    """Bytes in ``value``: ``2 GiB``, ``512M``, ``20G``, ``1.5 GiB`` or a plain number of bytes."""
+    """Bytes in ``value``: ``2 GiB``, ``512M``, ``20G``, ``1.5 GiB``, ``4096 B``; 0 needs no unit.
+
+    Raises ValueError for any other number without a unit: some mean MiB by it, others GiB or bytes.
+    """
     match = _SIZE.match(str(value))
     if not match:
-        raise ValueError("a size is a number that isn't negative, with a unit: 2 GiB, 512 MiB, 20G, or plain bytes")
+        raise ValueError("a size is a number that isn't negative, with a unit: 2 GiB, 512 MiB, 20G, 4096 B")
     whole = float(match.group(1)) if "." in match.group(1) else int(match.group(1))
+    if whole and not match.group(2):
+        raise ValueError(_without_unit(match.group(1), whole))
     return int(whole * factor(match.group(2)))
+
+
+def _without_unit(written: str, number: float) -> str:
+    """What to write instead of a number without a unit. A large one can only mean bytes."""
+    exact = shown(int(number))
+    ways = [f"{written} MiB", f"{written} GiB"] if number < 1024**2 else [exact]
+    if "." not in written and exact != f"{written} bytes":
+        ways.append(f"{written} B")
+    return f"this size has no unit; write {' or '.join(map(repr, ways))}"
 
 
 def shown(size_in_bytes: int) -> str:
@@ -48,7 +62,7 @@ def mac(value: t.Any) -> str:
     """A MAC address in libvirt's spelling, ``52:54:00:0a:0b:0c``."""
     pairs = re.split(r"[:-]", str(value).strip().lower())
     if len(pairs) != 6 or not all(re.fullmatch(r"[0-9a-f]{1,2}", pair) for pair in pairs):
-        raise ValueError("a MAC address has six pairs of hexadecimal digits: 52:54:00:0a:0b:0c")
+        raise ValueError("a MAC address has six pairs of hexadecimal digits, in quotes: '52:54:00:0a:0b:0c'")
     if int(pairs[0], 16) & 1:
         raise ValueError("this is a multicast address; the first byte of a guest's MAC address must be even")
     return ":".join(pair.zfill(2) for pair in pairs)
@@ -62,9 +76,14 @@ def uuid(value: t.Any) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
+MOST = 16383  # the last that libvirt has room for in a set of CPUs
+
+
 def numbers(value: t.Any) -> list[int]:
     """The numbers in a set: ``0-3,^2`` as 0, 1 and 3."""
     chosen: set[int] = set()
+    if any(int(number) > MOST for number in re.findall(r"\d+", str(value))):
+        raise ValueError(f"a set has numbers up to {MOST}")
     for part in str(value).replace(" ", "").split(","):
         match = re.fullmatch(r"(\^?)(\d+)(?:-(\d+))?", part)
         if match is None or int(match[3] or match[2]) < int(match[2]):
@@ -93,12 +112,34 @@ def number(value: t.Any) -> int:
         raise ValueError("a number, in decimal or like 0x0003") from None
 
 
+def digits(value: t.Any, most: int, like: str) -> int:
+    """The number that hexadecimal digits mean as lsusb prints them, with or without ``0x``.
+
+    YAML has read a number already if there were no quotes, and what stood there is lost: 0781 and 0x0781 aren't alike.
+    """
+    text = str(value).strip()
+    match = re.fullmatch(rf"(?:0[xX])?([0-9a-fA-F]{{1,{most}}})", text)
+    if isinstance(value, (int, float)) or match is None:
+        raise ValueError(f"up to {most} hexadecimal digits in quotes, as lsusb prints them: '{like}' or '0x{like}'")
+    return int(match[1], 16)
+
+
 def pci(value: t.Any) -> str:
-    """A PCI address in libvirt's spelling, ``0000:3b:02.0``; the domain may be left out."""
-    match = re.fullmatch(r"(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])", str(value).strip().lower())
+    """A PCI address in libvirt's spelling, ``0000:3b:02.0``.
+
+    The domain may be left out. libvirt's name of the node device, ``pci_0000_3b_02_0``, is one too.
+    """
+    text = re.sub(r"^pci_([0-9a-f]+)_([0-9a-f]{2})_([0-9a-f]{2})_([0-7])$", r"\1:\2:\3.\4", str(value).strip().lower())
+    match = re.fullmatch(r"(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,2}):([01]?[0-9a-f])\.([0-7])", text)
     if not match:
-        raise ValueError("a PCI address: 0000:3b:02.0")
+        raise ValueError("a PCI address in quotes, '0000:3b:00.0', or libvirt's name of the device, pci_0000_3b_00_0")
     return f"{match[1] or '0':0>4}:{match[2]:0>2}:{match[3]:0>2}.{match[4]}"
+
+
+def path(value: t.Any) -> str:
+    """A path without slashes that say nothing: ``/srv//images/`` as ``/srv/images``."""
+    text = re.sub("/+", "/", str(value).strip())
+    return text.rstrip("/") or text[:1]
 
 
 def numbered(pattern: str, name: str) -> bool:

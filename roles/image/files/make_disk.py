@@ -61,10 +61,10 @@ def run(*argv: str, text: str | None = None) -> None:
 
 
 def size_in_bytes(text: str) -> int:
-    """Bytes, rounded up to whole MiB. Accepts '3 GiB', '3G', '3072 MiB', '3221225472'."""
-    match = re.fullmatch(r"\s*(\d+)\s*(?:([KMGT])(?:iB)?)?\s*", text)
+    """Bytes, rounded up to whole MiB. Accepts '3 GiB', '3G', '3072 MiB', '3221225472 B'."""
+    match = re.fullmatch(r"\s*(\d+)\s*(?:B|([KMGT])(?:iB)?)\s*", text)
     if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as '3 GiB'")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size with a unit, such as '3 GiB'")
     size = int(match.group(1)) * 1024 ** (" KMGT".index(match.group(2)) if match.group(2) else 0)
     return -(-size // MIB) * MIB
 

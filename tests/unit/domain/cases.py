@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.adopt import as_given
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.table import DOMAIN
 from ansible_collections.metal.kvm.plugins.module_utils._xml import kinds, types
 from ansible_collections.metal.kvm.plugins.module_utils._xml.groups import Group, Map, Union, ValueList
 from ansible_collections.metal.kvm.plugins.module_utils._xml.items import Items
-from ansible_collections.metal.kvm.plugins.module_utils._xml.row import Field, Values
+from ansible_collections.metal.kvm.plugins.module_utils._xml.row import Field, Values, parse
 
 # two values of each type
 SAMPLES: list[tuple[t.Any, list[t.Any]]] = [
@@ -19,6 +20,11 @@ SAMPLES: list[tuple[t.Any, list[t.Any]]] = [
     (types.INT, [3, 5]),
     (types.TEXT, ["one", " two\n  lines\n"]),
     (types.WHOLE, [3, 0]),
+    (types.COUNT, [3, 0]),
+    (types.BYTE, [3, 0]),
+    (types.VIDEO_KIB, ["4 MiB", "9216 KiB"]),
+    (types.SOME, [3, 5]),
+    (types.PATH, ["/srv/a", "/srv//b/"]),
     (types.POSITIVE, [3, 5]),
     (types.YES_NO, [True, False]),
     (types.ON_OFF, [True, False]),
@@ -29,6 +35,8 @@ SAMPLES: list[tuple[t.Any, list[t.Any]]] = [
     (types.USB_CLASS, ["0x03", "0x08"]),
     (types.HEX4, ["0x00aa", "0x00bb"]),
     (types.PCI, ["0000:01:02.3", "0000:02:00.0"]),
+    (types.PORT, [5901, 80]),
+    (types.MODE, ["0640", "0700"]),
     (types.MAC, ["52:54:00:00:00:01", "52-54-00-00-00-AB"]),
     (types.UUID, ["8f0f7a52-7e5b-4d0c-9d2c-0d4a6c3b1f10", "8F0F7A527E5B4D0C9D2C0D4A6C3B1F11"]),
     (types.KIB, ["3 MiB", "5 KiB"]),
@@ -36,26 +44,29 @@ SAMPLES: list[tuple[t.Any, list[t.Any]]] = [
     (types.MIB, ["3 MiB", "1 GiB"]),
     (types.SOME_MIB, ["3 MiB", "1 GiB"]),
     (types.KIB_ALONE, ["3 MiB", "5 KiB"]),
-    (types.BYTES, ["3 MiB", "5"]),
-    (types.BYTES_ALONE, ["3 MiB", "5"]),
+    (types.BYTES, ["3 MiB", "5 B"]),
+    (types.BYTES_ALONE, ["3 MiB", "5 B"]),
 ]
 # options whose values say more than their type
 SPECIAL: dict[str, list[t.Any]] = {
     "genid": ["8f0f7a52-7e5b-4d0c-9d2c-0d4a6c3b1f10", "8F0F7A527E5B4D0C9D2C0D4A6C3B1F11"],  # "new" is a test of its own
+    "clock.adjustment": ["3600", "reset"],
     # what libvirt makes by itself is not listed
     "seclabels[].type": ["static", "none"],
     "inputs[].bus": ["usb", "virtio"],
     "panic[].model": ["isa", "hyperv"],
     "controllers[].type": ["scsi", "usb"],
-    "cpu.numa[].caches[].line": ["64", "128"],
+    "cpu.numa[].caches[].line": ["64 B", "128 B"],
     "interfaces[].user": [True],
     "interfaces[].ethernet": [True],
     "interfaces[].unconnected": [True],
+    "osinfo": ["http://debian.org/debian/12", "http://microsoft.com/win/11"],
     "type": ["kvm", "qemu"],  # "auto" is the same as either: a test of its own
     "machine": ["pc-i440fx-7.2", "virt"],  # an alias is the same as its machine: a test of its own
     "vcpus": [5, 3],
     "vcpus_maximum": [5, 3],
     "cputune.vcpusched": [{"0": "fifo 1"}, {"0": "idle"}],
+    "cluster_size": ["64 KiB"],
     "cputune.iothreadsched": [{"1": "rr 1"}, {"1": "batch"}],
 }
 # what an item of a list needs beside the option of the case where that isn't its key or what it requires
@@ -161,6 +172,12 @@ def _values(path: str, row: t.Any) -> list[t.Any]:
     raise LookupError(f"{path}: rows of {type(row).__name__} have no cases yet: add them here")
 
 
+def parsed(rows: t.Iterable[t.Any], values: Values) -> Values:
+    """Values as a document was read, given as options: sizes in units."""
+    rows = list(rows)
+    return parse(rows, as_given(rows, values))
+
+
 def without_address(values: t.Any) -> t.Any:
     """Values as they're read: an address is only read by who asks for it."""
     if isinstance(values, dict):
@@ -168,10 +185,10 @@ def without_address(values: t.Any) -> t.Any:
     return [without_address(value) for value in values] if isinstance(values, list) else values
 
 
-def within(said: t.Any, there: t.Any, silent: t.Any = None) -> bool:
-    """Whether all that is said is there; ``silent`` is the value that means the same as nothing."""
+def within(said: t.Any, there: t.Any, silent: tuple[t.Any, ...] = ()) -> bool:
+    """Whether all that is said is there; ``silent`` are the values that mean the same as nothing."""
     if isinstance(said, dict):
         return all(within(value, (there or {}).get(key), silent) for key, value in said.items())
     if isinstance(said, list) and said and isinstance(said[0], dict):
         return all(any(within(item, other, silent) for other in there or ()) for item in said)
-    return bool(said == there) or (there is None and (said is False or (silent is not None and said == silent)))
+    return bool(said == there) or (there is None and (said is False or said in silent))

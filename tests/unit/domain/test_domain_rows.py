@@ -10,12 +10,14 @@ import typing as t
 
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.table import DOMAIN
+from ansible_collections.metal.kvm.plugins.module_utils._objects.volume.table import VOLUME
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document, kinds
 from ansible_collections.metal.kvm.plugins.module_utils._xml.row import Field
 from ansible_collections.metal.kvm.plugins.module_utils._xml.rows import Edit, Values, compare, parse, read, specs
 from ansible_collections.metal.kvm.plugins.module_utils._xml.table import unset_paths
-from cases import Case, cases, within, without_address
+from ansible_collections.metal.kvm.plugins.module_utils._xml.types import Size
+from cases import Case, cases, parsed, within, without_address
 from conftest import BARE, Anywhere, Definition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -54,6 +56,34 @@ def test_no_option_is_without_a_case() -> None:
     assert len(CASES) > 300
 
 
+VOLUME_SIZES = [row for row in VOLUME if isinstance(getattr(row, "type", None), Size)]
+SIZES = [(case, DOMAIN) for case in CASES if isinstance(case.row.type, Size)] + [
+    (case, VOLUME) for case in cases(VOLUME_SIZES)
+]
+
+
+@pytest.mark.parametrize(("case", "table"), SIZES, ids=lambda value: repr(value) if isinstance(value, Case) else "")
+def test_a_size_without_a_unit_is_refused_with_what_to_write(case: Case, table: tuple[t.Any, ...]) -> None:
+    for options in case.options:
+        with pytest.raises(KvmError, match=r"has no unit") as caught:
+            parse(table, _with_number(options, case.row.name, "2048"))
+        assert f"{case.row.name}: '2048'" in str(caught.value)
+        assert "'2048 MiB' or '2048 GiB' or '2048 B'" in str(caught.value)
+        parse(table, _with_number(options, case.row.name, "2048 B"))
+
+
+def _with_number(options: t.Any, name: str, number: str) -> t.Any:
+    """The options of a case with another value for the option ``name``."""
+    if isinstance(options, list):
+        return [_with_number(one, name, number) for one in options]
+    if not isinstance(options, dict):
+        return options
+    return {
+        key: number if key == name and isinstance(value, str) else _with_number(value, name, number)
+        for key, value in options.items()
+    }
+
+
 @pytest.mark.parametrize("case", CASES, ids=repr)
 def test_what_is_put_in_is_read_out(case: Case) -> None:
     for options in case.options:
@@ -61,7 +91,10 @@ def test_what_is_put_in_is_read_out(case: Case) -> None:
         wanted = parse(DOMAIN, options)
         definition.edit(**options)
         there = read(DOMAIN, definition.root)
-        assert within(without_address(wanted), parse(DOMAIN, there), getattr(case.row, "silent", None)), (wanted, there)
+        assert within(without_address(wanted), parsed(DOMAIN, there), getattr(case.row, "silent", ())), (
+            wanted,
+            there,
+        )
         again = document.parse(document.text_of(definition.root))
         assert read(DOMAIN, again) == there, "the text of the document says the same"
         assert definition.edit(**options) == [], "the second time nothing is left to do"
@@ -76,8 +109,8 @@ def test_one_value_becomes_another(case: Case) -> None:
         definition.edit(**one)
         before = copy.deepcopy(definition.root)
         changes = definition.edit(**other)
-        there = parse(DOMAIN, read(DOMAIN, definition.root))
-        assert within(without_address(parse(DOMAIN, other)), there, getattr(case.row, "silent", None))
+        there = parsed(DOMAIN, read(DOMAIN, definition.root))
+        assert within(without_address(parse(DOMAIN, other)), there, getattr(case.row, "silent", ()))
         leaf = case.path.rpartition(".")[2]
         assert changes, (one, other)
         identity = (

@@ -16,7 +16,7 @@ from ansible_collections.metal.kvm.plugins.module_utils._xml import document, ex
 from ansible_collections.metal.kvm.plugins.module_utils._xml.groups import Group, Union, ValueList
 from ansible_collections.metal.kvm.plugins.module_utils._xml.items import Items
 from ansible_collections.metal.kvm.plugins.module_utils._xml.rows import Edit, Values, apply, parse, read
-from cases import NEEDED, Case, cases, within, without_address
+from cases import NEEDED, Case, cases, parsed, within, without_address
 from conftest import Anywhere
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
@@ -58,7 +58,13 @@ RELATED = {
     "agent": ("devices/channel", "devices/controller"),
     "iothreads": ("iothreads", "iothreadids"),
     "loader.path": ("os/@firmware",),
-    "cpu.mode": ("cpu/@match", "cpu/model", "cpu/feature"),
+    "cpu.mode": tuple(f"cpu/{where}" for where in ("@match", "@check", "@migratable", "model", "feature")),
+    "clock.offset": tuple(f"clock/@{name}" for name in ("timezone", "adjustment", "basis", "start")),
+    "seclabels[].type": ("seclabel/@relabel", "seclabel/label", "seclabel/baselabel"),
+    "video[].model": tuple(f"devices/video/model/@{name}" for name in ("ram", "vram", "vgamem", "vram64", "heads")),
+    "controllers[].model": tuple(f"devices/controller/{where}" for where in ("target", "model", "master")),
+    "disks[].device": ("devices/disk/readonly", "devices/disk/target/@tray"),
+    "disks[].network.protocol": ("devices/disk/auth/secret", "devices/disk/source/auth/secret"),
     **{f"sysinfo.{name}": ("sysinfo/@type",) for name in ("bios", "system", "chassis", "oem_strings")},
     "disks[].format": ("devices/disk/driver/@name",),
     "disks[].reservations.path": ("devices/disk/source/reservations/source",),
@@ -84,6 +90,7 @@ RELATED = {
         )
         for name in ("type", "mode", "bind_host", "bind_service")
     },
+    "serials[].target_type": ("devices/serial/target/model",),
 }  # fmt: skip
 
 
@@ -94,6 +101,9 @@ def places(rows: t.Iterable[t.Any], option: str = "", above: tuple[str, ...] = (
         if isinstance(row, Union):
             for option_, dummy in [pair for branch in row.branches.values() for pair in places(branch, option, above)]:
                 yield from ((option_, "/".join((*above, part))) for part in (f"@{row.attribute}", *row.owns))
+                yield from (
+                    (option_, there) for branch in row.branches.values() for _name, there in places(branch, "", above)
+                )
             for branch in row.branches.values():
                 yield from places(branch, option, above)
         elif hasattr(row, "path"):
@@ -142,7 +152,7 @@ HAVING: dict[str, list[str]] = {}
 for one in documents():
     root_ = document.parse(one)
     try:
-        parse(DOMAIN, read(DOMAIN, root_))
+        parsed(DOMAIN, read(DOMAIN, root_))
     except KvmError:  # twins, which no list can say
         continue
     for name in dict.fromkeys(("", *lists_in(DOMAIN, root_))):
@@ -155,8 +165,11 @@ def list_of(path: str) -> str:
     return above + bracket
 
 
-# another target is another disk in what changed() says; another kind of console or channel is libvirt's own, or has no name
-ANOTHER = {"disks[].target", "consoles[].target_type", "channels[].target_type"}
+# another target is another disk in what changed() says, another address another channel; other kinds of those have no name
+ANOTHER = {
+    "disks[].target", "consoles[].target_type",
+    *(f"channels[].target_{name}" for name in ("type", "address", "port")),
+}  # fmt: skip
 CASES = [case for case in cases() if case.path in PLACES and list_of(case.path) in HAVING and case.path not in ANOTHER]
 
 
@@ -200,7 +213,7 @@ class Laid:
 
     def _items(self, items: Items, parent: t.Any, wanted: list[Values]) -> list[Values]:
         nodes = items.listed(parent)
-        there = [parse(items.rows, read(items.rows, node)) for node in nodes]
+        there = [parsed(items.rows, read(items.rows, node)) for node in nodes]
         chosen = self.draw(st.sampled_from(range(len(nodes))), label=items.name)
         self.touched.append(nodes[chosen])
         new = self.over(items.rows, nodes[chosen], wanted[0])
@@ -214,7 +227,7 @@ class Laid:
 
 def _can_be(items: Items, made: list[Values]) -> bool:
     try:
-        items.parse({items.name: made}, "")
+        parsed([items], {items.name: made})
     except KvmError:
         return False
     return True
@@ -268,7 +281,7 @@ def test_an_option_changes_its_own_place_only(case: Case, data: st.DataObject) -
     laid = Laid(data.draw)
     if list_of(case.path):
         wanted = laid.over(DOMAIN, root, only(wanted, case.path.replace("[]", "").split("."), beside))
-        wanted = parse(DOMAIN, wanted)
+        wanted = parsed(DOMAIN, wanted)
     around = [without(root, node) for node in laid.touched]
     edit = Edit(Anywhere)
     apply(DOMAIN, root, wanted, "", edit)
@@ -279,8 +292,8 @@ def test_an_option_changes_its_own_place_only(case: Case, data: st.DataObject) -
     strange = [path for path in changed(before, root) if not any(own(path, where) for where in allowed)]
     assert strange == [], document.text_of(root)
     assert [without(root, node) for node in laid.touched] == around
-    there = parse(DOMAIN, read(DOMAIN, root))
-    assert within(without_address(wanted), there, getattr(case.row, "silent", None)), (wanted, there)
+    there = parsed(DOMAIN, read(DOMAIN, root))
+    assert within(without_address(wanted), there, getattr(case.row, "silent", ())), (wanted, there)
     if not edit.changes:
         assert document.canonical(root) == document.canonical(before)
 
@@ -299,6 +312,6 @@ def test_a_list_as_it_is_changes_nothing(chosen: tuple[Items, str], data: st.Dat
     node.set("extra", "e")
     before = document.canonical(root)
     edit = Edit(Anywhere)
-    apply([items], root, parse([items], read([items], root)), "", edit)
+    apply([items], root, parsed([items], read([items], root)), "", edit)
     assert edit.changes == []
     assert document.canonical(root) == before

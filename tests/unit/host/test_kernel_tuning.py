@@ -122,7 +122,7 @@ def test_another_root_gets_files_alone(tree: pathlib.Path) -> None:
         ({"sysctl": {"../etc": 1}}, "no name of a setting"),
         ({"ksm": {"../x": 1}}, "no name of a setting"),
         ({"hugepages": [{"count": -1}]}, "less than none"),
-        ({"hugepages": [{"count": 1, "size": "big"}]}, "is no size"),
+        ({"hugepages": [{"count": 1, "size": "big"}]}, "is not a size with a unit"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(tree: pathlib.Path, params: dict[str, t.Any], words: str) -> None:

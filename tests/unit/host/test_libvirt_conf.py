@@ -15,6 +15,7 @@ from ansible_collections.metal.kvm.plugins.module_utils._host import conf_file, 
 from ansible_collections.metal.kvm.plugins.module_utils._host.root import Root
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
+from ansible_collections.metal.kvm.plugins.module_utils._secret import gather
 
 LENS = """
    let str_array_entry (kw:string) = [ key kw . value_sep . str_array_val ]
@@ -251,7 +252,7 @@ def test_a_password_is_never_shown_and_closes_the_file(tree: pathlib.Path) -> No
     assert (tree / "etc/libvirt/qemu.conf").stat().st_mode & 0o777 == 0o600
     assert plan.after == {"vnc_password": "(set)", "mode": "0600"}
     assert "hush" not in str(plan.predicted)
-    assert libvirt_conf.secrets({"settings": {"vnc_password": "hush", "user": "x"}}) == ["hush"]
+    assert gather({"settings": {"vnc_password": "hush", "user": "x"}}) == {"hush"}
     assert make(tree, settings={"vnc_password": "other"}).after == {"vnc_password": "(another)"}
     (tree / "etc/libvirt/qemu.conf").chmod(0o640)
     assert make(tree, settings={"vnc_password": "hush"}).before == {"mode": "0640"}
@@ -298,3 +299,11 @@ def test_every_key_of_the_installed_version_is_known_and_can_be_set(
     run(tmp_path, name=name, settings=wanted)
     made = conf_file.entries((tmp_path / f"etc/libvirt/{name}.conf").read_text(), "libvirt", "")
     assert {entry.key: entry.value if isinstance(entry.value, list) else str(entry.value) for entry in made} == wanted
+
+
+def test_defaults_are_for_keys_that_the_file_does_not_set(tree: pathlib.Path) -> None:
+    run(
+        tree, settings={"max_files": 9, "unix_sock_rw_perms": "0700"}, creation_only=["max_files", "unix_sock_rw_perms"]
+    )
+    assert "\nmax_files = 1024" in text(tree)
+    assert '\nunix_sock_rw_perms = "0700"' in text(tree)

@@ -23,11 +23,11 @@ class Lab:
     def plan(self, **args: t.Any) -> t.Any:
         validated = ArgumentSpecValidator(networks.ARGUMENT_SPEC).validate(args)
         assert not validated.error_messages, validated.error_messages
-        return networks.plan_network(self.world, validated.validated_parameters)
+        return networks.NOUN.plan(self.world, validated.validated_parameters)
 
     def run(self, **args: t.Any) -> t.Any:
         plan = self.plan(**args)
-        run_steps(plan, networks.operations(), self.world)
+        run_steps(plan, networks.NOUN.operations(), self.world)
         return plan
 
     def xml(self, name: str) -> str:

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.metal.kvm.plugins.module_utils._objects.life import left_over
 from ansible_collections.metal.kvm.plugins.module_utils._objects.network import live
-from ansible_collections.metal.kvm.plugins.module_utils._objects.network.plan import KIND
+from ansible_collections.metal.kvm.plugins.module_utils._objects.network.plan import NOUN
 from ansible_collections.metal.kvm.plugins.module_utils._objects.network.table import NETWORK
 from ansible_collections.metal.kvm.plugins.module_utils._plan import Plan, Step
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document, rows
@@ -38,7 +38,7 @@ def draft(wanted: dict[str, t.Any], stored: t.Optional[str] = None) -> t.Any:
         shown=after,
         wanted=parsed,
         changes=edit.changes,
-        kind=KIND,
+        noun=NOUN,
         plan=Plan("network"),
         step=step,
         title="n",
@@ -59,7 +59,7 @@ def test_hosts_are_changed_in_place_and_found_by_their_subnet() -> None:
     )
     after = live.live(one)
     assert commands(one) == [("modify", "IP_DHCP_HOST", 1), ("add", "IP_DHCP_HOST", 1)]
-    assert left_over(KIND, after, one.shown) == []
+    assert left_over(NOUN, after, one.shown) == []
 
 
 def test_ranges_and_names_are_deleted_and_added() -> None:
@@ -74,7 +74,7 @@ def test_ranges_and_names_are_deleted_and_added() -> None:
         ("delete", "IP_DHCP_RANGE", 1), ("delete", "DNS_HOST", -1),
         ("add", "IP_DHCP_RANGE", 1), ("add", "DNS_HOST", -1),
     ]  # fmt: skip
-    assert left_over(KIND, after, one.shown) == []
+    assert left_over(NOUN, after, one.shown) == []
 
 
 def test_every_step_can_be_taken_back() -> None:
@@ -90,7 +90,7 @@ def test_what_only_a_restart_brings_is_named() -> None:
     one = draft({"mtu": 1400, "ips": [{"address": "10.0.0.1/24"}]})
     after = live.live(one)
     assert commands(one) == []
-    assert left_over(KIND, after, one.shown) == ["mtu", "ips[10.9.0.0]"]
+    assert left_over(NOUN, after, one.shown) == ["mtu", "ips[10.9.0.0]"]
 
 
 def test_what_the_task_does_not_speak_of_is_left() -> None:
@@ -98,7 +98,7 @@ def test_what_the_task_does_not_speak_of_is_left() -> None:
     one = draft({"domain": "x"}, XML.replace("10.0.0.2", "10.0.0.8"))
     after = live.live(one)
     assert commands(one) == []
-    assert left_over(KIND, after, one.shown) == ["domain", "ips[10.0.0.0].dhcp.hosts[52:54:00:00:00:01].ip"]
+    assert left_over(NOUN, after, one.shown) == ["domain", "ips[10.0.0.0].dhcp.hosts[52:54:00:00:00:01].ip"]
 
 
 def test_portgroups() -> None:
@@ -133,4 +133,4 @@ def test_the_steps_lead_from_any_hosts_to_any_others(wanted: list[dict[str, t.An
             assert (node.get("mac") in running) == (step.arguments["command"] == "modify")
             running[node.get("mac")] = node.get("ip")
     assert running == {host["mac"]: host["ip"] for host in wanted}
-    assert left_over(KIND, after, one.shown) == []
+    assert left_over(NOUN, after, one.shown) == []

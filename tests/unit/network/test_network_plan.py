@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import pathlib
+import types
 import typing as t
 
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._objects import whole
-from ansible_collections.metal.kvm.plugins.module_utils._objects.network.plan import KIND, read_networks
+from ansible_collections.metal.kvm.plugins.module_utils._objects.network.limits import check_functions
+from ansible_collections.metal.kvm.plugins.module_utils._objects.network.plan import NOUN
 from ansible_collections.metal.kvm.plugins.module_utils._objects.network.table import NETWORK
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document, rows
@@ -54,9 +57,41 @@ def test_the_second_plan_is_empty(lab: t.Any, args: dict[str, t.Any]) -> None:
     assert not again.steps, again.actions
     assert not again.before
     assert not again.after
-    assert again.predicted == read_networks(lab.world, {"name": "lab"})["networks"][0], (
-        "unchanged, it's what info reads"
-    )
+    assert again.predicted == NOUN.info(lab.world, {"name": "lab"})["networks"][0], "unchanged, it's what info reads"
+
+
+def test_a_value_that_libvirt_would_write_unescaped_is_refused(lab: t.Any) -> None:
+    """It would leave a definition that can't be read again, neither by us nor by libvirt after its next start."""
+    for args in ({"domain": "it's"}, {"xml": '<network><name>lab</name><domain name="it\'s"/></network>'}):
+        with pytest.raises(KvmError, match=r"it's.* not XML"):
+            lab.plan(name="lab", **args)
+    assert lab.plan(name="lab", domain="its.example", labels={"a": "it's"}).changed
+
+
+def test_the_uuid_of_another_network_is_refused(lab: t.Any) -> None:
+    lab.run(name="lab")
+    uuid = lab.world.find("network", "lab").UUIDString()
+    xml = f"<network><name>two</name><uuid>{uuid.upper()}</uuid></network>"
+    for args, option in (({"uuid": uuid}, "uuid"), ({"xml": xml}, "xml")):
+        with pytest.raises(KvmError, match=f"{option}: {uuid} is the UUID of network lab already") as caught:
+            lab.plan(name="two", **args)
+        assert caught.value.details["option"] == option
+    lab.run(name="two")
+    with pytest.raises(KvmError, match=f"xml: the definition's uuid is {uuid}, network two has"):
+        lab.plan(name="two", xml=xml)
+    assert not lab.plan(name="lab", xml=xml.replace("<name>two", "<name>lab")).changed
+
+
+def test_only_virtual_functions_are_lent(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "0000:3b:02.0" / "physfn").mkdir(parents=True)
+    (tmp_path / "0000:3b:00.0").mkdir()
+    here = types.SimpleNamespace(local=True, uri="qemu:///system")
+    check_functions(here, {"forward_addresses": ["0000:3b:02.0"]}, str(tmp_path))
+    for address, words in (("0000:3b:00.0", "no SR-IOV virtual function"), ("0000:3c:00.0", "no PCI device")):
+        with pytest.raises(KvmError, match=rf"forward_addresses\[1\]: {address} is {words}.*forward_pf"):
+            check_functions(here, {"forward_addresses": ["0000:3b:02.0", address]}, str(tmp_path))
+    there = types.SimpleNamespace(local=False, uri="qemu+ssh://there/system")
+    check_functions(there, {"forward_addresses": ["0000:3c:00.0"]}, str(tmp_path))
 
 
 def test_only_what_differs_changes(lab: t.Any) -> None:
@@ -92,7 +127,7 @@ def test_a_failed_step_puts_the_definition_back(lab: t.Any, monkeypatch: pytest.
     lab.run(name="lab", domain="one")
     plan = lab.plan(name="lab", domain="two", autostart=True)
     with pytest.raises(KvmError, match="broken") as caught:
-        run_steps(plan, {**networks.operations(), "autostart": broken}, lab.world)
+        run_steps(plan, {**networks.NOUN.operations(), "network.autostart": broken}, lab.world)
     assert caught.value.rolled_back == ["put the definition of network lab back"]  # type: ignore[attr-defined]
     assert 'name="one"' in lab.xml("lab").replace("'", '"')
 
@@ -106,7 +141,7 @@ def test_a_new_network_that_fails_is_taken_away(lab: t.Any) -> None:
 
     plan = lab.plan(name="lab", autostart=True)
     with pytest.raises(KvmError, match="broken"):
-        run_steps(plan, {**networks.operations(), "autostart": broken}, lab.world)
+        run_steps(plan, {**networks.NOUN.operations(), "network.autostart": broken}, lab.world)
     assert lab.world.find("network", "lab") is None
 
 
@@ -116,12 +151,14 @@ def test_a_new_network_that_fails_is_taken_away(lab: t.Any) -> None:
 def test_overlapping_subnets_are_refused(lab: t.Any, other: str) -> None:
     import ipaddress
 
-    lab.run(name="lab", ips=[{"address": "10.20.0.1/24"}])
+    lab.run(name="lab", ips=[{"address": "10.20.0.1/24"}], state="active")
     network = ipaddress.ip_network(other)
+    ips = [{"address": f"{network[200 % network.num_addresses]}/{network.prefixlen}"}]
     with pytest.raises(KvmError, match="network lab") as caught:
-        lab.plan(name="two", ips=[{"address": f"{network[200 % network.num_addresses]}/{network.prefixlen}"}])
+        lab.plan(name="two", ips=ips, state="active")
     assert caught.value.details["option"] == "ips"
-    lab.plan(name="two", ips=[{"address": "10.20.1.1/24"}, {"address": "fd00:abcd::1/64"}])
+    assert [text for text in lab.plan(name="two", ips=ips).warnings if "network lab" in text], "one at a time may run"
+    lab.plan(name="two", ips=[{"address": "10.20.1.1/24"}, {"address": "fd00:abcd::1/64"}], state="active")
     lab.plan(name="lab", ips=[{"address": "10.20.0.2/24"}])
 
 
@@ -200,7 +237,7 @@ def test_a_definition_read_and_declared_is_the_same(lab: t.Any, case: str) -> No
     rows.apply(NETWORK, other, rows.parse(NETWORK, read), "", rows.Edit())
     for node in before.findall("metadata"):
         document.remove(node)
-    normal = whole.Normal(KIND)
+    normal = whole.Normal(NOUN)
     assert rows.compare(NETWORK, normal(before), normal(other)) == []
     assert document.canonical(normal(other)) == document.canonical(normal(with_prefixes(before)))
 
@@ -212,11 +249,11 @@ EXPORTED = {name: xml for name, xml in XMLS.items() if name != "unknown to us"}
 def test_what_is_exported_makes_the_same_network(lab: t.Any, test_uri: str, case: str) -> None:
     """define(export(x)) in a fresh place equals x but for identity; fed back it changes nothing."""
     lab.world.connection.networkDefineXML(EXPORTED[case])
-    read = read_networks(lab.world, {"name": "n", "as": "options", "identity": "keep"})
+    read = NOUN.info(lab.world, {"name": "n", "as": "options", "identity": "keep"})
     assert read["not_exported"] == []
     assert not lab.plan(**read["options"]).changed
     elsewhere = type(lab)(test_uri)
-    new = read_networks(lab.world, {"name": "n", "as": "options", "identity": "new"})["options"]
+    new = NOUN.info(lab.world, {"name": "n", "as": "options", "identity": "new"})["options"]
     assert "uuid" not in new
     assert "mac" not in new
     elsewhere.run(**new)
@@ -232,7 +269,7 @@ def test_what_is_exported_makes_the_same_network(lab: t.Any, test_uri: str, case
 
 def test_what_is_exported_is_the_fewest(lab: t.Any) -> None:
     lab.run(name="n", ips=[{"address": "10.20.0.1/24"}], domain="d")
-    assert read_networks(lab.world, {"name": "n", "as": "options", "identity": "new"}) == {
+    assert NOUN.info(lab.world, {"name": "n", "as": "options", "identity": "new"}) == {
         "options": {
             "name": "n",
             "domain": "d",
@@ -247,7 +284,7 @@ def test_what_is_exported_is_the_fewest(lab: t.Any) -> None:
 
 def test_what_no_option_says_is_named(lab: t.Any) -> None:
     lab.world.connection.networkDefineXML(XMLS["unknown to us"])
-    read = read_networks(lab.world, {"as": "options", "identity": "keep"})
+    read = NOUN.info(lab.world, {"as": "options", "identity": "keep"})
     assert read["not_exported"] == [["metadata"]]
     assert read["warnings"] == ["as: no option says metadata of network n"]
     assert [one["name"] for one in read["options"]] == ["n"]

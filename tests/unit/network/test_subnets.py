@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 
 import pytest
@@ -31,9 +32,15 @@ def test_addresses_as_libvirt_writes_them(xml: str, address: str) -> None:
     assert rows.read(addresses.IPS.rows, document.parse(xml))["address"] == address
 
 
+def _of_a_host(pair: tuple[t.Any, int]) -> bool:
+    """Whether the address isn't the subnet's own or its broadcast address."""
+    network = ipaddress.ip_interface(f"{pair[0]}/{pair[1]}").network
+    return network.num_addresses <= 2 or pair[0] not in (network.network_address, network.broadcast_address)
+
+
 subnet_addresses = st.one_of(
     st.tuples(st.ip_addresses(v=4), st.integers(1, 32)), st.tuples(st.ip_addresses(v=6), st.integers(1, 128))
-)
+).filter(_of_a_host)
 
 
 @given(subnet_addresses, subnet_addresses)
@@ -124,6 +131,17 @@ TWO = [
         ({"forward": "bridge", "bridge": "br0", "mtu": 1400}, "mtu"),
         ({"forward": "route", "nat": {"ports": {"start": 1, "end": 2}}}, "nat"),
         ({"forward": "isolated", "vlan": {"tags": [{"id": 1}]}}, "vlan"),
+        ({"forward": "bridge", "vlan": {"tags": [{"id": 1}]}, "virtualport": {"type": "midonet"}}, "vlan"),
+        (
+            {
+                "forward": "bridge",
+                "virtualport": {"type": "openvswitch"},
+                "portgroups": [
+                    {"name": "a", "vlan": {"tags": [{"id": 1}]}, "virtualport": {"type": "802.1Qbh"}},
+                ],
+            },
+            "portgroups[a].vlan",
+        ),
         ({"forward": "isolated", "bridge": "abcdefghijklmnop"}, "bridge"),
         ({"forward": "isolated", "mtu": 67}, "mtu"),
         ({"forward": "isolated", "mtu": 1279, "ips": [{"address": "fd00::1/64"}]}, "mtu"),
@@ -140,6 +158,6 @@ TWO = [
 )
 def test_what_a_network_cannot_have(values: dict[str, t.Any], option: str) -> None:
     with pytest.raises(KvmError) as caught:
-        limits.check_limits(values)
+        limits.check_limits(values, 9_000_000)
     assert caught.value.details["option"] == option
-    limits.check_limits({"forward": values["forward"], "ips": TWO[:1]})
+    limits.check_limits({"forward": values["forward"], "ips": TWO[:1]}, 9_000_000)

@@ -118,7 +118,7 @@ def info(**args: t.Any) -> t.Any:
     spec = {**devices.INFO_SPEC, **ADOPT_SPEC}
     result = ModuleArgumentSpecValidator(spec, **devices.INFO_RULES).validate(args)
     assert not result.error_messages, result.error_messages
-    return devices.read_node_devices(World("test:///default"), result.validated_parameters)
+    return devices.NOUN.info(World("test:///default"), result.validated_parameters)
 
 
 def test_the_test_drivers_devices() -> None:

@@ -27,13 +27,13 @@ class Store:
         return make(self.world, validated.validated_parameters)
 
     def pool(self, **args: t.Any) -> t.Any:
-        return self._plan(pools, pools.plan_pool, args)
+        return self._plan(pools, pools.NOUN.plan, args)
 
     def volume(self, **args: t.Any) -> t.Any:
         return self._plan(volumes, volumes.plan_volume, args)
 
     def run(self, plan: t.Any) -> t.Any:
-        operations = pools.operations() if plan.noun == "pool" else volumes.operations()
+        operations = pools.NOUN.operations() if plan.noun == "pool" else volumes.operations()
         run_steps(plan, operations, self.world)
         return plan
 

@@ -316,8 +316,8 @@ def test_an_encrypted_volume_is_tried_again_where_qemu_img_could_not_gauge_the_p
 def test_a_volume_group_must_have_the_room(store: t.Any) -> None:
     _active_pool(store, "type='logical'><name>given</name><source><device path='/dev/sdz'/><name>g</name></source>")
     free = store.world.connection.storagePoolLookupByName("given").info()[3]
-    assert store.volume(pool="given", name="a", capacity=str(free)).steps
+    assert store.volume(pool="given", name="a", capacity=f"{free} B").steps
     for allocation in ("1 MiB", "0"):
-        assert store.volume(pool="given", name="a", capacity=str(free + MIB), allocation=allocation).steps
+        assert store.volume(pool="given", name="a", capacity=f"{free + MIB} B", allocation=allocation).steps
     with pytest.raises(KvmError, match=r"capacity: .* left"):
-        store.volume(pool="given", name="a", capacity=str(free + MIB))
+        store.volume(pool="given", name="a", capacity=f"{free + MIB} B")

@@ -44,6 +44,8 @@ def test_malformed(text: str) -> None:
         ("<n><a/><b/></n>", "<n>\n  <a/>\n  <b/>\n</n>\n"),
         ("<n><!-- words --><a/></n>", "<n><a/></n>"),
         ("<n>a &amp; b</n>", "<n>a &#38; b</n>"),
+        ("<n><v xmlns='unraid' name='x'/></n>", "<n>\n <v  name='x' xmlns='unraid'/></n>"),
+        ("<n xmlns:q='kvirt'><q:info q:a='1' b='2'/></n>", "<n><q:info b='2' q:a='1' xmlns:q='kvirt'/></n>"),
     ],
 )
 def test_same_meaning(one: str, other: str) -> None:
@@ -51,10 +53,35 @@ def test_same_meaning(one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("<n a='1'/>", "<n a='2'/>"), ("<n>a</n>", "<n> a</n>"), ("<n><a/><b/></n>", "<n><b/><a/></n>")]
+    ("one", "other"),
+    [
+        ("<n a='1'/>", "<n a='2'/>"),
+        ("<n>a</n>", "<n> a</n>"),
+        ("<n><a/><b/></n>", "<n><b/><a/></n>"),
+        ("<n><v xmlns='unraid'/></n>", "<n><v/></n>"),
+        ("<n><v xmlns='unraid'/></n>", "<n><v xmlns='unraid2'/></n>"),
+        ("<n xmlns:q='u'><v q:a='1'/></n>", "<n><v a='1'/></n>"),
+    ],
 )
 def test_other_meaning(one: str, other: str) -> None:
     assert document.canonical(document.parse(one)) != document.canonical(document.parse(other))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<n a='1' b='&lt;&quot;&#10;&#9;x'>t &amp; &lt;</n>",
+        "<n><v xmlns='unraid' name='x'><w/><z xmlns=''/></v>tail</n>",
+        "<q:n xmlns:q='http://a/b' xmlns:r='rel' q:a='1' r:b='2' xml:lang='en'><q:m/><r:m><q:m/></r:m></q:n>",
+        "<n><!-- words --><?x y?><a> <b/> </a></n>",
+    ],
+)
+def test_canonical_text_is_the_document(text: str) -> None:
+    root = document.parse(text)
+    shown = document.canonical(root, alone=True)
+    assert document.canonical(document.parse(shown), alone=True) == shown
+    there = [(node.tag, dict(node.attrib)) for node in root.iter()]
+    assert [(node.tag, dict(node.attrib)) for node in document.parse(shown).iter()] == there
 
 
 def test_what_is_not_an_xpath() -> None:

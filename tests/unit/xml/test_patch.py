@@ -82,11 +82,23 @@ def test_one_of_many_by_what_it_has() -> None:
         ({"path": "x[", "set": "1"}, "XPath"),
         ({"path": "z:x", "set": "1"}, "XPath"),
         ({"path": "count(devices)", "set": "1"}, "selects nothing"),
+        ({"path": "/d", "set": "x"}, "the whole document"),
+        ({"path": "/d", "set": "<d/>"}, "the whole document"),
+        ({"path": "/d", "delete": True}, "the whole document"),
+        ({"path": ".", "delete": True}, "the whole document"),
+        ({"path": "/*", "set": "x"}, "the whole document"),
+        ({"path": "ancestor-or-self::*", "set": "x"}, "the whole document"),
+        ({"path": "title/..", "delete": True}, "the whole document"),
+        ({"path": "comment()", "set": "x"}, "a comment"),
+        ({"path": "comment()", "delete": True}, "a comment"),
+        ({"path": "namespace::*", "delete": True}, "neither"),
+        ({"path": "title/@lang", "set": "\x01"}, "can't be set"),
+        ({"path": "title", "set": "\x00"}, "can't be set"),
     ],
 )
 def test_refused(one: dict[str, t.Any], words: str) -> None:
     with pytest.raises(KvmError, match=words) as caught:
-        patch.apply(document.parse(XML), [one])
+        patch.apply(document.parse(XML.replace("<title>", "<!--c--><title>")), [one])
     assert caught.value.details["option"].startswith("xml_patch[0]")
 
 

@@ -71,7 +71,7 @@ given_values = st.builds(
     lambda plain, source: {**plain, **source},
     st.fixed_dictionaries({}, optional={
         "title": text, "colour": text, "uuid": st.uuids().map(str),
-        "memory": size.map(lambda n: n * 1024), "size": size,
+        "memory": size.map(lambda n: f"{n} KiB"), "size": size.map(lambda n: f"{n} B"),
         "acpi": st.booleans(), "ioapic": text, "kvmclock": st.booleans(), "hpet": st.booleans(), "passwd": text,
         "cpu": st.fixed_dictionaries({}, optional={"mode": text, "features": maps, "topology": pairs}),
         "power": st.fixed_dictionaries({}, optional={"mem": st.booleans(), "disk": st.booleans()}),
@@ -205,7 +205,7 @@ def test_two_branches_are_refused() -> None:
 
 def test_sizes_that_mean_the_same_are_the_same() -> None:
     root = document.parse("<d><memory unit='GiB'>2</memory><size unit='KiB'>4</size></d>")
-    assert edited(root, {"memory": "2048 MiB", "size": 4096}).changes == []
+    assert edited(root, {"memory": "2048 MiB", "size": "4096 B"}).changes == []
     assert root.find("memory").get("unit") == "GiB", "nor is its spelling touched"
     (change,) = edited(root, {"memory": "3 GiB"}).changes
     assert (change.before, change.after) == ("2 GiB", "3 GiB")

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
     ("written", "size"),
     [
         ("0", 0),
-        ("4096", 4096),
-        (4096, 4096),
+        (0, 0),
+        ("4096 B", 4096),
+        ("4096 bytes", 4096),
         ("1 KiB", 1024),
         ("1k", 1024),
         ("1 KB", 1000),
@@ -31,7 +32,7 @@ from hypothesis import strategies as st
         ("7 bytes", 7),
         ("  8 b ", 8),
         ("1 EiB", 1024**6),
-        ("9007199254740993", 9007199254740993),  # one more than a float can tell apart
+        ("9007199254740993 B", 9007199254740993),  # one more than a float can tell apart
     ],
 )
 def test_sizes(written: t.Any, size: int) -> None:
@@ -42,6 +43,22 @@ def test_sizes(written: t.Any, size: int) -> None:
 def test_sizes_that_are_none(written: t.Any) -> None:
     with pytest.raises(ValueError, match=r"size"):
         units.size(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "ways"),
+    [
+        (2048, ["'2048 MiB'", "'2048 GiB'"]),
+        ("20", ["'20 MiB'", "'20 GiB'"]),
+        ("1.5", ["'1.5 MiB'", "'1.5 GiB'"]),
+        ("2147483648", ["'2 GiB'", "'2147483648 B'"]),
+        ("2147483649", ["'2147483649 bytes'"]),
+    ],
+)
+def test_a_number_without_a_unit_is_refused_with_what_to_write(written: t.Any, ways: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"no unit") as caught:
+        units.size(written)
+    assert all(way in str(caught.value) for way in ways)
 
 
 @given(st.integers(min_value=0, max_value=2**63))

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 import typing as t
 
 from ..._command import SYSTEM, run
 from ..._plan import KvmError
+from ..._wait import until
 from .. import files
 from ..root import Root
 
@@ -143,13 +143,10 @@ def confirm(subject: t.Any, sysroot: str, name: str) -> None:
     """Have what was changed stay, once it is in place."""
     root = Root(sysroot)
     place = root.at(f"{PLACE}-{name}")
-    deadline = time.monotonic() + PATIENCE
-    while state(root, name) == "waiting" and time.monotonic() < deadline:
-        time.sleep(0.2)
+    until(lambda: state(root, name) != "waiting", PATIENCE, 0.2)
     if state(root, name) == "applied":
         _write(f"{place}/confirmed", "")
-    while state(root, name) == "applied" and time.monotonic() < deadline + PATIENCE:
-        time.sleep(0.2)
+    until(lambda: state(root, name) != "applied", PATIENCE, 0.2)
     if state(root, name) != "confirmed":
         raise KvmError(f"{name}: the change was not kept: {reason(Root(sysroot), name)}", log=log(Root(sysroot), name))
     shutil.rmtree(place, ignore_errors=True)

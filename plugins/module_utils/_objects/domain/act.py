@@ -10,8 +10,14 @@ import typing as t
 from ..._plan import KvmError, Plan
 from ..._xml.rows import Values
 from .describe import describe
+from .documents import persistent_document
+from .observed import OFF, observed
 from .options import TASK
-from .state import OFF, observed
+from .restart import add_restart, interrupted
+from .sharing import check_shared
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
 
 ARGUMENTS: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
@@ -21,10 +27,11 @@ ARGUMENTS: dict[str, t.Any] = {
 }
 
 
-def plan_restart(world: t.Any, params: Values) -> Plan:
+def plan_restart(world: World, params: Values) -> Plan:
     """Restart the domain; with ``only_if_required`` only where something waits for that."""
     plan = Plan("domain")
     name, how = params["name"], params["how"]
+    plan.lock(f"domain {name}")
     domain = world.get("domain", name)
     state = observed(domain)
     there = t.cast(Values, describe(world, params))
@@ -32,18 +39,28 @@ def plan_restart(world: t.Any, params: Values) -> Plan:
     if params["only_if_required"] and not there["restart_required"]:
         return plan
     if state in OFF:
+        _finish(world, plan, domain, state, there)
+    elif how == "reset":
+        plan.add("domain.reset", f"reset domain {name}", name=name)
+    else:
+        add_restart(plan, domain, params, force=how == "force")
+        check_shared(world, plan, persistent_document(domain))
+        plan.predicted = {**there, "state": "running", "restart_required": []}
+    return plan
+
+
+def _finish(world: World, plan: Plan, domain: t.Any, state: str, there: Values) -> None:
+    """Start the guest that a killed run shut down to restart it; any other guest that is off can't be restarted."""
+    name = domain.name()
+    if not interrupted(world, domain, persistent_document(domain, secrets=False)):
         raise KvmError(
             f"name: domain {name} is {state}, so it can't be restarted",
             "Start it: metal.kvm.domain with state: running.",
             option="name",
         )
-    if how == "reset":
-        plan.add("domain.reset", f"reset domain {name}", name=name)
-    else:
-        arguments = {"name": name, "timeout": params["shutdown_timeout"], "force": how == "force"}
-        plan.add("domain.restart", f"restart domain {name}", **arguments)
-        plan.predicted = {**there, "restart_required": []}
-    return plan
+    plan.add("domain.start_again", f"start domain {name}", name=name)
+    check_shared(world, plan, persistent_document(domain))
+    plan.predicted = {**there, "state": "running"}
 
 
 __all__ = ["ARGUMENTS", "describe", "plan_restart"]

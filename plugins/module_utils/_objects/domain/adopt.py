@@ -10,17 +10,22 @@ import typing as t
 
 from ..._plan import KvmError, Plan
 from ..._xml import document, export
+from ..._xml.contradictions import check as check_contradictions
 from ..._xml.items import Items
 from ..._xml.kinds import Attributes
 from ..._xml.patch import apply as apply_patches
 from ..._xml.rows import Edit, Union, Values, apply, parse, read, specs
 from ..._xml.types import PRESENT
+from .contradictions import CONTRADICTIONS
 from .devices import SEED_SERIAL
 from .documents import persistent_document
 from .new import PCIE_MACHINES, add_hotplug_ports, new_options, skeleton
 from .rendering import judged
 from .surroundings import Surroundings
 from .table import DOMAIN, NEW
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
 
 Element = document.Element
 
@@ -42,7 +47,7 @@ PORTS = 12  # what a new domain gets unless told
 class Export:
     """One domain on its way to options: what it is in libvirt's words, and how near options come to it."""
 
-    def __init__(self, world: t.Any, wanted: Element, identity: str) -> None:
+    def __init__(self, world: World, wanted: Element, identity: str) -> None:
         self.world = world
         self.name = wanted.findtext("name")
         self.uuid = wanted.findtext("uuid")
@@ -163,7 +168,7 @@ class Export:
         return 0
 
 
-def options_of(world: t.Any, domain: t.Any, identity: str) -> Values:
+def options_of(world: World, domain: t.Any, identity: str) -> Values:
     """``{options, not_exported, secrets_needed}`` of one domain.
 
     The options as the module domain takes them, sizes in units. With ``identity`` V(new) without what must be unique.
@@ -190,9 +195,10 @@ def options_of(world: t.Any, domain: t.Any, identity: str) -> Values:
 
 
 def _taken(options: Values) -> Values:
-    """The options that the module takes: two of a list with one identity, as libvirt allows them, are for ``xml_patch``."""
+    """The options that the module takes. What it refuses although libvirt has it is for ``xml_patch``: two items of a list with
+    one identity, values that contradict each other."""
     try:
-        parse(DOMAIN, as_given(DOMAIN, options))
+        check_contradictions(CONTRADICTIONS, parse(DOMAIN, as_given(DOMAIN, options)))
     except KvmError as error:
         name = str(error.details.get("option")).partition(".")[0].partition("[")[0]
         if name not in options:

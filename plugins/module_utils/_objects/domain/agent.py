@@ -52,6 +52,13 @@ def guest_facts(domain: t.Any, timeout: int) -> t.Optional[Values]:
     return nested(flat)
 
 
+def allows(domain: t.Any, command: str, timeout: int) -> bool:
+    """Whether the guest's agent carries out ``command``; true where it doesn't say."""
+    told = _asked(domain, "guest-info", timeout) or {}
+    known = {one["name"]: one["enabled"] for one in told.get("supported_commands", ())}
+    return bool(known.get(command, not known))
+
+
 def file_in_guest(domain: t.Any, path: str, timeout: int) -> t.Optional[str]:
     """The begin of a text file in the guest, read by its agent; None where that can't be. Taints the domain."""
     handle = _asked(domain, "guest-file-open", timeout, path=path)
@@ -64,7 +71,8 @@ def file_in_guest(domain: t.Any, path: str, timeout: int) -> t.Optional[str]:
 
 def _asked(domain: t.Any, command: str, timeout: int, **arguments: t.Any) -> t.Any:
     try:
-        answer = agent_command(domain, json.dumps({"execute": command, "arguments": arguments}), timeout)
+        question = {"execute": command, **({"arguments": arguments} if arguments else {})}
+        answer = agent_command(domain, json.dumps(question), timeout)
     except Exception as error:
         if code_is(error, *SILENT):
             return None

@@ -9,26 +9,29 @@ import os
 import time
 import typing as t
 
-from ..._libvirt import code_is, found_or_none
+from ..._libvirt import found_or_none
 from ..._plan import KvmError, Plan, Step
 from ..._xml import document
 from ..._xml.rows import Values
 from ..formats import by_ending
+from ..volume.leftover import delete_left
 from .devices import SEED_SERIAL
 from .documents import persistent_document
-from .mark import CLONE, drop_marks, put_mark
+from .history import history
+from .mark import CLONE, drop_marks, marked, put_mark
 from .mark import finish as finish_mark
-from .nvram import nvram_of
-from .state import OFF, observed
+from .nvram import nvram_of, refuse_existing
+from .observed import OFF, observed
 from .surroundings import Surroundings
 from .table import NEW, put_genid
 
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
+
 Element = document.Element
 
-COPYING = 600  # seconds that a copy which a killed run began may take to end
 
-
-def plan_clone(world: t.Any, plan: Plan, params: Values, uuid: str) -> Element:
+def plan_clone(world: World, plan: Plan, params: Values, uuid: str) -> Element:
     """The document of the clone, with a mark that it isn't whole until its disks are copied."""
     name = params["name"]
     source = _source(world, params)
@@ -52,28 +55,42 @@ def plan_clone(world: t.Any, plan: Plan, params: Values, uuid: str) -> Element:
     nvram = root.find("os/nvram")
     if nvram is not None and nvram.text:
         nvram.text = _own_nvram(nvram.text, old, name)
-    put_mark(root, CLONE, source=old)
+    put_mark(root, CLONE, source=old, at=f"{time.time():.3f}")
     plan.differs("source_domain", None, old)
     return root
 
 
-def add_copies(world: t.Any, plan: Plan, params: Values, root: Element) -> None:
-    """The steps that make a clone whole once ``root`` is defined; one that was killed on the way begins them anew."""
+def finish_copies(world: World, plan: Plan, params: Values, domain: t.Any, root: Element) -> None:
+    """The steps that make a clone whole whose making was killed on the way. One that was started since is whole."""
+    name, mark = params["name"], marked(root, CLONE)
+    began = float((None if mark is None else mark.get("at")) or 0)
+    if observed(domain) not in OFF or (began and history(world, name).started > began):
+        plan.add("domain.finish_clone", f"note that domain {name} is a whole clone", changes=False, name=name)
+        plan.repairs = True
+        return
+    add_copies(world, plan, params, root, resumed=True)
+
+
+def add_copies(world: World, plan: Plan, params: Values, root: Element, resumed: bool = False) -> None:
+    """The steps that make a clone whole once ``root`` is defined. ``resumed``: they replace what a killed run has left."""
     name = params["name"]
     source = persistent_document(_source(world, params))
     volumes = {(one.get("pool"), one.get("volume")) for one in root.iterfind("devices/disk/source")}
     for disk in _copied(source):
         copy = _Copy(world, params, disk)
         if (copy.pool, copy.name) in volumes:
-            copy.add_step(plan, name)
+            copy.add_step(plan, name, resumed)
     old = source.findtext("name")
     path, own = nvram_of(world, source, old), nvram_of(world, root, name)
     if world.local and own != path and os.path.exists(path):
-        plan.add("domain.copy_nvram", f"copy the NVRAM of domain {old}", path=path, to=own)
+        if not resumed:
+            refuse_existing(own, "source_domain")
+        undo = Step("domain.delete_nvram", f"delete the copy of the NVRAM of domain {old}", path=own)
+        plan.add("domain.copy_nvram", f"copy the NVRAM of domain {old}", path=path, to=own, resumed=resumed, undo=undo)
     plan.add("domain.finish_clone", f"end the cloning of domain {name}", changes=False, name=name)
 
 
-def _source(world: t.Any, params: Values) -> t.Any:
+def _source(world: World, params: Values) -> t.Any:
     """The domain that is cloned; it must be off."""
     name = params["source_domain"]["name"]
     source = world.get("domain", name, "source_domain.name")
@@ -126,7 +143,7 @@ def _new_identity(root: Element, surroundings: Surroundings, old: str, name: str
 class _Copy:
     """The clone's own volume for one disk of the source, beside that disk's."""
 
-    def __init__(self, world: t.Any, params: Values, disk: Element) -> None:
+    def __init__(self, world: World, params: Values, disk: Element) -> None:
         wanted, target = params["source_domain"], disk.find("target").get("dev")
         volume = _volume(world, disk.find("source"))
         if volume is None:
@@ -152,7 +169,7 @@ class _Copy:
         if driver is not None:
             driver.set("type", "qcow2" if self.overlay else self.kind)
 
-    def add_step(self, plan: Plan, domain: str) -> None:
+    def add_step(self, plan: Plan, domain: str, resumed: bool) -> None:
         where = {"pool": self.pool, "volume": self.name}
         plan.add(
             "domain.copy_disk",
@@ -162,11 +179,12 @@ class _Copy:
             to=self.name,
             kind=self.kind,
             overlay=self.overlay,
+            resumed=resumed,
             undo=Step("domain.delete_storage", f"delete volume {self.pool}/{self.name}", name=domain, path="", **where),
         )
 
 
-def _volume(world: t.Any, source: Element) -> t.Any:
+def _volume(world: World, source: Element) -> t.Any:
     if source.get("volume"):
         return world.volume(source.get("pool"), source.get("volume"))
     path = source.get("file") or source.get("dev")
@@ -174,10 +192,13 @@ def _volume(world: t.Any, source: Element) -> t.Any:
     return found_or_none(lambda: world.connection.storageVolLookupByPath(path), *missing) if path else None
 
 
-def copy_disk(world: t.Any, pool: str, volume: str, to: str, kind: str, overlay: bool) -> None:
-    """A full copy by libvirt, or a qcow2 volume backed by the old one. What a killed run has left of it is made anew."""
-    there = world.volume(pool, volume)
-    _delete_left(world, pool, to)
+def copy_disk(world: World, pool: str, volume: str, to: str, kind: str, overlay: bool, resumed: bool = False) -> None:
+    """A full copy by libvirt, or a qcow2 volume backed by the old one. ``resumed``: a killed run may have left some of it."""
+    from ..volume.source import looked_up
+
+    there = looked_up(world, pool, volume)
+    if resumed:
+        delete_left(world, pool, to)
     folder = world.get("pool", pool)
     root = document.element("volume")
     document.child(root, "name").text = to
@@ -192,24 +213,6 @@ def copy_disk(world: t.Any, pool: str, volume: str, to: str, kind: str, overlay:
     folder.createXML(document.text_of(root), 0)
 
 
-def _delete_left(world: t.Any, pool: str, name: str) -> None:
-    """libvirt goes on copying where who asked for it was killed: until that is done the volume can't be deleted."""
-    deadline = time.monotonic() + COPYING
-    while True:
-        left = world.volume(pool, name)
-        if left is None:
-            return
-        try:
-            left.delete(0)
-        except Exception as error:
-            if (
-                not code_is(error, "VIR_ERR_OPERATION_INVALID", "VIR_ERR_OPERATION_FAILED")
-                or time.monotonic() > deadline
-            ):
-                raise
-            time.sleep(0.5)
-
-
-def finish_clone(world: t.Any, name: str) -> None:
+def finish_clone(world: World, name: str) -> None:
     """The clone is whole: its mark goes."""
     finish_mark(world.get("domain", name))

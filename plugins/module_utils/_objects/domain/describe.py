@@ -13,8 +13,11 @@ from ..._xml.rows import Values, read
 from ..._xml.table import public
 from .documents import persistent_document, running_document
 from .live import waiting_for_restart
-from .state import OFF, observed
+from .observed import OFF, observed
 from .table import DOMAIN
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
 
 Element = document.Element
 
@@ -27,18 +30,19 @@ def described(root: Element, **facts: t.Any) -> Values:
     return {**facts, "uuid": root.findtext("uuid"), **public(DOMAIN, read(DOMAIN, root))}
 
 
-def describe(world: t.Any, params: Values) -> t.Optional[Values]:
+def describe(world: World, params: Values) -> t.Optional[Values]:
     """The domain that the task is about, as it is now; None where there is none."""
     domain = world.find("domain", params["name"])
-    return None if domain is None else {**describe_domain(domain), **world.notes}
+    return None if domain is None else {**describe_domain(domain, secrets=True), **world.notes}
 
 
-def describe_domain(domain: t.Any) -> Values:
-    """One domain as it is now."""
+def describe_domain(domain: t.Any, secrets: bool = False) -> Values:
+    """One domain as it is now. ``secrets``: a password that waits for a restart is seen too, which needs the right to write."""
     state, persistent = observed(domain), bool(domain.isPersistent())
     definition, waiting = persistent_document(domain, secrets=False), []
     if state not in OFF and persistent:
-        waiting = waiting_for_restart(running_document(domain, secrets=False), definition)
+        stored = persistent_document(domain) if secrets else definition
+        waiting = waiting_for_restart(running_document(domain, secrets), stored)
     return described(
         definition,
         name=domain.name(),

@@ -115,6 +115,11 @@ def _twin(console: Element) -> bool:
     return target is not None and target.get("type") == "serial" and target.get("port") == "0"
 
 
+def _serial_console(console: Values) -> t.Optional[str]:
+    """There is one console on a serial port at most, the twin of port 0."""
+    return "serial" if console.get("target_type") == "serial" else None
+
+
 def _without_twin(domain: Element) -> None:
     """From a twin that is left libvirt would make the serial port again."""
     if domain.find("devices/serial") is None:
@@ -203,31 +208,33 @@ DEVICES: tuple[t.Any, ...] = (
           implied=_seed, template={"type": "file", "device": "disk"}, ordered=False, like=_drive),
     Items("interfaces", "devices/interface", later("interface", "INTERFACE"), ("alias", "mac"), "All network interfaces.",
           live="device", new=new_interface, template={"type": "user"}, repeats=_teamed),
-    Items("hostdevs", "devices/hostdev", later("passthrough", "HOSTDEV"), (_hostdev_source,), "Devices of the host that the guest has.",
+    Items("hostdevs", "devices/hostdev", later("passthrough", "HOSTDEV"), (_hostdev_source,),
+          "Devices of the host that the guest has: PCI, USB, SCSI and mediated devices, each by one of the options that name it.",
           live="device", new=new_hostdev, template={"mode": "subsystem", "type": "pci"}, ordered=False),
     Items("filesystems", "devices/filesystem", later("passthrough", "FILESYSTEM"), ("target",), "Directories that the guest sees.",
           live="device", template={"type": "mount"}, ordered=False),
     Items("graphics", "devices/graphics", later("display", "GRAPHICS"), ("type",), "All graphical consoles.",
           new=_new_graphics, ordered=False, settle=_without_sound, repeats=_any),
     Items("video", "devices/video", later("display", "VIDEO"), (), "All display adapters; V(none) as the only model for none.",
-          settle=_with_screen),
+          settle=_with_screen, kinds=("model",), sequence=True),
     Items("inputs", "devices/input", later("display", "INPUT"), (_both("type", "bus", "path"),),
-          "Keyboards, mice and tablets beyond the implied PS/2 ones.", live="device", implied=_ps2, ordered=False, new=_new_input, repeats=_any),
-    Items("sound", "devices/sound", later("sound", "SOUND"), (), "Sound devices."),
+          "Keyboards, mice and tablets beyond the implied PS/2 ones, and the host's own by V(evdev).", live="device",
+          implied=_ps2, ordered=False, new=_new_input, repeats=_any),
+    Items("sound", "devices/sound", later("sound", "SOUND"), (), "Sound devices.", kinds=("model",)),
     Items("audio", "devices/audio", later("sound", "AUDIO"), ("id",), "Where the host plays and records. libvirt makes one where it's"
           " needed.", implied=_default_audio, ordered=False),
     Items("serials", "devices/serial", later("character", "SERIAL"), ("port",), "All serial ports. Port 0 is the serial console.",
           live="device", new=_fixed(type="pty"), settle=_without_twin, repeats=_any),  # each bus counts its own
     Items("parallels", "devices/parallel", later("character", "PARALLEL"), ("port",), "All parallel ports.", new=_fixed(type="pty")),
-    Items("consoles", "devices/console", later("character", "CONSOLE"), (), "Consoles beyond serial port 0, in order.",
-          implied=_twin, new=_fixed(type="pty", target_type="virtio")),
+    Items("consoles", "devices/console", later("character", "CONSOLE"), (_serial_console,), "Consoles beyond serial port 0, in order.",
+          implied=_twin, new=_fixed(type="pty", target_type="virtio"), kinds=("type",), sequence=True),
     Items("channels", "devices/channel", later("character", "CHANNEL"), ("name", _forwarded),
           "Channels between host and guest, without the agent's (see O(agent)).", implied=_agents, live="device", ordered=False,
           new=_fixed(type="unix", target_type="virtio"), template={"type": "unix"}),
     Items("rng", "devices/rng", later("hardware", "RNG"), (), "Sources of random numbers.", live="device",
-          new=_fixed(model="virtio", backend="random")),
+          new=_fixed(model="virtio", backend="random"), kinds=("backend",)),
     Items("tpm", "devices/tpm", later("hardware", "TPM"), (), "The TPM: one, on POWER a proxy beside it.",
-          new=_fixed(type="emulator")),
+          new=_fixed(type="emulator"), kinds=("model",)),
     Items("watchdog", "devices/watchdog", later("hardware", "WATCHDOG"), ("model",), "Watchdogs beyond the chipset's own.", live="device",
           implied=_chipset_watchdog, ordered=False),
     Items("panic", "devices/panic", later("hardware", "PANIC"), ("model",), "Panic notifiers beyond the machine's own.",
@@ -236,19 +243,20 @@ DEVICES: tuple[t.Any, ...] = (
           new=_new_vsock),
     Items("iommu", "devices/iommu", later("hardware", "IOMMU"), (), "The guest's IOMMU: one at most."),
     Items("memory_devices", "devices/memory", later("passthrough", "MEMORY"), ("alias",), "Memory beyond what the guest starts with;"
-          " it needs room, O(memory_hotplug), but for V(nvdimm).", live="device"),
-    Items("shmem", "devices/shmem", later("passthrough", "SHMEM"), ("name",), "Memory shared with other guests.", live="device",
+          " it needs room, O(memory_hotplug), but for V(nvdimm).", live="device", kinds=("model",)),
+    Items("shmem", "devices/shmem", later("passthrough", "SHMEM"), ("name",),
+          "Memory shared with other guests, or with programs of the host such as Looking Glass (ivshmem).", live="device",
           ordered=False),
-    Items("redirdevs", "devices/redirdev", later("character", "REDIRDEV"), (), "USB ports that who watches can plug a device into.",
-          live="device", new=_fixed(bus="usb", type="spicevmc"), template={"bus": "usb"}),
+    Items("redirdevs", "devices/redirdev", later("character", "REDIRDEV"), (), "USB redirection: ports into which whoever watches by SPICE can plug a device.",
+          live="device", new=_fixed(bus="usb", type="spicevmc"), template={"bus": "usb"}, kinds=("type",)),
     Items("redirfilter", "devices/redirfilter/usbdev", later("hardware", "REDIRFILTER"), (),
-          "Rules for redirected USB devices, in order; the first that fits counts."),
+          "Rules for redirected USB devices, in order; the first that fits counts.", sequence=True),
     Items("smartcard", "devices/smartcard", later("character", "SMARTCARD"), (), "The smart card: one at most.",
           new=_fixed(mode="passthrough"), template={"mode": "passthrough"}),
     Items("leases", "devices/lease", later("passthrough", "LEASE"), ("key",), "Leases of a lock manager.", live="device", ordered=False),
     Items("hub", "devices/hub", later("hardware", "HUB"), (), "USB hubs beyond those that libvirt makes.", new=_fixed(type="usb")),
     Items("crypto", "devices/crypto", later("hardware", "CRYPTO"), (), "Cryptographic devices.",
-          new=_fixed(model="virtio", type="qemu", backend="builtin")),
+          new=_fixed(model="virtio", type="qemu", backend="builtin"), kinds=("backend",)),
     Items("controllers", "devices/controller", later("hardware", "CONTROLLER"), (_controller,),
           "Controllers to add or change; those not listed stay, for libvirt makes what the devices need.", implied=_bus, add_only=True,
           ordered=False),
@@ -261,13 +269,34 @@ def items_of(noun: str) -> Items:
     return next(row for row in DEVICES if row.name == noun)
 
 
-def device(root: Element, noun: str, label: str) -> t.Optional[Element]:
-    """The element of a domain's document that the option path ``noun[label]`` means."""
+def place_of(root: Element, noun: str, node: Element) -> int:
+    """The place of a device among those of its list."""
+    return items_of(noun).elements(root).index(node)
+
+
+def device(root: Element, noun: str, label: str, index: int = -1) -> t.Optional[Element]:
+    """The element of a domain's document that the option path ``noun[label]`` means: of several the one at ``index``."""
     if noun == "agent":
         target = next((one for one in root.iterfind("devices/channel/target") if one.get("name") == AGENT), None)
         return None if target is None else target.getparent()
     items = items_of(noun)
-    for index, node in enumerate(items.elements(root)):
-        if items.label(read(items.rows, node), index) == label:
-            return node
-    return None
+    elements = items.elements(root)
+    found = [at for at, node in enumerate(elements) if items.label(read(items.rows, node), at) == label]
+    return elements[index if index in found else found[0]] if found else None
+
+
+def running_device(root: Element, noun: str, label: str, alias: str) -> t.Optional[Element]:
+    """The element of a running device by its alias; by the option path where it has none."""
+    if not alias:
+        return device(root, noun, label)
+    return next((node for node in items_of(noun).elements(root) if _alias(node) == alias), None)
+
+
+def _alias(node: Element) -> t.Optional[str]:
+    alias = node.find("alias")
+    return None if alias is None else alias.get("name")
+
+
+def aliases(root: Element) -> set[str]:
+    """The aliases of all devices of a running domain."""
+    return {alias.get("name") for alias in root.iterfind("devices/*/alias")}

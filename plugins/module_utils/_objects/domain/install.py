@@ -18,8 +18,12 @@ from ..._libvirt import missing_object
 from ..._plan import KvmError, Plan
 from ..._xml import document
 from ..._xml.rows import Values
+from .drives import pool_of_first_disk
+from .history import history
 from .mark import INSTALL, marked, put_mark
-from .seed import pool_of_first_disk
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
 
 Element = document.Element
 
@@ -57,14 +61,14 @@ ON_MEDIUM = "iso:"
 VOLUMES = ("install.iso", "install-kernel", "install-initrd")
 
 
-def volumes(world: t.Any, name: str, mark: t.Optional[Element]) -> list[str]:
+def volumes(world: World, name: str, mark: t.Optional[Element]) -> list[str]:
     """The volumes that an installation of the domain made and that are still there, in the pool of its mark."""
     pool = None if mark is None else mark.get("pool")
     names = [f"{name}-{ending}" for ending in VOLUMES]
     return [one for one in names if pool and world.volume(pool, one) is not None]
 
 
-def start_installing(world: t.Any, plan: Plan, params: Values, root: Element) -> t.Callable[[], None]:
+def start_installing(world: World, plan: Plan, params: Values, root: Element) -> t.Callable[[], None]:
     """Judges what is asked for and marks the definition ``root``; returns what adds the steps once that is defined."""
     install = _Install(world, plan, params, root)
     put_mark(root, INSTALL, step="prepared", **({"pool": install.pool} if install.pool else {}))
@@ -72,19 +76,22 @@ def start_installing(world: t.Any, plan: Plan, params: Values, root: Element) ->
     return install.add_steps
 
 
-def go_on(world: t.Any, plan: Plan, params: Values, domain: t.Any, state: str, root: Element) -> str:
+def go_on(world: World, plan: Plan, params: Values, domain: t.Any, state: str, root: Element) -> str:
     """Adds what is left to do of an installation whose mark is in the definition; returns the state after it."""
     mark: t.Any = marked(root, INSTALL)
     name = params["name"]
     if state == "stopped":
-        if mark.get("step") == "booted" and domain.state()[1] == SHUTDOWN:
+        booted = float(mark.get("at") or 0)
+        started = bool(booted and history(world, domain.name()).started > booted)  # by somebody else, from its disk
+        if mark.get("step") == "booted" and (domain.state()[1] == SHUTDOWN or started):
             _add_finish(world, plan, name, mark)
         else:
             _Install(world, plan, params, root).add_steps()
         return state
     from .documents import running_document
 
-    if marked(running_document(domain, secrets=False), INSTALL) is None:  # somebody started what was installed
+    running = marked(running_document(domain, secrets=False), INSTALL)
+    if running is None or running.get("step") != "boot":  # somebody started what was installed
         _add_finish(world, plan, name, mark)
         return state
     install = _Install(world, plan, params, root)
@@ -93,7 +100,7 @@ def go_on(world: t.Any, plan: Plan, params: Values, domain: t.Any, state: str, r
     return "stopped"
 
 
-def _add_finish(world: t.Any, plan: Plan, name: str, mark: t.Any) -> None:
+def _add_finish(world: World, plan: Plan, name: str, mark: t.Any) -> None:
     there = volumes(world, name, mark)
     plan.add(
         "install.finish", f"end the installation of domain {name}", name=name, pool=mark.get("pool"), volumes=there
@@ -103,7 +110,7 @@ def _add_finish(world: t.Any, plan: Plan, name: str, mark: t.Any) -> None:
 class _Install:
     """One installation: what the task says of it, judged against the world."""
 
-    def __init__(self, world: t.Any, plan: Plan, params: Values, root: Element) -> None:
+    def __init__(self, world: World, plan: Plan, params: Values, root: Element) -> None:
         self.world = world
         self.plan = plan
         self.name = params["name"]

@@ -10,17 +10,22 @@ import json
 import time
 import typing as t
 
+from ... import _wait
 from ..._plan import KvmError, Plan
 from ..._xml import document
 from . import ready
 from .documents import persistent_document
+from .drives import add_cdrom, disks_of
 from .install import ON_MEDIUM, SHUTDOWN
 from .iso import file_of, make_iso, put_volume
 from .mark import INSTALL, own, put_mark, put_own
 from .mark import finish as finish_mark
-from .seed import add_cdrom
-from .state import OFF, observed
+from .observed import OFF, observed
+from .shutdown import shutdown
 from .surroundings import Surroundings
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
 
 Element = document.Element
 
@@ -28,12 +33,12 @@ ENDS = {2: "was powered off by somebody", 3: "crashed", 6: "could not be started
 IO_ERROR = 5  # VIR_DOMAIN_PAUSED_IOERROR
 
 
-def answers(world: t.Any, pool: str, volume: str, label: str, files: str) -> None:
+def answers(world: World, pool: str, volume: str, label: str, files: str) -> None:
     """Make the volume with the answers anew."""
     put_volume(world, pool, volume, make_iso(json.loads(base64.b64decode(files)), label), "install.pool")
 
 
-def kernel(world: t.Any, pool: str, name: str, iso: str, kernel: str, initrd: str, files: str) -> None:
+def kernel(world: World, pool: str, name: str, iso: str, kernel: str, initrd: str, files: str) -> None:
     """Make volumes of the installer's kernel and initial RAM disk, with the answers in that where there are any."""
     disk = _content(iso, initrd, "install.initrd")
     if files:
@@ -66,7 +71,7 @@ def archive(files: dict[str, str]) -> bytes:
 
 
 def boot(
-    world: t.Any,
+    world: World,
     name: str,
     media: list[dict[str, str]],
     kernel: str,
@@ -80,7 +85,9 @@ def boot(
     domain = world.get("domain", name)
     root = persistent_document(domain)
     if pool:
-        kernel, initrd = (world.volume(pool, volume).path() for volume in (kernel, initrd))
+        from ..volume.source import looked_up
+
+        kernel, initrd = (looked_up(world, pool, volume).path() for volume in (kernel, initrd))
     _boot_kernel(root, kernel, initrd, cmdline)
     context = Surroundings(world, Plan("domain"), root, {})
     drives = [add_cdrom(root, context, bus or context.removable_bus(), **medium) for medium in media]
@@ -88,8 +95,9 @@ def boot(
     _put(root, "on_poweroff", "destroy")
     _put(root, "on_reboot", "restart" if reboots else "destroy")
     put_mark(root, INSTALL, step="boot")
+    _mark_step(domain, "prepared")  # of an earlier boot the time is no longer true
     world.connection.createXML(document.text_of(root), 0)
-    _mark_booted(domain)
+    _mark_step(domain, "booted", at=f"{time.time():.3f}")
 
 
 def _boot_kernel(root: Element, kernel: str, initrd: str, cmdline: str) -> None:
@@ -106,7 +114,7 @@ def _boot_order(root: Element, drives: list[Element], disk_first: bool) -> None:
     """The medium, then the disk. An installer that reboots on its way finds the disk first once that can be booted."""
     for node in root.findall("devices/*/boot"):
         document.remove(node)
-    disk = next((disk for disk in root.iterfind("devices/disk") if disk.get("device") in (None, "disk")), None)
+    disk = next(disks_of(root), None)
     order = [*drives[:1], *([] if disk is None else [disk])]
     for number, device in enumerate(reversed(order) if disk_first else order, 1):
         document.child(device, "boot", order=str(number))
@@ -117,36 +125,37 @@ def _put(root: Element, tag: str, text: str) -> None:
     (document.child(root, tag) if node is None else node).text = text
 
 
-def _mark_booted(domain: t.Any) -> None:
+def _mark_step(domain: t.Any, step: str, **when: str) -> None:
     node = own(persistent_document(domain))
     mark = node.find(document.qualified(INSTALL))
     if mark is not None:
-        mark.set("step", "booted")
+        mark.attrib.pop("at", None)
+        mark.attrib.update({"step": step, **when})
         put_own(domain, node)
 
 
-def wait(world: t.Any, name: str, until: str, timeout: int) -> None:
+def wait(world: World, name: str, until: str, timeout: int) -> None:
     """Until the guest is off by itself, or its agent answers and it has been shut down; else an error with the evidence."""
-    from .steps import shutdown
+    domain = world.get("domain", name)
 
-    domain, deadline = world.get("domain", name), time.monotonic() + timeout
-    while True:
+    def ended() -> str:
         state, reason = observed(domain), domain.state()[1]
-        if state in OFF:
-            if reason == SHUTDOWN:
-                return
+        if state in OFF and reason != SHUTDOWN:
             raise _failure(world, domain, f"domain {name} {ENDS.get(reason, 'went off')} while it was being installed")
         if state == "paused" and reason == IO_ERROR:
             raise _failure(world, domain, f"domain {name} can't read or write one of its disks, and stands still")
-        if until == "agent" and ready.ping(domain):
-            shutdown(world, name, 300)
-            return
-        if time.monotonic() > deadline:
-            raise _failure(world, domain, f"domain {name} is still being installed after {timeout} seconds")
-        time.sleep(0.5)
+        if state in OFF:
+            return "off"
+        return "agent" if until == "agent" and ready.ping(domain) else ""
+
+    how = _wait.until(ended, timeout)
+    if how == "agent":
+        shutdown(world, name, 300)
+    elif not how:
+        raise _failure(world, domain, f"domain {name} is still being installed after {timeout} seconds")
 
 
-def _failure(world: t.Any, domain: t.Any, message: str) -> KvmError:
+def _failure(world: World, domain: t.Any, message: str) -> KvmError:
     details = ready.evidence(world, domain)
     look = f" and at {details['screenshot']}" if "screenshot" in details else ""
     return KvmError(
@@ -157,10 +166,10 @@ def _failure(world: t.Any, domain: t.Any, message: str) -> KvmError:
     )
 
 
-def finish(world: t.Any, name: str, pool: t.Optional[str], volumes: list[str]) -> None:
+def finish(world: World, name: str, pool: t.Optional[str], volumes: list[str]) -> None:
     """Delete what only the installer needed, and take the mark away."""
     for volume in volumes:
-        there = world.volume(pool, volume)
+        there = world.volume(pool, volume) if pool else None
         if there is not None:
             there.delete(0)
     finish_mark(world.get("domain", name))

@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
-from ..._libvirt import missing_object
+from ..._libvirt import missing_object, tried
 from ..._plan import KvmError
 from ..._xml.rows import Values
+from ..info import read_one
 from .describe import ADDRESS_SOURCES, addresses, agent_answers, describe_domain
-from .state import OFF
+from .observed import OFF
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
 
 Spec = dict[str, t.Any]
 
@@ -31,7 +36,7 @@ ARGUMENTS: Spec = {
 RULES: dict[str, t.Any] = {"mutually_exclusive": [("name", "names")]}
 
 
-def read_domains(world: t.Any, params: Values) -> Values:
+def read_domains(world: World, params: Values) -> Values:
     """``domains``: a list, one for each domain, by name; ``warnings`` says what couldn't be read for want of rights."""
     warnings = _refused(world, params)
     if params["as"] == "options" and world.writable() is None:
@@ -40,17 +45,27 @@ def read_domains(world: t.Any, params: Values) -> Values:
         )
     asked = [params["name"]] if params["name"] else params["names"]
     listed = world.connection.listAllDomains() if asked is None else [world.find("domain", name) for name in asked]
-    domains = sorted({one.name(): one for one in listed if one is not None}.items())
+    domains = _by_name(listed)
     if params["as"] == "options":
-        return _options(world, params, [domain for dummy, domain in domains])
+        return _options(world, params, domains)
     reader = _Reader(world, params, [domain for dummy, domain in domains], warnings)
-    found = [reader.entry(domain) for dummy, domain in domains]
+    read = [
+        read_one(functools.partial(reader.entry, domain), f"domain {name}", asked is not None, warnings)
+        for name, domain in domains
+    ]
+    found = [one for one in read if one is not None]
     if params["screenshot"]:
         warnings += _screenshot(world, params)
     return {"domains": found, "warnings": warnings}
 
 
-def _refused(world: t.Any, params: Values) -> list[str]:
+def _by_name(listed: t.Iterable[t.Any]) -> list[tuple[str, t.Any]]:
+    """Domains with their names, sorted; one that is gone meanwhile is left out."""
+    named = ((tried(one.name)[0], one) for one in listed if one is not None)
+    return sorted({name: one for name, one in named if name is not None}.items())
+
+
+def _refused(world: World, params: Values) -> list[str]:
     """Opens for writing where something that was asked for needs it; a warning where that right is missing."""
     needs = [f"include: {part}" for part in params["include"] if PARTS[part]]
     needs += ["addresses: agent"] if "agent" in params["addresses"] else []
@@ -62,7 +77,7 @@ def _refused(world: t.Any, params: Values) -> list[str]:
 class _Reader:
     """One reading: what was asked for, and what is measured of all domains at once."""
 
-    def __init__(self, world: t.Any, params: Values, domains: list[t.Any], warnings: list[str]) -> None:
+    def __init__(self, world: World, params: Values, domains: list[t.Any], warnings: list[str]) -> None:
         self.world = world
         self.params = params
         self.warnings = warnings
@@ -123,21 +138,26 @@ class _Reader:
         return machine_state(domain, self._timeout() if agent_answers(domain) else 0)
 
 
-def _options(world: t.Any, params: Values, domains: list[t.Any]) -> Values:
+def _options(world: World, params: Values, domains: list[tuple[str, t.Any]]) -> Values:
     """``options``: for one domain a dict, for all of them a list, as the module domain takes it."""
     from .adopt import options_of
 
+    def made(domain: t.Any) -> t.Any:
+        return options_of(world, domain, params["identity"])
+
     if params["name"]:
-        domains = [world.get("domain", params["name"])]
-    found = [options_of(world, domain, params["identity"]) for domain in domains]
-    return (
-        found[0]
-        if params["name"]
-        else {key: [one[key] for one in found] for key in ("options", "not_exported", "secrets_needed")}
-    )
+        return t.cast(Values, made(world.get("domain", params["name"])))
+    warnings: list[str] = []
+    read = [
+        read_one(functools.partial(made, domain), f"domain {name}", params["names"] is not None, warnings)
+        for name, domain in domains
+    ]
+    found = [one for one in read if one is not None]
+    keys = {key: [one[key] for one in found] for key in ("options", "not_exported", "secrets_needed")}
+    return {**keys, **({"warnings": warnings} if warnings else {})}
 
 
-def _screenshot(world: t.Any, params: Values) -> list[str]:
+def _screenshot(world: World, params: Values) -> list[str]:
     from .ready import save_screenshot
 
     if not params["name"]:

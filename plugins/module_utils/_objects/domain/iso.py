@@ -11,7 +11,11 @@ import typing as t
 from ..._plan import KvmError
 from ..._xml import document
 
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
+
 Files = dict[str, str]
+Kept = tuple[bytes, str]  # what was in a volume, and its permissions
 
 PYCDLIB = "Install python3-pycdlib from the distribution (the role metal.kvm.host does)."
 
@@ -109,7 +113,19 @@ def _pycdlib() -> t.Any:
     return pycdlib
 
 
-def put_volume(world: t.Any, pool: str, name: str, content: bytes, option: str) -> None:
+def read_volume(world: World, pool: str, name: str) -> t.Optional[Kept]:
+    """The bytes of a volume and its permissions, None where there is none."""
+    there = world.volume(pool, name)
+    if there is None:
+        return None
+    stream, data = world.connection.newStream(0), bytearray()
+    there.download(stream, 0, 0, 0)
+    stream.recvAll(lambda dummy, chunk, buffer: buffer.extend(chunk), data)
+    stream.finish()
+    return bytes(data), document.document(there.XMLDesc(0)).findtext("target/permissions/mode") or "0600"
+
+
+def put_volume(world: World, pool: str, name: str, content: bytes, option: str, mode: str = "0600") -> None:
     """Make a raw volume of these bytes, in place of one that is there; only root and the guest's QEMU may read it."""
     there = world.volume(pool, name)
     if there is not None:
@@ -119,9 +135,13 @@ def put_volume(world: t.Any, pool: str, name: str, content: bytes, option: str) 
     document.child(root, "capacity", unit="bytes").text = str(len(content))
     target = document.child(root, "target")
     document.child(target, "format", type="raw")
-    document.child(document.child(target, "permissions"), "mode").text = "0600"
-    made = world.get("pool", pool, option).createXML(document.text_of(root), 0)
+    document.child(document.child(target, "permissions"), "mode").text = mode
+    upload(world, world.get("pool", pool, option).createXML(document.text_of(root), 0), content)
+
+
+def upload(world: World, volume: t.Any, content: bytes) -> None:
+    """Write these bytes into a volume, from its beginning."""
     stream = world.connection.newStream(0)
-    made.upload(stream, 0, len(content), 0)
+    volume.upload(stream, 0, len(content), 0)
     stream.sendAll(lambda dummy, size, source: source.read(size), io.BytesIO(content))
     stream.finish()

@@ -33,7 +33,9 @@ _LISTED = {row.path for row in DOMAIN if isinstance(row, Items)}
 def undescribed(running: Element, persistent: Element) -> list[str]:
     """``xml: <path>`` for each place."""
     stored_places, running_places = flat(persistent, VOLATILE), flat(running, VOLATILE)
-    left = difference(stored_places, running_places)
+    left = {
+        path: pair for path, pair in difference(stored_places, running_places).items() if not _goes_with(path, pair)
+    }
     if not left:
         return []
     both = _devices(stored_places) & _devices(running_places)
@@ -43,6 +45,11 @@ def undescribed(running: Element, persistent: Element) -> list[str]:
         for path, (stored, _there) in left.items()
         if _devices([path]) <= both and not _described(persistent if stored is not None else running, path, known)
     ]
+
+
+def _goes_with(path: str, pair: t.Sequence[t.Any]) -> bool:
+    """Whether it's the unit of a number that is on one side only: the number is compared."""
+    return path.endswith("/@unit") and None in pair
 
 
 def _devices(places: t.Iterable[str]) -> set[str]:

@@ -3,19 +3,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What of a change reaches a running domain at once: one planner per operation named in the table's ``live`` column.
 
-A planner gets the change and the running document and returns the step, or None where it has to wait for a restart.
+A planner gets the change and the running machine and returns the step, or None where it has to wait for a restart. What
+is applied to a device is the changes that have a step, on top of what the running device is: never the device of the
+definition, in which other changes may wait.
 """
 
 from __future__ import annotations
 
 import typing as t
 
-from ..._plan import Plan, Step
+from ..._plan import Plan, Result, Step
 from ..._xml import document, units
-from ..._xml.rows import Change, Values, compare
+from ..._xml.rows import Change, compare
 from ..._xml.types import KIB
-from .devices import AGENT, METADATA, device
-from .table import DOMAIN
+from .devices import AGENT, METADATA, place_of
+from .table import DOMAIN, iothread_ids
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
 
 Element = document.Element
 
@@ -28,6 +33,7 @@ def plan_live(
     running: Element,
     persistent: Element,
     live: bool,
+    world: t.Optional[World] = None,
 ) -> list[str]:
     """Add the steps that bring ``running`` to ``persistent`` as far as this task speaks of it and QEMU can.
 
@@ -35,33 +41,107 @@ def plan_live(
     a restart: with ``live`` false (``apply: stage``) all of them.
     """
     changes = [*compare(DOMAIN, running, persistent), *(_balloon(before, running, persistent) if live else ())]
-    needed = {path for change in changes if spoken(change) for path in _controllers(change, persistent)}
-    waiting: list[str] = []
-    done: set[str] = set()
-    slots = _free_slots(running)
-    for change in sorted(changes, key=lambda change: change.path not in needed):
-        planner = _attach_or_detach if change.path in needed else _planner(change.row.live) if spoken(change) else None
-        step = planner(name, change, running, persistent) if planner and live else None
-        if step is not None and change.row is change.items and _takes_slot(change):
-            slots += 1 if change.after is None else -1
-            if slots < 0:
-                plan.warnings.append(no_slot(name, change.path))
-                step = None
-        if step is None:
-            waiting.append(change.path)
-        elif _key(step) not in done:
-            done.add(_key(step))
-            plan.steps.append(step)
-    return waiting + _undescribed(running, persistent)
+    done: set[int] = set()
+    if changes and live:
+        from .hotplug import Machine  # only a change pays for it
+
+        done = _add_steps(plan, name, spoken, changes, Machine(running, persistent, world))
+        _foresee(
+            running, persistent, [change for change in changes if id(change) in done and change.row is change.items]
+        )
+    waiting = [change.path for change in changes if id(change) not in done]
+    return _as_said(waiting, running, persistent) + _undescribed(running, persistent)
 
 
-def _controllers(change: Change, persistent: Element) -> list[str]:
+def _add_steps(
+    plan: Plan, name: str, spoken: t.Callable[[Change], bool], changes: list[Change], machine: t.Any
+) -> set[int]:
+    """Add the steps of the changes that the running machine can take; returns the ids of those changes."""
+    from .hotplug import meets, no_slot
+
+    needed = {path for change in changes if spoken(change) for path in _controllers(change)}
+    done: set[int] = set()
+    steps: dict[str, Step] = {}
+    for change in sorted(changes, key=lambda change: _rank(change, needed)):
+        operation = "device" if change.path in needed else change.row.live if spoken(change) else ""
+        planner = _planner(operation) if operation and meets(machine, operation, change) else None
+        step = planner(name, change, machine) if planner else None
+        if step is not None and change.row is change.items and not machine.counted(change):
+            plan.warnings.append(no_slot(name, change.path))
+            step = None
+        if step is not None:
+            if operation == "iothreads":
+                machine.iothreads = iothread_ids(machine.persistent)
+            _merge(steps, step)
+            done.add(id(change))
+    for step in steps.values():
+        step.live = True
+        plan.steps.append(step)
+    most = KIB.get(machine.persistent.find("memory"), "")  # memory modules count in it
+    return done | {
+        id(change)
+        for change in changes
+        if _goes_along(change, steps) or (change.path == "memory_maximum" and machine.memory() == most)
+    }
+
+
+def _foresee(running: Element, persistent: Element, moved: list[Change]) -> None:
+    """Bring the running document to the devices that it will have when the steps have run."""
+    for change in moved:
+        if change.new is None:
+            document.remove(t.cast(Element, change.old))
+        elif change.row.live == "device":
+            there = change.items.elements(running)
+            index = place_of(persistent, change.items.name, change.new)
+            if index < len(there):
+                there[index].addprevious(document.clone(change.new))
+            else:
+                document.graft(t.cast(Element, running.find("devices")), change.new)
+
+
+def _rank(change: Change, needed: set[str]) -> int:
+    """What gives something back comes first, then controllers and threads, which devices need; memory follows its modules."""
+    if change.row is change.items and change.after is None and change.row.live == "device":
+        return 0
+    if change.row.live == "memory":
+        return 3
+    return 1 if change.path in needed or change.row.live == "iothreads" else 2
+
+
+def _controllers(change: Change) -> list[str]:
     """The controllers that a device to come sits on, where they come by a step of their own, before it."""
-    noun, label = _split(change)
-    if noun != "disks" or change.row is not change.items or (change.after or {}).get("bus") != "scsi":
+    if change.row is not change.items or change.items.name != "disks" or (change.after or {}).get("bus") != "scsi":
         return []
-    address = t.cast(Element, device(persistent, noun, label)).find("address")
+    address = t.cast(Element, change.new).find("address")
     return [] if address is None else [f"controllers[scsi/{address.get('controller')}]"]
+
+
+def _merge(steps: dict[str, Step], step: Step) -> None:
+    """Add a step, or its options to the step that changes the same device."""
+    if step.operation != "domain.update":
+        steps.setdefault(_key(step), step)
+        return
+    where = (step.arguments["items"], step.arguments["label"], step.arguments["alias"])
+    first = steps.setdefault(f"{step.operation} {where!r}", step)
+    if first is not step:
+        first.arguments["paths"] += step.arguments["paths"]
+        first.arguments["source"] = first.arguments["source"] or step.arguments["source"]
+
+
+def _goes_along(change: Change, steps: dict[str, Step]) -> bool:
+    """Whether a change that has no step of its own comes with the new source of its device."""
+    if change.old is None or change.new is None or change.row.live:
+        return False
+    from .hotplug import SOURCES
+
+    noun, label = _split(change)
+    replaced = SOURCES["media"] if noun == "disks" else SOURCES["interface"] if noun == "interfaces" else ()
+    return _option(change).partition(".")[0] in replaced and any(
+        step.operation == "domain.update"
+        and step.arguments["source"]
+        and (step.arguments["items"], step.arguments["label"]) == (noun, label)
+        for step in steps.values()
+    )
 
 
 def _split(change: Change) -> tuple[str, str]:
@@ -70,34 +150,9 @@ def _split(change: Change) -> tuple[str, str]:
     return noun, rest.partition("]")[0]
 
 
-def _free_slots(running: Element) -> float:
-    """How many devices can be plugged into the machine: its PCIe ports with nothing in them; endless where none are."""
-    ports = {
-        f"0x{int(port.get('index')):02x}"
-        for port in running.iterfind("devices/controller[@type='pci']")
-        if port.get("model") in ("pcie-root-port", "pcie-switch-downstream-port")
-    }
-    used = {address.get("bus") for address in running.iterfind("devices/*/address[@type='pci']")}
-    return len(ports - used) if ports else float("inf")
-
-
-def _takes_slot(change: Change) -> bool:
-    noun, item = _split(change)[0], change.after or change.before
-    if noun == "disks":
-        return item.get("bus") == "virtio"
-    if noun == "interfaces":
-        return not str(item.get("model")).startswith("usb")
-    if noun in ("hostdevs", "inputs"):
-        return "pci" in item or item.get("bus") == "virtio"
-    return noun in ("controllers", "rng", "filesystems", "vsock", "shmem", "watchdog")
-
-
-def no_slot(name: str, path: str) -> str:
-    """The warning for a device that finds no slot in the running machine."""
-    return (
-        f"{path} waits for a restart of domain {name}: it has no free slot."
-        " A restart makes room; more spare ones come from hotplug_ports at creation, or pcie-root-port controllers."
-    )
+def _option(change: Change) -> str:
+    """The option within the device."""
+    return change.path.partition("].")[2]
 
 
 def _balloon(before: Element, running: Element, persistent: Element) -> list[Change]:
@@ -109,7 +164,22 @@ def _balloon(before: Element, running: Element, persistent: Element) -> list[Cha
 
 def waiting_for_restart(running: Element, persistent: Element) -> list[str]:
     """The option paths in which the running domain differs from its definition."""
-    return [*(change.path for change in compare(DOMAIN, running, persistent)), *_undescribed(running, persistent)]
+    waiting = [change.path for change in compare(DOMAIN, running, persistent)]
+    return [*_as_said(waiting, running, persistent), *_undescribed(running, persistent)]
+
+
+def _as_said(waiting: list[str], running: Element, persistent: Element) -> list[str]:
+    """The paths in the words of a task: a maximum that is higher only because the guest is to have as much isn't named,
+    what the guest is to have is."""
+    for option in ("memory", "vcpus"):
+        whole = f"{option}_maximum"
+        if whole not in waiting:
+            continue
+        has, most = (next(row for row in DOMAIN if getattr(row, "name", "") == name) for name in (option, whole))
+        asked = has.value(persistent)
+        if asked is not None and most.value(persistent) == asked > (most.value(running) or 0):
+            waiting = list(dict.fromkeys(option if path == whole else path for path in waiting))
+    return waiting
 
 
 def _undescribed(running: Element, persistent: Element) -> list[str]:
@@ -122,10 +192,11 @@ def _key(step: Step) -> str:
     return f"{step.operation} {sorted(step.arguments.items())!r}" if step.operation != "domain.metadata" else step.text
 
 
-def _memory(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
+def _memory(name: str, change: Change, machine: t.Any) -> t.Optional[Step]:
+    running, persistent = machine.running, machine.persistent
     node = persistent.find("currentMemory")
     size = t.cast(int, KIB.get(persistent.find("memory") if node is None else node, ""))
-    if size > t.cast(int, KIB.get(running.find("memory"), "")):
+    if size > machine.memory():
         return None
     before = KIB.get(running.find("currentMemory"), "")
     return Step(
@@ -137,16 +208,16 @@ def _memory(name: str, change: Change, running: Element, persistent: Element) ->
     )
 
 
-def _vcpus(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
+def _vcpus(name: str, change: Change, machine: t.Any) -> t.Optional[Step]:
     """More up to the maximum. Fewer wait: not every guest lets go of one, and emulation (QEMU 7.2) dies of it."""
-    if not change.before <= change.after <= int(running.find("vcpu").text):
+    if not change.before <= change.after <= int(machine.running.find("vcpu").text):
         return None
     return Step("domain.set_vcpus", f"give domain {name} {change.after} vCPUs live", name=name, count=change.after)
 
 
-def _metadata(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
+def _metadata(name: str, change: Change, machine: t.Any) -> t.Optional[Step]:
     part = change.path.split(".")[0]
-    text, old, new = f"set the {part} of domain {name}", _part(running, part), _part(persistent, part)
+    text, old, new = f"set the {part} of domain {name}", _part(machine.running, part), _part(machine.persistent, part)
     undo = Step("domain.metadata", f"{text} back", name=name, part=part, value=old)
     return Step("domain.metadata", f"{text} live", name=name, part=part, value=new, undo=undo)
 
@@ -159,103 +230,78 @@ def _part(root: Element, part: str) -> t.Optional[str]:
     return None if node is None else document.bare(node)
 
 
-def _agent(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
-    if change.after and _has_bus(running, "channels", {"target_type": "virtio"}):
-        return Step(
-            "domain.attach", f"attach the agent's channel to domain {name} live", name=name, items="agent", label=AGENT
-        )
+def _agent(name: str, change: Change, machine: t.Any) -> t.Optional[Step]:
+    if change.after and machine.has_bus("channels", {"target_type": "virtio"}):
+        text = f"attach the agent's channel to domain {name} live"
+        step = Step("domain.attach", text, name=name, items="agent", label=AGENT, index=0)
+        undo: dict[str, t.Any] = {"name": name, "items": "agent", "label": AGENT, "alias": Result(step)}
+        step.undo = Step("domain.detach", "detach the agent's channel again", **undo)
+        return step
     return None
 
 
-def _attach_or_detach(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
+def _attach_or_detach(name: str, change: Change, machine: t.Any) -> t.Optional[Step]:
     """A whole device that comes or goes; a change within one has a planner of its own."""
     if change.row is not change.items:
         return None
     noun, label = _split(change)
     text = f"{noun.rstrip('s')} {label}"
-    if change.before is None:
-        if not _pluggable(change.after, noun) or not _has_bus(running, noun, change.after):
+    device: dict[str, t.Any] = {"name": name, "items": noun, "label": label}
+    if change.old is None:
+        if not machine.takes(noun, change):
             return None
-        return Step(
-            "domain.attach",
-            f"attach {text} to domain {name} live",
-            name=name,
-            items=noun,
-            label=label,
-            undo=Step("domain.detach", f"detach {text} again", name=name, items=noun, label=label),
-        )
-    if not _pluggable(change.before, noun):
+        index = place_of(machine.persistent, noun, change.new)
+        step = Step("domain.attach", f"attach {text} to domain {name} live", index=index, **device)
+        step.undo = Step("domain.detach", f"detach {text} again", alias=Result(step), **device)
+        return step
+    if not machine.releases(noun, change):
         return None
-    undo = _put_back("domain.attach_back", f"attach {text} again", name, running, noun, label)
+    undo = Step("domain.attach_back", f"attach {text} again", name=name, xml=document.text_of(change.old))
+    return Step("domain.detach", f"detach {text} from domain {name} live", alias=_alias(change), undo=undo, **device)
+
+
+def _alias(change: Change) -> str:
+    """The running device's own name, which tells it from all others whatever comes and goes; graphics and leases have none."""
+    alias = t.cast(Element, change.old).find("alias")
+    return "" if alias is None else str(alias.get("name"))
+
+
+def _media(name: str, change: Change, machine: t.Any) -> t.Optional[Step]:
+    return _update("media", name, change, machine)
+
+
+def _interface(name: str, change: Change, machine: t.Any) -> t.Optional[Step]:
+    return _update("interface", name, change, machine)
+
+
+def _in_place(name: str, change: Change, machine: t.Any) -> t.Optional[Step]:
+    return _update("", name, change, machine)
+
+
+def _update(operation: str, name: str, change: Change, machine: t.Any) -> t.Optional[Step]:
+    """The step that gives a running device the change; ``_merge`` puts those of one device together."""
+    if change.old is None or change.new is None:
+        return None
+    from .hotplug import SOURCES
+
+    noun, label = _split(change)
+    text = f"{noun.rstrip('s') if noun != 'graphics' else noun} {label}"
+    source = _option(change).partition(".")[0] in SOURCES.get(operation, ())
     return Step(
-        "domain.detach", f"detach {text} from domain {name} live", name=name, items=noun, label=label, undo=undo
+        "domain.update",
+        f"{'change the medium of' if operation == 'media' else 'update'} {text} of domain {name} live",
+        name=name,
+        items=noun,
+        label=label,
+        alias=_alias(change),
+        index=place_of(machine.persistent, noun, change.new),
+        paths=[] if source else [_option(change)],
+        source=source,
+        undo=Step("domain.update_back", f"put {text} back", name=name, xml=document.text_of(change.old)),
     )
 
 
-def _put_back(operation: str, text: str, name: str, running: Element, noun: str, label: str) -> t.Optional[Step]:
-    """The step that gives the running instance a device as it had it."""
-    node = device(running, noun, label)
-    return None if node is None else Step(operation, text, name=name, xml=document.text_of(node))
-
-
-OLD_CARDS = ("e1000", "rtl8139", "pcnet", "ne2k_pci")  # on conventional PCI, as watchdogs and ivshmem are
-OLD_BUSES = ("pci-root", "pci-bridge", "pcie-to-pci-bridge", "dmi-to-pci-bridge")
-
-
-def _has_bus(running: Element, noun: str, item: Values) -> bool:
-    """Whether there is a controller for it, where one can't come while the guest runs."""
-    needs = "virtio-serial" if noun == "channels" else "usb" if "usb" in (item.get("bus"), *item) else ""
-    controllers = running.findall("devices/controller")
-    if noun in ("watchdog", "shmem") or item.get("model") in OLD_CARDS:
-        return any(node.get("model") in OLD_BUSES for node in controllers)
-    buses = {node.get("type") for node in controllers}
-    return not needs or needs in buses or (noun == "channels" and item.get("target_type") != "virtio")
-
-
-PLUGGABLE: dict[str, t.Callable[[Values], bool]] = {
-    "disks": lambda item: item.get("bus") in ("virtio", "scsi", "usb"),
-    "inputs": lambda item: item.get("bus") in ("usb", "virtio"),
-    "serials": lambda item: item.get("target_type") in ("usb-serial", "pci-serial"),
-    "filesystems": lambda item: item.get("driver") == "virtiofs",
-    "watchdog": lambda item: item.get("model") == "i6300esb",
-}
-
-
-def _pluggable(item: Values, noun: str) -> bool:
-    """What QEMU can plug while the guest runs: nothing on SATA, IDE or ISA, no floppy."""
-    return noun not in PLUGGABLE or PLUGGABLE[noun](item)
-
-
-def _media(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
-    """Another source: the medium of a removable drive changes at once, a fixed disk is never swapped under the guest."""
-    if change.key.get("device") not in ("cdrom", "floppy"):
-        return None
-    return _update("change the medium of", name, change, running)
-
-
-def _interface(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
-    node = device(running, *_split(change))
-    if ".bandwidth." in change.path and (node is None or node.find("target") is None):
-        return None  # the host limits what it has a device for
-    return _update("update", name, change, running)
-
-
-def _graphics(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
-    return _update("update", name, change, running)
-
-
-def _update(verb: str, name: str, change: Change, running: Element) -> Step:
-    noun, label = _split(change)
-    text = f"{noun.rstrip('s') if noun != 'graphics' else noun} {label}"
-    undo = _put_back("domain.update_back", f"put {text} back", name, running, noun, label)
-    return Step("domain.update", f"{verb} {text} of domain {name} live", name=name, items=noun, label=label, undo=undo)
-
-
-def _memory_device(name: str, change: Change, running: Element, persistent: Element) -> t.Optional[Step]:
-    return _update("update", name, change, running)
-
-
-Planner = t.Callable[[str, Change, Element, Element], t.Optional[Step]]
+Planner = t.Callable[[str, Change, t.Any], t.Optional[Step]]
 PLANNERS: dict[str, Planner] = {
     "memory": _memory,
     "vcpus": _vcpus,
@@ -264,8 +310,8 @@ PLANNERS: dict[str, Planner] = {
     "device": _attach_or_detach,
     "media": _media,
     "interface": _interface,
-    "graphics": _graphics,
-    "memory_device": _memory_device,
+    "graphics": _in_place,
+    "memory_device": _in_place,
 }
 
 
@@ -275,4 +321,5 @@ def _planner(live: str) -> t.Optional[Planner]:
         return PLANNERS.get(live)
     from .tuning import TUNERS
 
-    return TUNERS.get(live)
+    tuner = TUNERS.get(live)
+    return tuner and (lambda name, change, machine: tuner(name, change, machine.running, machine.persistent))

@@ -34,23 +34,47 @@ def marked(root: Element, kind: str) -> t.Optional[Element]:
     return root.find(f"{OWN}/{document.qualified(kind)}")
 
 
-def put_mark(root: Element, kind: str, **attributes: str) -> None:
-    """Put such a mark into the document."""
+def _ensure_own(root: Element) -> Element:
     metadata = root.find("metadata")
     metadata = document.child(root, "metadata") if metadata is None else metadata
     node = root.find(OWN)
-    node = document.child(metadata, "metal:kvm") if node is None else node
+    return document.child(metadata, "metal:kvm") if node is None else node
+
+
+def put_mark(root: Element, kind: str, **attributes: str) -> None:
+    """Put such a mark into the document."""
+    node = _ensure_own(root)
     there = node.find(document.qualified(kind))
     there = document.child(node, kind) if there is None else there
     there.attrib.update(attributes)
 
 
+def put_start_mark(root: Element) -> None:
+    """Mark a new definition as about to start, as an interrupted restart is: if this run fails, the next one starts it."""
+    _ensure_own(root).set("restarting", "yes")
+
+
 def drop_marks(node: Element) -> None:
     """Take all marks out of our own element."""
-    node.attrib.pop("restarting", None)
+    drop_restart(node)
     for kind in (INSTALL, CLONE):
         for mark in node.findall(document.qualified(kind)):
             document.remove(mark)
+
+
+def restarting(root: Element) -> bool:
+    """Whether the document has the mark of a restart."""
+    node = root.find(OWN)
+    return node is not None and bool(node.get("restarting"))
+
+
+RESTART = ("restarting", "since", "until", "forced")  # attributes of our own element while a guest is restarted
+
+
+def drop_restart(node: Element) -> None:
+    """Take the mark of a restart out of our own element."""
+    for name in RESTART:
+        node.attrib.pop(name, None)
 
 
 def finish(domain: t.Any) -> None:

@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
 from ..._host.accelerator import accelerator
+from ..._libvirt import explain, is_error
 from ..._plan import KvmError
 from ..._xml import document
 from ..._xml.rows import Values
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
 
 Element = document.Element
 
@@ -58,17 +63,22 @@ def virt_type(capabilities: Element, arch: str, local: bool) -> str:
     if not offered:
         raise KvmError(
             f"arch: no emulator for {arch} is installed on this host",
-            "Install QEMU for that architecture (role metal.kvm.host: host_qemu_arches).",
+            "Install QEMU for that architecture (role metal.kvm.host: host_architectures).",
             option="arch",
         )
     hardware = "kvm" in offered and arch == host_arch(capabilities) and (not local or accelerator() == "kvm")
     return "kvm" if hardware else "qemu"
 
 
-def new_uuid(world: t.Any, name: str) -> str:
-    """A UUID that nobody has, made from the host and the name: what a check foresees is what the run makes."""
+def new_uuid(world: World, name: str, smbios: t.Optional[str] = None) -> str:
+    """The UUID in the new domain's SMBIOS data, which libvirt takes for its own, else one that nobody has.
+
+    It is made from the host and the name: what a check foresees is what the run makes.
+    """
     import uuid
 
+    with contextlib.suppress(ValueError):
+        return str(uuid.UUID(smbios or ""))
     host = uuid.uuid5(uuid.NAMESPACE_URL, world.capabilities().findtext("host/uuid") or world.uri)
     new, number = uuid.uuid5(host, name), 1
     while world.find_uuid(str(new)) is not None:
@@ -76,7 +86,7 @@ def new_uuid(world: t.Any, name: str) -> str:
     return str(new)
 
 
-def new_options(world: t.Any, wanted: Values, name: str) -> Values:
+def new_options(world: World, wanted: Values, name: str) -> Values:
     """The options of a new domain: the wanted ones, and the defaults of its architecture under them."""
     capabilities = world.capabilities()
     arch = wanted.get("arch") or host_arch(capabilities)
@@ -158,7 +168,7 @@ def add_hotplug_ports(root: Element, machine: str, spare: int) -> None:
             document.child(devices, "controller", type="pci", index=str(index), model=model)
 
 
-def _serial(world: t.Any, name: str) -> Values:
+def _serial(world: World, name: str) -> Values:
     """The serial console, with a log where the daemon's own logs are."""
     serial: Values = {"type": "pty"}
     if world.uri.endswith("/system"):
@@ -167,8 +177,17 @@ def _serial(world: t.Any, name: str) -> Values:
     return serial
 
 
-def _cpu_mode(world: t.Any, arch: str, machine: t.Optional[str], kind: str) -> str:
+def _cpu_mode(world: World, arch: str, machine: t.Optional[str], kind: str) -> str:
     """The closest that there is to the hardware's own processor: host-passthrough under KVM, else the emulator's largest."""
-    capabilities = document.document(world.connection.getDomainCapabilities(None, arch, machine, kind, 0))
+    try:
+        capabilities = document.document(world.connection.getDomainCapabilities(None, arch, machine, kind, 0))
+    except Exception as error:
+        if not is_error(error):
+            raise
+        raise KvmError(
+            f"machine: no {machine or 'machine'} for {arch} ({kind}) can be made here: {explain(error).message}",
+            "Say an arch and a machine that this host's QEMU has (virsh domcapabilities, virsh capabilities).",
+            option="machine",
+        ) from error
     supported = [mode.get("name") for mode in capabilities.iterfind("cpu/mode") if mode.get("supported") == "yes"]
     return next((mode for mode in ("host-passthrough", "maximum") if mode in supported), "")

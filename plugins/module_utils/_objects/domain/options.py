@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._creation import spec as creation_spec
 from ..._xml.rows import specs
 from ..._xml.table import argument_spec
 from .table import DOMAIN
@@ -56,14 +57,15 @@ TASK: dict[str, Spec] = {
         "choices": ["keep", "delete"],
         "default": "keep",
         "doc": "What V(state=absent) does with the disks. V(delete) never touches read-only, shareable, CD-ROM or backing"
-        " images, nor what another domain uses.",
+        " images, nor what anything else uses or may use. A warning names what is kept and why.",
     },
     "hotplug_ports": {
         "type": "int",
         "default": 12,
         "doc": "Spare PCIe ports that a new domain gets, so that as many devices can be attached while it runs. V(0) leaves"
-        " the ports to libvirt.",
+        " the ports to libvirt. A domain that changes from a O(machine) without such ports to one with them gets them too.",
     },
+    "creation_only": creation_spec("domain", "interfaces[].network"),
     "unset": {
         "type": "list",
         "elements": "str",
@@ -71,7 +73,12 @@ TASK: dict[str, Spec] = {
     },
     "cloud_init": {
         "type": "dict",
-        "doc": "The NoCloud seed: a small volume beside the first disk from which cloud-init configures the guest.",
+        "doc": [
+            "The NoCloud seed: a small volume beside the first disk from which cloud-init configures the guest.",
+            "The guest sees it as a read-only disk if its first disk is a virtio one, else as a CD-ROM drive on the bus of the"
+            " first disk. The seed of a domain that exists stays where it is. O(wait_for.cloud_init) tells whether the guest"
+            " has used it.",
+        ],
         "options": {
             "user_data": {"type": "raw", "doc": "A dict for C(#cloud-config), or the text of the file."},
             "meta_data": {
@@ -91,7 +98,8 @@ TASK: dict[str, Spec] = {
             "show_user_data": {
                 "type": "bool",
                 "default": False,
-                "doc": "Show O(cloud_init.user_data) in diffs in full, instead of its keys and a digest.",
+                "doc": "Show the seed's files in diffs in full, instead of their keys and a digest. Values that look like"
+                " passwords stay hidden.",
             },
             "state": {
                 "type": "str",
@@ -202,6 +210,15 @@ TASK: dict[str, Spec] = {
                 "type": "bool",
                 "default": False,
                 "doc": "Until an address is known, from a lease, the agent or ARP.",
+            },
+            "cloud_init": {
+                "type": "bool",
+                "default": False,
+                "doc": [
+                    "Until cloud-init in the guest has ended. The QEMU guest agent reads this from the guest's files.",
+                    "It's an error if cloud-init ended with errors, or if its instance-id isn't the one of the seed"
+                    " (O(cloud_init)): then the guest ignored its seed.",
+                ],
             },
             "timeout": {"type": "int", "default": 300, "doc": "How long to wait, in seconds."},
         },

@@ -13,32 +13,63 @@ import typing as t
 import zlib
 
 from ..._libvirt import agent_command, code_is
-from ..._plan import KvmError
+from ..._plan import KvmError, Remark
+from ..._temporary import replacing
+from ..._wait import until
 from .describe import addresses, agent_answers
 from .documents import persistent_document
-from .state import OFF, observed
+from .observed import OFF, observed
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
 
 TAIL = 4000  # bytes of the serial log that an error carries
 EVIDENCE = "/var/lib/metal.kvm/screenshots"
 
 
-def wait(world: t.Any, name: str, agent: bool, ip: bool, timeout: int) -> None:
-    """Until the agent answers and an address is there, as asked; after ``timeout`` seconds an error with the evidence."""
+WAITED = {
+    "agent": "its agent hasn't answered",
+    "ip": "it has no address",
+    "cloud_init": "its cloud-init hasn't ended",
+}  # what is missing, in an error
+
+
+def wait(world: World, name: str, agent: bool, ip: bool, timeout: int, cloud_init: bool = False) -> t.Optional[Remark]:
+    """Until the agent answers, an address is there, cloud-init has ended, as asked; after ``timeout`` seconds an error
+    with the evidence."""
     domain = world.get("domain", name)
-    begin = time.monotonic()
-    missing = "agent" if agent else "ip"
-    while True:
-        missing, found = _missing(domain, agent, ip)
-        if not missing:
-            world.notes.update(waited=round(time.monotonic() - begin), addresses=found)
-            return
+    begin, missing = time.monotonic(), ""
+
+    def is_ready() -> t.Optional[tuple[list[dict[str, t.Any]], t.Optional[Remark]]]:
+        """The addresses, and what cloud-init leaves to be said; None where something is missing still."""
+        nonlocal missing
+        missing, found = _missing(domain, agent or cloud_init, ip)
+        ended = _cloud_init(world, domain) if cloud_init and not missing else None
+        if not missing and (ended or not cloud_init):
+            return found, ended.remark if ended else None
+        missing = missing or "cloud_init"
         state = observed(domain)
         if state in OFF:
             raise _failure(world, domain, missing, f"domain {name} is {state}: its guest went off while it was awaited")
-        if time.monotonic() - begin > timeout:
-            what = "its agent hasn't answered" if missing == "agent" else "it has no address"
-            raise _failure(world, domain, missing, f"domain {name} is running, but {what} after {timeout} seconds")
-        time.sleep(0.5)
+        return None
+
+    reached = until(is_ready, timeout)
+    if reached is None:
+        what = WAITED[missing]
+        raise _failure(world, domain, missing, f"domain {name} is running, but {what} after {timeout} seconds")
+    world.notes.update(waited=round(time.monotonic() - begin), addresses=reached[0])
+    return reached[1]
+
+
+def _cloud_init(world: World, domain: t.Any) -> t.Any:
+    """How cloud-init ended, None while it runs; its errors with the evidence."""
+    from .cloud_init import ended
+
+    try:
+        return ended(world, domain)
+    except KvmError as error:
+        error.details.update(evidence(world, domain))
+        raise
 
 
 def _missing(domain: t.Any, agent: bool, ip: bool) -> tuple[str, list[dict[str, t.Any]]]:
@@ -61,7 +92,7 @@ def ping(domain: t.Any, timeout: int = 2) -> bool:
     return "return" in answer
 
 
-def _failure(world: t.Any, domain: t.Any, missing: str, message: str) -> KvmError:
+def _failure(world: World, domain: t.Any, missing: str, message: str) -> KvmError:
     """The error with what can be seen of the guest: the end of its serial log, and a picture of its screen."""
     details = evidence(world, domain)
     look = "Look at serial_tail" + (f" and at {details['screenshot']}" if "screenshot" in details else "")
@@ -73,7 +104,7 @@ def _failure(world: t.Any, domain: t.Any, missing: str, message: str) -> KvmErro
     )
 
 
-def evidence(world: t.Any, domain: t.Any) -> dict[str, t.Any]:
+def evidence(world: World, domain: t.Any) -> dict[str, t.Any]:
     """What can be seen of a guest: ``serial_tail``, and ``screenshot``, the path of a picture, where it has a screen."""
     details: dict[str, t.Any] = {"serial_tail": serial_tail(world, domain)}
     picture = os.path.join(EVIDENCE, f"{domain.name()}.png")
@@ -82,7 +113,7 @@ def evidence(world: t.Any, domain: t.Any) -> dict[str, t.Any]:
     return details
 
 
-def serial_tail(world: t.Any, domain: t.Any) -> str:
+def serial_tail(world: World, domain: t.Any) -> str:
     """The end of the serial console's log, where it has one on this machine."""
     log = persistent_document(domain, secrets=False).find("devices/serial/log")
     path = None if log is None else log.get("file")
@@ -93,7 +124,7 @@ def serial_tail(world: t.Any, domain: t.Any) -> str:
         return file.read().decode("utf-8", "replace").replace("\r", "")
 
 
-def save_screenshot(world: t.Any, domain: t.Any, path: str) -> bool:
+def save_screenshot(world: World, domain: t.Any, path: str) -> bool:
     """Write a PNG of the guest's first screen to ``path``; false where it has none."""
     stream = world.connection.newStream(0)
     try:
@@ -106,10 +137,9 @@ def save_screenshot(world: t.Any, domain: t.Any, path: str) -> bool:
     stream.recvAll(lambda dummy, chunk, buffer: buffer.extend(chunk), data)
     stream.finish()
     os.makedirs(os.path.dirname(path) or ".", mode=0o755, exist_ok=True)
-    temporary = f"{path}.part"
-    with open(temporary, "wb") as file:
+    with replacing(path) as file:
+        os.fchmod(file.fileno(), 0o644)
         file.write(bytes(data) if kind == "image/png" else png(bytes(data)))
-    os.replace(temporary, path)
     return True
 
 

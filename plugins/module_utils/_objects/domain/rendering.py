@@ -8,10 +8,14 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..._libvirt import Embedded, flags, found_or_none, is_error, refusal
-from ..._plan import KvmError
+from ..._libvirt import Embedded, flags, found_or_none, is_error
+from ..._plan import KvmError, Plan
 from ..._xml import document
+from ..._xml.rows import Edit, Values
 from .documents import persistent_document
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
 
 Element = document.Element
 
@@ -32,7 +36,7 @@ def ordered(root: Element) -> str:
     return document.canonical(copy)
 
 
-def rendered(world: t.Any, root: Element) -> Element:
+def rendered(world: World, root: Element) -> Element:
     """The document as libvirt writes it; what it refuses is an error. Two passes, for the first isn't always stable.
 
     Over a remote connection, or without the right to keep a driver of our own, the document stands for itself.
@@ -47,29 +51,61 @@ def rendered(world: t.Any, root: Element) -> Element:
         return first
 
 
-def judged(world: t.Any, root: Element) -> Element:
+def judged(world: World, root: Element) -> Element:
     """The definition as libvirt will have it; raises what it would say to ``root``, before anything is done."""
     driver = _driver(world)
     return root if driver is None else _pass(driver, root)
 
 
-def _driver(world: t.Any) -> t.Any:
+def settled(world: World, plan: Plan, wanted: Values, after: Element) -> Element:
+    """``judged``. Of the options wanted, what libvirt doesn't keep leaves the plan's diff, with a warning."""
+    result = judged(world, after)
+    _check_address_width(world, after)
+    if result is not after:
+        from ..._xml.kept import forget, lost
+        from .surroundings import Surroundings
+        from .table import DOMAIN
+
+        copy = document.clone(result)
+        edit = Edit(lambda: Surroundings(world, Plan("domain"), copy, wanted))
+        forget(plan, lost(DOMAIN, wanted, copy, edit))
+    return result
+
+
+def _check_address_width(world: World, root: Element) -> None:
+    """Refuse physical addresses wider than the host's, which the daemon's driver alone compares."""
+    bits = root.find("cpu/maxphysaddr[@bits]")
+    host = None if bits is None else world.capabilities().find("host/cpu/maxphysaddr[@bits]")
+    if host is not None and bits is not None and int(bits.get("bits")) > int(host.get("bits")):
+        raise KvmError(
+            f"cpu.maxphysaddr.bits: {bits.get('bits')} is asked for, and the host's processor has {host.get('bits')}",
+            f"Say {host.get('bits')} or less, or leave it out.",
+            option="cpu.maxphysaddr.bits",
+        )
+
+
+def _driver(world: World) -> t.Any:
     """libvirt's QEMU driver within this process; None where there can't be one."""
     if "driver" not in world.kept:
         world.kept["driver"] = _opened(world)
     return world.kept["driver"]
 
 
-def _opened(world: t.Any) -> t.Any:
+def _opened(world: World) -> t.Any:
     if not world.local or not world.uri.startswith("qemu:"):
         return None
     folder = STATE if os.geteuid() == 0 else os.path.expanduser("~/.cache/metal.kvm")
     if len(folder) > 60:
         return None
-    try:
-        return Embedded(_root(folder))
-    except KvmError:
-        return None
+    if not _embedded:  # a process can have one
+        try:
+            _embedded.append(Embedded(_root(folder)))
+        except KvmError:
+            _embedded.append(None)
+    return _embedded[0]
+
+
+_embedded: list[t.Any] = []
 
 
 def _root(folder: str) -> str:
@@ -80,11 +116,12 @@ def _root(folder: str) -> str:
     """
     import atexit
     import shutil
-    import tempfile
+
+    from ..._temporary import folder_of_process
 
     cache = os.path.join(folder, "capabilities")
     os.makedirs(cache, mode=0o755, exist_ok=True)
-    root = tempfile.mkdtemp(prefix="driver-", dir=folder)
+    root = folder_of_process(folder, "driver-")
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     os.symlink(cache, os.path.join(root, "cache"))
     os.mkdir(os.path.join(root, "etc"))
@@ -108,7 +145,9 @@ def _pass(driver: t.Any, root: Element) -> Element:
     except Exception as error:
         if not is_error(error):
             raise
-        raise refusal(error) from error
+        from .refused import refused
+
+        raise refused(error) from error
     try:
         return _at_home(driver, persistent_document(domain))
     finally:

@@ -11,55 +11,109 @@ import json
 import typing as t
 
 from ..._libvirt import flags, missing_object
-from ..._plan import KvmError, Plan, Step
+from ..._plan import KvmError, Plan, Result, Step
 from ..._xml import document
 from ..._xml.rows import Edit, Values
 from .devices import SEED_SERIAL
 from .documents import persistent_document, running_document
-from .iso import Files, make_iso, put_volume, read_iso
-from .state import OFF, observed
+from .drives import add_cdrom, add_disk, disks_of, pool_of_first_disk
+from .iso import Files, Kept, make_iso, put_volume, read_iso, read_volume, upload
+from .observed import OFF, observed
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
 
 Element = document.Element
 
+ROOM = 1024**2  # a seed's size goes up to whole MiB, so that it can be rewritten in place
+LARGE = 64 * 1024**2
 
-def plan_seed(world: t.Any, plan: Plan, params: Values, root: Element, edit: Edit) -> None:
+
+def plan_seed(world: World, plan: Plan, params: Values, root: Element, edit: Edit) -> None:
     """Steps for the seed volume, and its drive in the document ``root``."""
     wanted, name = params["cloud_init"], params["name"]
     drive = seed_drive(root)
     if wanted["state"] == "absent":
         _remove(plan, root, drive)
         return
-    pool = wanted["pool"] or (_source(drive, "pool") if drive is not None else None) or pool_of_first_disk(world, root)
+    place = _place(world, root, drive)
+    pool, volume = wanted["pool"] or place.pool or pool_of_first_disk(world, root), place.volume
     if world.find("pool", pool) is None:
         plan.assume(missing_object("pool", pool, "cloud_init.pool"))
-    volume = f"{name}-seed.iso"
+    elif drive is None:
+        volume = _unused(world, pool, volume, root.findtext("uuid"))
+    moved = bool(place.pool) and pool != place.pool
     before = _stored(world, pool, volume)
-    after = _files(wanted, root.findtext("uuid"), name, before)
+    known = _stored(world, place.pool, volume) if moved and before is None else before
+    after = _files(wanted, root.findtext("uuid"), name, known)
+    if known != after:
+        _note(plan, known, after, wanted["show_user_data"])
     if before != after:
-        _note(plan, before, after, wanted["show_user_data"])
-        # The files go as one string of base64: a step's arguments are never shown, and no pattern of a secret is in them.
-        step = plan.add(
-            "seed.write",
-            f"{'make' if before is None else 'rewrite'} the seed {volume}",
-            pool=pool,
-            volume=volume,
-            files=base64.b64encode(json.dumps(after).encode()).decode(),
-        )
-        if before is not None:
-            old = base64.b64encode(json.dumps(before).encode()).decode()
-            step.undo = Step("seed.write", f"write the seed {volume} as it was", pool=pool, volume=volume, files=old)
-        else:
-            step.undo = Step("seed.delete", f"delete the seed {volume}", pool=pool, volume=volume)
+        _add_write(plan, pool, volume, before, after)
         if drive is not None and before is not None:
             plan.add("seed.reload", f"show the guest of domain {name} its new seed", changes=False, name=name)
     if drive is None:
         _add_drive(root, pool, volume, edit.context)
         plan.differs("cloud_init.seed", None, f"{pool}/{volume}")
+    elif moved:
+        drive.find("source").set("pool", pool)
+        step = plan.add("seed.delete", f"delete the seed {volume} of pool {place.pool}", pool=place.pool, volume=volume)
+        step.undo = _undo(step, place.pool, volume, "write back")
+        plan.differs("cloud_init.seed", f"{place.pool}/{volume}", f"{pool}/{volume}")
+
+
+def _add_write(plan: Plan, pool: str, volume: str, before: t.Optional[Files], after: Files) -> None:
+    """The step that writes a seed. The files go as one string of base64: a step's arguments are never shown, and no
+    pattern of a secret is in them."""
+    step = plan.add(
+        "seed.write",
+        f"{'make' if before is None else 'rewrite'} the seed {volume}",
+        pool=pool,
+        volume=volume,
+        files=base64.b64encode(json.dumps(after).encode()).decode(),
+    )
+    step.undo = _undo(step, pool, volume, "delete" if before is None else "write back")
+
+
+class Place(t.NamedTuple):
+    """Where a domain's seed is: pool and volume; no pool where it isn't made yet."""
+
+    pool: str
+    volume: str
+
+
+def _place(world: World, root: Element, drive: t.Optional[Element]) -> Place:
+    """By the domain's definition, where it has a drive: a domain that was renamed keeps its seed."""
+    if drive is not None and _source(drive, "volume"):
+        return Place(str(_source(drive, "pool")), str(_source(drive, "volume")))
+    return Place("", f"{root.findtext('name')}-seed.iso")
+
+
+def _unused(world: World, pool: str, volume: str, uuid: str) -> str:
+    """The name for a new seed: another domain may have one of that name, from before it was renamed."""
+    from .. import storage
+    from ..usage.users import Storage, using
+
+    there = world.volume(pool, volume)
+    if there is None:
+        return volume
+    own = world.find_uuid(uuid)
+    asked = Storage(world)
+    users = using(asked, [asked.volume(storage.volume(there, pool))], ("domain", own.name() if own else ""))
+    others = [user for user in users if user.noun == "domain" and not user.doubt]
+    return f"{volume.rpartition('-seed.iso')[0]}-{uuid[:8]}-seed.iso" if others else volume
 
 
 def seed_drive(root: Element) -> t.Optional[Element]:
     """The drive of a domain's document that holds our seed."""
     return next((d for d in root.iterfind("devices/disk") if d.findtext("serial") == SEED_SERIAL), None)
+
+
+def instance_id(world: World, root: Element) -> t.Optional[str]:
+    """The instance-id in the seed of a domain's document; None where it has no seed that can be read."""
+    drive = seed_drive(root)
+    files = None if drive is None else _stored(world, _source(drive, "pool") or "", _source(drive, "volume") or "")
+    return _meta(files, None).get("instance-id") if files else None
 
 
 def _source(drive: Element, key: str) -> t.Optional[str]:
@@ -72,48 +126,39 @@ def _remove(plan: Plan, root: Element, drive: t.Optional[Element]) -> None:
         return
     pool, volume = _source(drive, "pool"), _source(drive, "volume")
     document.remove(drive)
-    plan.add("seed.delete", f"delete the seed {volume}", pool=pool, volume=volume)
+    step = plan.add("seed.delete", f"delete the seed {volume}", pool=pool, volume=volume)
+    step.undo = _undo(step, str(pool), str(volume), "write back")
     plan.differs("cloud_init.seed", f"{pool}/{volume}", None)
 
 
+def _undo(step: Step, pool: str, volume: str, verb: str) -> Step:
+    """The step that gives the volume back the bytes that it had before ``step``, or deletes it where there was none."""
+    return Step("seed.put_back", f"{verb} the seed {volume}", pool=pool, volume=volume, was=Result(step))
+
+
 def _add_drive(root: Element, pool: str, volume: str, context: t.Any) -> None:
-    drive = add_cdrom(root, context, context.removable_bus(), pool=pool, volume=volume)
+    """Put the seed on the bus of the guest's first disk: the guest has the driver for that, whatever else it lacks.
+
+    Small kernels for clouds have none for SATA, where CD-ROM drives are by default. Windows finds a CD-ROM drive best.
+    """
+    bus = _bus_of_first_disk(root)
+    if bus == "virtio" and not _windows(root):
+        drive = add_disk(root, context, pool, volume)
+    else:
+        drive = add_cdrom(root, context, context.removable_bus() if bus == "virtio" else bus, pool=pool, volume=volume)
     document.child(drive, "serial").text = SEED_SERIAL
 
 
-def add_cdrom(root: Element, context: t.Any, bus: str, **source: str) -> Element:
-    """A CD-ROM drive with a medium, ``pool`` and ``volume`` or ``file``, at the first free target of the bus."""
-    kind = "file" if "file" in source else "volume"
-    drive = document.child(root.find("devices"), "disk", type=kind, device="cdrom")
-    document.child(drive, "driver", name="qemu", type="raw")
-    document.child(drive, "source", **source)
-    target = context.free_target("hd" if bus == "ide" else "sd")
-    context.targets.add(target)
-    document.child(drive, "target", dev=target, bus=bus)
-    document.child(drive, "readonly")
-    if bus == "scsi":
-        context.need_scsi()
-    return drive
+def _bus_of_first_disk(root: Element) -> str:
+    """``virtio`` too where there is no disk, or one on a bus without CD-ROM drives."""
+    disk = next(disks_of(root), None)
+    bus = "" if disk is None else disk.find("target").get("bus")
+    return bus if bus in ("scsi", "sata", "ide", "usb") else "virtio"
 
 
-def pool_of_first_disk(world: t.Any, root: Element, option: str = "cloud_init.pool", what: str = "the seed") -> str:
-    """The pool for small volumes that belong to a domain: the one that its first disk is in."""
-    for disk in root.iterfind("devices/disk"):
-        source = disk.find("source")
-        if disk.get("device") not in (None, "disk") or source is None:
-            continue
-        if source.get("pool"):
-            return str(source.get("pool"))
-        path = source.get("file")
-        for pool in world.connection.listAllStoragePools() if path else ():
-            folder = document.document(pool.XMLDesc(0)).findtext("target/path")
-            if folder and path.rpartition("/")[0] == folder.rstrip("/"):
-                return str(pool.name())
-    raise KvmError(
-        f"{option}: {what} is a volume beside the first disk, and that disk is in no storage pool",
-        f"Name the pool for {what}.",
-        option=option,
-    )
+def _windows(root: Element) -> bool:
+    system = root.find("metadata/{*}libosinfo/{*}os")
+    return system is not None and "microsoft.com" in (system.get("id") or "")
 
 
 def _files(wanted: Values, uuid: str, name: str, before: t.Optional[Files]) -> Files:
@@ -174,54 +219,76 @@ def _note(plan: Plan, before: t.Optional[Files], after: Files, show: bool) -> No
         if old == new:
             continue
         path = f"cloud_init.{name.replace('-', '_')}"
-        if show or name != "user-data":
+        if show:
             plan.differs(path, old, new)
         else:
             plan.differs(path, _summary(old), _summary(new))
 
 
 def _summary(text: t.Optional[str]) -> t.Optional[str]:
-    """What a diff says of user data: its keys and a digest, never its values."""
+    """What a diff says of a file of the seed: its keys and a digest, never its values."""
     if text is None:
         return None
     try:
-        keys = ", ".join(json.loads(text.partition("\n")[2]))
+        keys = ", ".join(json.loads(text.removeprefix("#cloud-config\n")))
     except (ValueError, TypeError):
         keys = "text"
     return f"{keys} (sha256 {hashlib.sha256(text.encode()).hexdigest()[:12]})"
 
 
-def _stored(world: t.Any, pool: str, volume: str) -> t.Optional[Files]:
+def _stored(world: World, pool: str, volume: str) -> t.Optional[Files]:
     """The files of the seed that is there, None where there is none or it can't be read as one."""
+    there = read_volume(world, pool, volume)
+    return None if there is None else read_iso(there[0])
+
+
+def write(world: World, pool: str, volume: str, files: str) -> t.Optional[Kept]:
+    """Write the seed volume; only root and the guest's QEMU may read it. Returns what it was.
+
+    In place where there is room: a running guest that has it as a disk reads the new content at its next boot.
+    """
+    content = make_iso(json.loads(base64.b64decode(files)))
+    was, there = read_volume(world, pool, volume), world.volume(pool, volume)
+    room = 0 if there is None else there.info()[1]
+    try:
+        if len(content) <= room <= LARGE:
+            upload(world, there, content.ljust(room, b"\0"))
+        else:
+            size = -(-len(content) // ROOM) * ROOM
+            put_volume(world, pool, volume, content.ljust(size, b"\0"), "cloud_init.pool")
+    except Exception:
+        put_back(world, pool, volume, was)
+        raise
+    return was
+
+
+def delete(world: World, pool: str, volume: str) -> t.Optional[Kept]:
+    """Delete the seed volume where it's still there. Returns what it was."""
+    was = read_volume(world, pool, volume)
+    if was is not None:
+        world.volume(pool, volume).delete(0)
+    return was
+
+
+def put_back(world: World, pool: str, volume: str, was: t.Optional[Kept]) -> None:
+    """Make the volume what it was; None: there was none."""
     there = world.volume(pool, volume)
-    if there is None:
-        return None
-    stream, data = world.connection.newStream(0), bytearray()
-    there.download(stream, 0, 0, 0)
-    stream.recvAll(lambda dummy, chunk, buffer: buffer.extend(chunk), data)
-    stream.finish()
-    return read_iso(bytes(data))
+    if was is None:
+        if there is not None:
+            there.delete(0)
+    elif there is not None and there.info()[1] == len(was[0]):
+        upload(world, there, was[0])
+    else:
+        put_volume(world, pool, volume, was[0], "cloud_init.pool", was[1])
 
 
-def write(world: t.Any, pool: str, volume: str, files: str) -> None:
-    """Make the seed volume anew; only root and the guest's QEMU may read it."""
-    put_volume(world, pool, volume, make_iso(json.loads(base64.b64decode(files))), "cloud_init.pool")
-
-
-def delete(world: t.Any, pool: str, volume: str) -> None:
-    """Delete the seed volume where it's still there."""
-    there = world.volume(pool, volume)
-    if there is not None:
-        there.delete(0)
-
-
-def reload(world: t.Any, name: str) -> None:
+def reload(world: World, name: str) -> None:
     """Eject the old seed from a running domain's drive and insert the new one; an idle domain sees it at its start."""
     domain = world.get("domain", name)
     if observed(domain) in OFF:
         return
     drive, wanted = seed_drive(running_document(domain)), seed_drive(persistent_document(domain))
-    if drive is None or wanted is None:
+    if drive is None or wanted is None or drive.get("device") != "cdrom":
         return
     live = flags("VIR_DOMAIN_AFFECT_LIVE", "VIR_DOMAIN_DEVICE_MODIFY_FORCE")
     empty = document.clone(drive)

@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
-from ..._plan import KvmError, Plan
+from ..._plan import KvmError, Plan, Step
+from .mark import restarting
+from .observed import OFF
 
-OFF = ("stopped", "saved", "crashed")
-
-# virDomainState, by number
-_STATES = ("running", "running", "running", "paused", "stopping", "stopped", "crashed", "pmsuspended")
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
 
 # (observed, wanted): the acts in order. An act is a row of ACTS; "!text" refuses with that remedy.
 _NO_MEMORY = "!There is no memory to save: start the domain first, or leave `state` out."
@@ -62,15 +61,6 @@ ACTS = {
 TIMED = ("shutdown", "await_off")
 
 
-def observed(domain: t.Any) -> str:
-    """The state of libvirt's domain object, by name; ``saved`` for one that is off with managed save."""
-    number = domain.state()[0]
-    name = _STATES[number] if number < len(_STATES) else "running"
-    if name == "stopped" and domain.isPersistent() and domain.hasManagedSaveImage(0):
-        return "saved"
-    return name
-
-
 def add_acts(plan: Plan, params: dict[str, t.Any], before: str, wanted: str) -> None:
     """Steps from the state ``before`` to ``wanted``. ``force`` pulls the plug where a guest would be asked."""
     name, force = params["name"], params["force"]
@@ -102,33 +92,74 @@ def add_act(plan: Plan, params: dict[str, t.Any], act: str) -> None:
     )
 
 
-def check_steps(world: t.Any, plan: Plan, root: t.Any) -> None:
-    """Refuse what libvirt's driver of QEMU doesn't survive, or drops without a word, where these steps come to it."""
-    starts = bool({"domain.start", "domain.start_paused", "domain.restart"} & {step.operation for step in plan.steps})
-    if starts and root.find("devices/interface[@type='null']") is not None:
-        raise KvmError(
-            "interfaces: one is unconnected, and libvirt can't start such a guest of QEMU: its daemon would end",
-            "Give it user: true and link: down instead.",
-            option="interfaces",
-        )
-    tunes = any("device_weight" in step.arguments.get("values", ()) for step in plan.steps)
-    weighed = [node.findtext("path") for node in root.iterfind("blkiotune/device") if int(node.findtext("weight") or 0)]
-    unweighable = [path for path in weighed if not _has_cfq(path)] if (starts or tunes) and world.local else []
-    if unweighable:
-        raise KvmError(
-            f"blkiotune.devices: {unweighable[0]} can't have a weight of its own: libvirt gives one through the I/O scheduler CFQ"
-            " only, which Linux has had no more since 5.0; with control groups v2 its daemon ends (9.0) or drops the weight (11.3)",
-            "Leave that weight out: blkiotune.weight is the guest's as a whole, read_bytes_sec and the others limit a device.",
-            option="blkiotune.devices",
-        )
+def reach(
+    world: World,
+    plan: Plan,
+    params: dict[str, t.Any],
+    domain: t.Any,
+    before: str,
+    waiting: list[str],
+    definition: t.Any,
+) -> str:
+    """Steps to the wanted state, and the end of an earlier run's restart; returns the state that the domain has then.
+
+    ``definition`` is the one before this plan.
+    """
+    count = len(plan.steps)
+    state = _state_steps(world, plan, params, domain, before, waiting, definition)
+    _end_restart(plan, params["name"], before not in OFF, definition, count)
+    return state
 
 
-def _has_cfq(path: str) -> bool:
-    """Whether the scheduler of the whole device can weigh, in control groups v1."""
-    here = os.path.realpath(f"/sys/class/block/{os.path.basename(os.path.realpath(path))}")
-    disk = os.path.dirname(here) if os.path.exists(f"{here}/partition") else here
-    try:
-        with open(f"{disk}/queue/scheduler", encoding="ascii") as file:
-            return "[cfq]" in file.read()
-    except OSError:
+def _state_steps(
+    world: World,
+    plan: Plan,
+    params: dict[str, t.Any],
+    domain: t.Any,
+    before: str,
+    waiting: list[str],
+    definition: t.Any,
+) -> str:
+    wanted = params["state"] if params["state"] in ("running", "stopped", "paused", "saved") else ""
+    restart = (before == "running" and wanted in ("", "running")) or (before, wanted) == ("paused", "running")
+    if params["apply"] == "restart" and waiting and restart:
+        from .restart import add_restart
+
+        add_restart(plan, domain, params, params["force"])
+        if before != "running":
+            plan.differs("state", before, "running")
+        return "running"
+    if before == "stopped" and not wanted and _interrupted(world, domain, definition):
+        add_act(plan, params, "start")
+        plan.differs("state", before, "running")
+        return "running"
+    if wanted:
+        add_acts(plan, params, before, wanted)
+    return wanted or before
+
+
+def _interrupted(world: World, domain: t.Any, definition: t.Any) -> bool:
+    """Whether the guest is off because of a restart that a killed run began."""
+    if not restarting(definition):
         return False
+    from .restart import interrupted
+
+    return interrupted(world, domain, definition)
+
+
+def _end_restart(plan: Plan, name: str, active: bool, definition: t.Any, count: int) -> None:
+    """Remove the mark of a restart that an earlier run began, unless its guest may still be shutting down.
+
+    An act that the task asks for, from the step ``count`` on, ends the restart before it begins. The one that finishes the
+    restart comes first.
+    """
+    if not restarting(definition) or any(step.restarts for step in plan.steps):
+        return
+    from .restart import under_way
+
+    acts = [step.operation for step in plan.steps[count:]]
+    if active and not acts and under_way(definition):
+        return
+    step = Step("domain.end_restart", f"note that the restart of domain {name} is over", changes=False, name=name)
+    plan.steps.insert(count + 1 if acts == ["domain.start"] else count, step)
+    plan.repairs = True

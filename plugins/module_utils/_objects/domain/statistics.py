@@ -8,12 +8,15 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ..._libvirt import flags, found_or_none
+from ..._libvirt import flags, tried
 from ..._plan import KvmError
 from ..._xml import document
 from ..._xml.rows import Values
-from ..storage import Volume, volume
+from ..storage import Volume, by_path
 from .nested import nested
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
 
 Element = document.Element
 
@@ -21,7 +24,7 @@ SIZES = ("capacity", "allocation", "physical")
 NOWAIT = ("VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT", "VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING")
 
 
-def measured(world: t.Any, domains: list[t.Any], everything: bool) -> dict[str, Values]:
+def measured(world: World, domains: list[t.Any], everything: bool) -> dict[str, Values]:
     """UUID to what libvirt measures, in its own flat words: all of it, or only what is of disks.
 
     One call for all; of a domain that is busy libvirt leaves out what it would have to wait for.
@@ -42,7 +45,7 @@ def statistics(flat: Values) -> Values:
     return values
 
 
-def storage(world: t.Any, root: Element, flat: Values, active: bool) -> list[Values]:
+def storage(world: World, root: Element, flat: Values, active: bool) -> list[Values]:
     """Every disk with a medium: ``{target, path, format, capacity, allocation, physical, backing: [...]}``, in bytes.
 
     ``root`` is the running document where the domain is ``active``, else the definition. ``backing`` is what is below,
@@ -75,7 +78,7 @@ def _running(disk: Element, blocks: list[Values]) -> list[Values]:
     return images
 
 
-def _idle(world: t.Any, disk: Element, blocks: list[Values]) -> list[Values]:
+def _idle(world: World, disk: Element, blocks: list[Values]) -> list[Values]:
     """The chain as pools know it, or as the files say on this machine."""
     source, kind = disk.find("source"), disk.find("driver")
     block = blocks[0] if blocks else {}
@@ -91,15 +94,13 @@ def _idle(world: t.Any, disk: Element, blocks: list[Values]) -> list[Values]:
     return [{**chain[0], "format": top["format"]}, *chain[1:]] if chain else [top]
 
 
-def _by_pools(world: t.Any, path: str) -> list[Values]:
+def _by_pools(world: World, path: str) -> list[Values]:
     """The images from ``path`` down that are volumes; the last has ``below`` where it's an overlay of what isn't one."""
     images: list[Values] = []
     while path and path not in [image["path"] for image in images]:
-        look_up = functools.partial(world.connection.storageVolLookupByPath, path)
-        there = found_or_none(look_up, "VIR_ERR_NO_STORAGE_VOL")
-        if there is None:
+        one: t.Optional[Volume] = tried(functools.partial(by_path, world, path))[0]
+        if one is None:
             break
-        one: Volume = volume(there, "")
         sizes = {size: int(one.root.findtext(size)) for size in SIZES if one.root.findtext(size)}
         images.append(_image(one.path, one.format, sizes))
         path = one.backing

@@ -14,6 +14,9 @@ from ..._plan import KvmError, Plan
 from ..._xml import document
 from ..._xml.rows import Values
 
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
+
 Element = document.Element
 
 _BUSES = {"vd": "virtio", "hd": "ide", "fd": "fdc", "mm": "sd"}
@@ -22,7 +25,7 @@ _BUSES = {"vd": "virtio", "hd": "ide", "fd": "fdc", "mm": "sd"}
 class Surroundings:
     """The context of one editing: reads the world, notes missing references on the plan."""
 
-    def __init__(self, world: t.Any, plan: Plan, root: Element, wanted: Values) -> None:
+    def __init__(self, world: World, plan: Plan, root: Element, wanted: Values) -> None:
         self.world = world
         self.plan = plan
         self.root = root
@@ -107,9 +110,9 @@ class Surroundings:
                 )
             )
             return by_ending(item["volume"])
-        node = document.document(volume.XMLDesc(0)).find("target/format")
-        found = "raw" if node is None else node.get("type")
-        return "raw" if found in ("iso", "unknown", None) else str(found)
+        from ..storage import volume as described
+
+        return described(volume, item["pool"]).format
 
     def _file_format(self, item: Values, option: str) -> str:
         from ..formats import of_file
@@ -155,7 +158,7 @@ def check_sources(edit: t.Any) -> None:
             edit.context.has_file(change.key["file"], option)
 
 
-def check_references(world: t.Any, plan: Plan, wanted: Values, touched: t.Container[str]) -> None:
+def check_references(world: World, plan: Plan, wanted: Values, touched: t.Container[str]) -> None:
     """Note networks, filters and secrets that aren't there, for the lists that this task changes."""
     for option in ("interfaces", *_WITH_SECRETS):
         if option in touched and wanted.get(option):
@@ -167,7 +170,7 @@ def check_references(world: t.Any, plan: Plan, wanted: Values, touched: t.Contai
                     _check_secrets(world, plan, _WITH_SECRETS[option](item), where)
 
 
-def _check_interface(world: t.Any, plan: Plan, item: Values, where: str) -> None:
+def _check_interface(world: World, plan: Plan, item: Values, where: str) -> None:
     for noun, name, option in (
         ("network", item.get("network"), "network"),
         ("nwfilter", item.get("filter", {}).get("name"), "filter.name"),
@@ -176,7 +179,7 @@ def _check_interface(world: t.Any, plan: Plan, item: Values, where: str) -> None
             plan.assume(missing_object(noun, name, f"{where}.{option}"))
 
 
-def _check_secrets(world: t.Any, plan: Plan, named: t.Iterable[tuple[str, str, Values]], where: str) -> None:
+def _check_secrets(world: World, plan: Plan, named: t.Iterable[tuple[str, str, Values]], where: str) -> None:
     for usage, place, values in named:
         if any("secret" in key for key in values):
             from ..secret.reference import need_secrets

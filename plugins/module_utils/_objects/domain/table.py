@@ -11,7 +11,22 @@ import uuid
 from ..._xml import document, place, units
 from ..._xml.items import Items
 from ..._xml.rows import REFUSED, Field, Group, Map
-from ..._xml.types import CPUSET, KIB, ON_OFF, POSITIVE, PRESENT, SOME_KIB, STR, TEXT, UUID, WHOLE, YES_NO, Type
+from ..._xml.types import (
+    COUNT,
+    CPUSET,
+    KIB,
+    ON_OFF,
+    PATH,
+    POSITIVE,
+    PRESENT,
+    SOME,
+    SOME_KIB,
+    STR,
+    TEXT,
+    UUID,
+    YES_NO,
+    Type,
+)
 from .devices import AGENT, DEVICES
 from .rows import later
 from .rows.common import unsaid
@@ -21,6 +36,15 @@ Element = document.Element
 
 LABELS = "metadata/metal:kvm/metal:label"
 NEW = "new"
+
+
+def _osinfo(value: t.Any) -> str:
+    from .osinfo import osinfo
+
+    return osinfo(value)
+
+
+OSINFO = Type("str", str, parse=_osinfo)
 GENID = Type("str", units.uuid, parse=lambda value: value if value == NEW else units.uuid(value))
 
 
@@ -58,6 +82,18 @@ def _put_vcpus(domain: Element, value: int) -> None:
         vcpu.attrib.pop("current", None)
     else:
         vcpu.set("current", str(value))
+
+
+class _Maximum(Field):
+    """A maximum that no document is without: unset, it's what the guest has."""
+
+    __slots__ = ()
+
+    def delete(self, parent: Element) -> None:
+        if self.name == "vcpus_maximum":
+            _put_vcpus_maximum(parent, _boot_vcpus(parent) or 1)
+        else:
+            KIB.put(_child(parent, "memory"), "", _boot_memory(parent) or 0)
 
 
 def _put_vcpus_maximum(domain: Element, value: int) -> None:
@@ -126,8 +162,9 @@ def iothread_ids(root: Element) -> set[int]:
 
 
 def _counted(persistent: Element, running: Element) -> bool:
-    """Where iothreads are only counted, a running guest may show them by number."""
-    return persistent.find("iothreadids") is None and iothread_ids(persistent) == iothread_ids(running)
+    """Where iothreads are only counted, a running guest may show them by number; how many there are, their count says."""
+    shown = iothread_ids(running)
+    return persistent.find("iothreadids") is None and shown == set(range(1, len(shown) + 1))
 
 
 def _put_iothreads(domain: Element, value: int) -> None:
@@ -154,7 +191,9 @@ def _unsettled(persistent: Element, running: Element) -> bool:
     wanted, there = _boot_memory(persistent), _boot_memory(running)
     balloon = running.find("devices/memballoon")
     if balloon is None or balloon.get("model") == "none" or wanted is None or there is None:
-        return _aligned(persistent, running)
+        later = persistent.find("devices/memballoon")
+        never = later is None or later.get("model") == "none"  # without a balloon the guest has all of its memory
+        return (never and wanted is not None and there is not None and wanted < there) or _aligned(persistent, running)
     return wanted < there or _without_nvdimms(running) <= there < wanted
 
 
@@ -185,10 +224,10 @@ DOMAIN: tuple[t.Any, ...] = (
     Field("uuid", "uuid", UUID, "The domain's UUID. It can't be changed.", takes=REFUSED),
     Field("title", "title", TEXT, "A short title.", live="metadata"),
     Field("description", "description", TEXT, "A description, any text.", live="metadata"),
-    Map("labels", LABELS, doc="Labels of your own, kept in the domain's metadata: name to value. Full when given.",
+    Map("labels", LABELS, TEXT, doc="Labels of your own, kept in the domain's metadata: name to value. Full when given.",
         live="metadata"),
-    Field("osinfo", "metadata/libosinfo:libosinfo/libosinfo:os@id", STR, "The guest's system in libosinfo's words,"
-          " V(http://debian.org/debian/12).", live="metadata"),
+    Field("osinfo", "metadata/libosinfo:libosinfo/libosinfo:os@id", OSINFO, "The guest's system by libosinfo's id,"
+          " V(http://debian.org/debian/12), or by its short id, V(debian12), where the host has osinfo-db.", live="metadata"),
     Field("genid", "genid", GENID, [
         "The VM generation ID, by which the guest knows that it was cloned or set back.",
         "V(new) makes one where there is none.",
@@ -198,16 +237,16 @@ DOMAIN: tuple[t.Any, ...] = (
         "V(auto) takes V(kvm) where VT-x or AMD-V is really there and the architecture is the host's, else V(qemu);"
         " it's decided when the domain is made, and that is the default then.",
     ], choices=("auto", "kvm", "qemu"), same=lambda a, b: "auto" in (a, b)),
-    Field("vcpus_maximum", "vcpu", POSITIVE, "The number up to which vCPUs can be added while the guest runs.",
-          put=_put_vcpus_maximum),
-    Field("vcpus", "vcpu@current", POSITIVE, "How many vCPUs the guest has. Raises the maximum where that is lower.",
+    _Maximum("vcpus_maximum", "vcpu", SOME, "The number up to which vCPUs can be added while the guest runs.",
+             put=_put_vcpus_maximum),
+    Field("vcpus", "vcpu@current", SOME, "How many vCPUs the guest has. Raises the maximum where that is lower.",
           get=_boot_vcpus, put=_put_vcpus, live="vcpus"),
     Field("vcpus_placement", "vcpu@placement", STR, "Whether the vCPUs' places are given, or numad is asked.",
           choices=("static", "auto")),
     Field("vcpus_cpuset", "vcpu@cpuset", CPUSET, "The host's CPUs that vCPUs run on which O(cputune.vcpupin) doesn't name."),
     Items("vcpu_states", "vcpus/vcpu", later("tuning", "VCPU"), ("id",), "Single vCPUs, where some are to be there and others not.",
           ordered=False, volatile=lambda persistent, running: persistent.find("vcpus") is None),
-    Field("memory_maximum", "memory", SOME_KIB, "The memory up to which the guest can be given more while it runs.", volatile=_aligned),
+    _Maximum("memory_maximum", "memory", SOME_KIB, "The memory up to which the guest can be given more while it runs.", volatile=_aligned),
     Field("memory", "currentMemory", SOME_KIB, "The memory that the guest has, V(2 GiB). Raises the maximum where that is lower.",
           get=_boot_memory, put=_put_memory, live="memory", volatile=_unsettled),
     Field("memory_dump_core", "memory@dumpCore", ON_OFF, "Whether a core dump of QEMU has the guest's memory in it."),
@@ -220,7 +259,7 @@ DOMAIN: tuple[t.Any, ...] = (
     Group("numatune", "numatune", later("tuning", "NUMATUNE"), "The host's NUMA nodes that memory comes from."),
     Group("cputune", "cputune", later("tuning", "CPUTUNE"), "Where vCPUs and other threads run, and how much."),
     Group("blkiotune", "blkiotune", later("tuning", "BLKIOTUNE"), "How much the guest may use the host's block devices."),
-    Field("iothreads", "iothreads", WHOLE, "How many threads there are for disks that ask for one.", live="iothreads",
+    Field("iothreads", "iothreads", COUNT, "How many threads there are for disks that ask for one.", live="iothreads",
           get=_iothreads, put=_put_iothreads, silent=0),
     Items("iothread_ids", "iothreadids/iothread", later("tuning", "IOTHREAD"), ("id",), "The iothreads by number, where they"
           " aren't simply counted.", ordered=False, live="iothreads", volatile=_counted),
@@ -229,12 +268,18 @@ DOMAIN: tuple[t.Any, ...] = (
           volatile=unsaid("resource/partition")),
     Field("fibrechannel_appid", "resource/fibrechannel@appid", STR, "The name of the guest in Fibre Channel fabrics."),
     Field("arch", "os/type@arch", STR, "The guest's architecture, V(x86_64), V(aarch64) ...: the host's where it's left out.",
-          takes=REFUSED),
-    Field("machine", "os/type@machine", STR, "The machine type; an alias like V(q35) stands for the newest of its kind.",
-          same=machine_alias),
-    Field("firmware", "os@firmware", STR, "The firmware.", choices=("bios", "efi"), get=_firmware, put=_put_firmware),
+          takes=REFUSED, same=lambda a, b: "" in (a, b)),
+    Field("machine", "os/type@machine", STR, [
+        "The machine type; an alias like V(q35) stands for the newest of its kind.",
+        "A domain can change from one kind to another, V(pc) to V(q35). Its devices then get other addresses, so that network"
+        " interfaces in the guest may have other names. What the new machine can't have is refused by name.",
+    ], same=machine_alias),
+    Field("firmware", "os@firmware", STR,
+          "The firmware: V(efi) is UEFI, of which libvirt chooses the files, V(bios) what the machine has without. New domains of"
+          " x86 get V(bios) unless told, those of aarch64 V(efi).", choices=("bios", "efi"), get=_firmware, put=_put_firmware),
     Field("secure_boot", "os/firmware/feature[@name='secure-boot']@enabled", YES_NO,
-          "Whether the firmware checks signatures, with V(firmware=efi)."),
+          "Whether the firmware checks signatures (Secure Boot), with V(firmware=efi). New domains don't have it unless told."
+          " Windows 11 asks for it and for O(tpm)."),
     Field("enrolled_keys", "os/firmware/feature[@name='enrolled-keys']@enabled", YES_NO,
           "Whether the firmware begins with the vendors' keys, with V(secure_boot=true)."),
     Group("loader", "os/loader", LOADER, "The firmware by file, where libvirt isn't to choose by O(firmware)."),
@@ -265,7 +310,7 @@ DOMAIN: tuple[t.Any, ...] = (
           seen=("qemu:commandline", "qemu:capabilities", "qemu:deprecation", "qemu:override")),
     Field("agent", "devices/channel", PRESENT, "Whether there's a channel for the QEMU guest agent.", get=_agent, put=_put_agent,
           live="agent"),
-    Field("emulator", "devices/emulator", STR, "The program that runs the guest, where it isn't the one that libvirt finds.",
+    Field("emulator", "devices/emulator", PATH, "The program that runs the guest, where it isn't the one that libvirt finds.",
           volatile=unsaid("devices/emulator")),
     *DEVICES,
 )  # fmt: skip

@@ -8,11 +8,14 @@ from __future__ import annotations
 import typing as t
 
 from ..._libvirt import flags
-from ..._plan import Step
+from ..._plan import Remark, Step
 from ..._xml import document, units
 from ..._xml.rows import Change, Values, read
 from .devices import device, items_of
 from .table import DOMAIN, iothread_ids
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
 
 Element = document.Element
 
@@ -182,7 +185,7 @@ TUNERS = {
 }
 
 
-def tune(world: t.Any, name: str, call: str, values: Values, target: str = "") -> None:
+def tune(world: World, name: str, call: str, values: Values, target: str = "") -> None:
     """Give the running instance values by the name of libvirt's call; ``target`` is the disk's."""
     domain = world.get("domain", name)
     if call == "setMemoryStatsPeriod":
@@ -202,7 +205,7 @@ def _unlimit(domain: t.Any, values: Values) -> None:
         domain.setSchedulerParametersFlags(limits, flags("VIR_DOMAIN_AFFECT_LIVE"))
 
 
-def pin_thread(world: t.Any, name: str, kind: str, number: int, cpus: str) -> None:
+def pin_thread(world: World, name: str, kind: str, number: int, cpus: str) -> None:
     """Let one thread of the running instance run on these CPUs of the host, on all with an empty set."""
     domain = world.get("domain", name)
     count = world.connection.getInfo()[2]
@@ -217,10 +220,16 @@ def pin_thread(world: t.Any, name: str, kind: str, number: int, cpus: str) -> No
         domain.pinVcpuFlags(number, where, live)
 
 
-def set_iothreads(world: t.Any, name: str, come: list[int], go: list[int]) -> None:
-    """Add and remove threads of the running instance by number."""
+def set_iothreads(world: World, name: str, come: list[int], go: list[int]) -> t.Optional[Remark]:
+    """Add and remove threads of the running instance by number. One that a device still has, not yet released, stays."""
     domain = world.get("domain", name)
     for number in come:
         domain.addIOThread(number, flags("VIR_DOMAIN_AFFECT_LIVE"))
     for number in go:
-        domain.delIOThread(number, flags("VIR_DOMAIN_AFFECT_LIVE"))
+        try:
+            domain.delIOThread(number, flags("VIR_DOMAIN_AFFECT_LIVE"))
+        except Exception as error:
+            if "being used by" not in str(error):
+                raise
+            return Remark(f"iothread {number} of domain {name} goes at the next restart: {error}")
+    return None

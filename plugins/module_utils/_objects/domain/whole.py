@@ -8,30 +8,37 @@ from __future__ import annotations
 import typing as t
 
 from ..._plan import KvmError, Plan
+from ..._secret import masked
 from ..._xml import document
 from ..._xml.items import Items
 from ..._xml.kinds import number_or_text
 from ..._xml.rows import Values, read
-from ..whole import carry, definition
+from ..identity import refuse_others_uuid
+from ..whole import carry, definition, warnings
 from .devices import DEVICES, items_of
 from .new import new_uuid
-from .rendering import ordered, rendered
-from .secrets import IN_XML
+from .rendering import judged, ordered, rendered
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
 
 Element = document.Element
 
 
-def new_whole(world: t.Any, plan: Plan, params: Values) -> Element:
+def new_whole(world: World, plan: Plan, params: Values) -> Element:
     """The document of a domain that isn't there yet."""
     root = definition(params["xml"], "domain", params["name"])
     if root.find("uuid") is None:
-        document.child(root, "uuid").text = new_uuid(world, params["name"])
+        smbios = root.findtext("sysinfo/system/entry[@name='uuid']")
+        document.child(root, "uuid").text = new_uuid(world, params["name"], smbios)
+    refuse_others_uuid(world, "domain", params["name"], root, "xml")
+    plan.warnings += warnings(root, lambda: judged(world, root))
     _labels(root, params)
     plan.differs("xml", None, masked(root))
     return root
 
 
-def changed_whole(world: t.Any, plan: Plan, params: Values, before: Element) -> Element:
+def changed_whole(world: World, plan: Plan, params: Values, before: Element) -> Element:
     """The definition as it's wanted: ``before`` itself where libvirt renders both alike."""
     root = definition(params["xml"], "domain", params["name"])
     there, here = before.findtext("uuid"), root.findtext("uuid")
@@ -55,13 +62,14 @@ def changed_whole(world: t.Any, plan: Plan, params: Values, before: Element) -> 
     new = _rendered(world, root)
     if new is None:  # on another machine devices have other places
         root, new = plain, rendered(world, plain)
+    plan.warnings += warnings(root, lambda: new)
     if ordered(old) == ordered(new):
         return before
     plan.differs("xml", masked(old), masked(new))
     return root
 
 
-def _rendered(world: t.Any, root: Element) -> t.Optional[Element]:
+def _rendered(world: World, root: Element) -> t.Optional[Element]:
     """The document as libvirt writes it; None where it's refused."""
     try:
         return rendered(world, root)
@@ -88,7 +96,7 @@ def _carry_devices(root: Element, before: Element) -> None:
             _carry_address(root.find(items.path), before.find(items.path), taken)
             continue
         nodes = items.elements(root)
-        pairs, dummy = items.match([read(items.rows, node) for node in nodes], before)
+        pairs, dummy = items.match([read(items.rows, node) for node in nodes], before, nodes)
         for node, (dummy_item, there) in zip(nodes, pairs):
             if there is None or not (items.keys or _model(node) == _model(there)):
                 continue
@@ -145,12 +153,3 @@ def _bus(node: Element) -> t.Any:
         node.get("type") if node.tag == "controller" else None,
         *((None, None) if target is None else (target.get("bus"), target.get("type"))),
     )
-
-
-def masked(root: Element) -> str:
-    """The document for a diff: without what is secret in it."""
-    shown = document.clone(root)
-    for path in IN_XML:
-        for value in document.xpath(shown, path, None, "xml"):
-            value.getparent().set(value.attrname, "(hidden)")
-    return document.text_of(shown)

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing as t
 
 from ..._xml.items import Items
 from ..._xml.rows import Element, Field, Group, ValueList, Values
-from ..._xml.types import MAC, POSITIVE, STR, WHOLE, YES_NO, Type
+from ..._xml.types import MAC, POSITIVE, STR, TEXT, WHOLE, YES_NO, Type
 
 
 def ip(value: t.Any) -> str:
@@ -30,6 +31,12 @@ def interface(value: t.Any) -> str:
         raise ValueError("an address with a prefix length: 10.20.0.1/24, fd00:20::1/64") from None
     if "/" not in text:
         raise ValueError(f"the prefix length is missing: {text}/{24 if parsed.version == 4 else 64}")
+    ends = (parsed.network.network_address, parsed.network.broadcast_address if parsed.version == 4 else None)
+    if parsed.ip in ends and parsed.network.num_addresses > 2:
+        own = f"{parsed.network.network_address + 1}/{parsed.network.prefixlen}"
+        raise ValueError(
+            f"this is the subnet's own address or its broadcast address; say the host's address in it, {own}"
+        )
     return str(parsed.with_prefixlen)
 
 
@@ -89,7 +96,16 @@ def spell(network: Element) -> None:
             network.remove(node)
 
 
+def duid(value: t.Any) -> str:
+    """A DHCP unique identifier, bytes in hexadecimal: ``0:1:0:1:18:aa:62:fe:0:16:3e:44:55:66``."""
+    text = str(value).strip()
+    if not re.fullmatch(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2})*", text):
+        raise ValueError("a DUID is bytes in hexadecimal: 0:1:0:1:18:aa:62:fe:0:16:3e:44:55:66")
+    return text
+
+
 IP = Type("str", ip, parse=ip)
+DUID = Type("str", str, parse=duid)
 INTERFACE = Type("str", interface, parse=interface)
 SUBNET = Type("str", subnet, parse=subnet)
 
@@ -155,7 +171,7 @@ DHCP = Group(
             "host",
             (
                 Field("mac", "@mac", MAC, "The guest's MAC address (IPv4)."),
-                Field("id", "@id", STR, "The guest's DUID (IPv6)."),
+                Field("id", "@id", DUID, "The guest's DUID (IPv6)."),
                 Field("ip", "@ip", IP, "The address that it always gets.", required=True),
                 Field("name", "@name", STR, "The name that it gets, and under which DNS knows it."),
                 LEASE,
@@ -171,7 +187,7 @@ DHCP = Group(
             (
                 Field("file", "@file", STR, "The file that a guest boots."),
                 Field(
-                    "server", "@server", STR, "The TFTP server it comes from; this network's own where it's left out."
+                    "server", "@server", IP, "The TFTP server it comes from; this network's own where it's left out."
                 ),
             ),
             "What a guest is told that boots from the network.",
@@ -238,7 +254,7 @@ DNS = Group(
             "txt",
             (
                 Field("name", "@name", STR, "The name.", required=True),
-                Field("value", "@value", STR, "The text.", required=True),
+                Field("value", "@value", TEXT, "The text.", required=True),
             ),
             keys=(_text_record,),
             ordered=False,
@@ -254,8 +270,8 @@ DNS = Group(
                 Field("domain", "@domain", STR, "The domain; the network's own where it's left out."),
                 Field("target", "@target", STR, "The host that offers the service."),
                 Field("port", "@port", POSITIVE, "Its port."),
-                Field("priority", "@priority", WHOLE, "The priority."),
-                Field("weight", "@weight", WHOLE, "The weight."),
+                Field("priority", "@priority", WHOLE, "The priority.", silent=0),
+                Field("weight", "@weight", WHOLE, "The weight.", silent=0),
             ),
             keys=(_service,),
             ordered=False,

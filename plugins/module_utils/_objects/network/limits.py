@@ -9,32 +9,31 @@ import ipaddress
 import os
 import typing as t
 
+from ..._libvirt import documents
 from ..._plan import refuse
-from ..._xml import document
-from .table import BRIDGED
+from .fields import BRIDGED
+from .forward import check_way_out
 
 if t.TYPE_CHECKING:
+    from ..._libvirt import World
     from ..._xml.rows import Values
 
-OF_THE_BRIDGE = ("mac", "domain", "dns", "mtu", "stp", "delay", "zone", "routes")
+OF_THE_BRIDGE = ("mac", "domain", "dns", "mtu", "delay", "zone", "routes")
 NAME_MAX = 15  # letters of a device's name
+VLANS_ON_BRIDGES = 11_000_000  # the version of libvirt
 MTU = (68, 65535)  # bytes
 MTU_IPV6 = 1280  # bytes; the least that IPv6 works with
 
 
-def check_limits(values: Values) -> None:
+def check_limits(values: Values, version: int) -> None:
     """Refuse options that the forward mode hasn't got, and numbers that the kernel doesn't take."""
     mode = values["forward"]
     if mode not in BRIDGED:
         for option in OF_THE_BRIDGE:
             if values.get(option):
                 refuse(option, f"with forward {mode} libvirt makes no bridge that could have it", "Leave it out.")
-    elif values.get("vlan"):
-        refuse(
-            "vlan",
-            f"with forward {mode} there are no VLANs",
-            "Use forward: bridge with virtualport: {type: openvswitch}, or hostdev.",
-        )
+    _check_vlans(values, version)
+    check_way_out(values)
     if mode in BRIDGED and len(values.get("bridge", "")) > NAME_MAX:
         refuse("bridge", f"'{values['bridge']}' is longer than {NAME_MAX} letters", "Choose a shorter name.")
     if mode != "nat" and values.get("nat"):
@@ -46,19 +45,56 @@ def check_limits(values: Values) -> None:
         refuse(f"portgroups[{default[1]}].default", f"{default[0]} is the default already", "Choose one of them.")
 
 
-def check_bridge(world: t.Any, name: str, values: Values) -> None:
+def _check_vlans(values: Values, version: int) -> None:
+    """Refuse VLANs where libvirt has none: on whole devices and Open vSwitch, from 11.0 on Linux bridges too."""
+    mode, own = values["forward"], values.get("virtualport", {}).get("type")
+    allowed = mode in ("hostdev", "passthrough") or (mode == "bridge" and own == "openvswitch")
+    standard = version >= VLANS_ON_BRIDGES and (mode in BRIDGED or mode == "bridge") and not own
+    for where, one in (
+        ("vlan", values),
+        *((f"portgroups[{one['name']}].vlan", one) for one in values.get("portgroups", [])),
+    ):
+        if not (one.get("vlan", {}).get("tags") or values.get("vlan", {}).get("tags")):
+            continue
+        port = one.get("virtualport", {}).get("type") if one is not values else None
+        if not (standard or (port == "openvswitch" and mode == "bridge" if port else allowed)):
+            refuse(
+                where,
+                f"with forward {mode} and {port or own or 'no virtualport'} there are no VLANs",
+                "Use forward: bridge with virtualport: {type: openvswitch}, or hostdev.",
+            )
+
+
+def check_bridge(world: World, name: str, values: Values) -> None:
     """Refuse a name for libvirt's bridge that another network, or a device of this machine, has."""
     bridge = values.get("bridge", "")
     if values["forward"] not in BRIDGED or not bridge or "%d" in bridge:
         return
-    for other in world.connection.listAllNetworks():
-        node = document.document(other.XMLDesc(0)).find("bridge")
-        if other.name() != name and node is not None and node.get("name") == bridge:
-            refuse("bridge", f"network {other.name()} has '{bridge}' already", "Choose another name.")
+    for other, root in documents("network", world.connection.listAllNetworks()):
+        node = root.find("bridge")
+        if other != name and node is not None and node.get("name") == bridge:
+            refuse("bridge", f"network {other} has '{bridge}' already", "Choose another name.")
     there = world.find("network", name)
     own = there is not None and there.isActive() and there.bridgeName() == bridge
     if world.local and not own and os.path.exists(f"/sys/class/net/{bridge}"):
         refuse("bridge", f"this machine has a device '{bridge}' already", "Choose another name.")
+
+
+def check_functions(world: World, values: Values, devices: str = "/sys/bus/pci/devices") -> None:
+    """Refuse PCI devices that aren't virtual functions of this machine: libvirt lends no other to guests."""
+    for index, address in enumerate(values.get("forward_addresses", ()) if _real(world) else ()):
+        if not os.path.exists(os.path.join(devices, address, "physfn")):
+            there = os.path.exists(os.path.join(devices, address))
+            refuse(
+                f"forward_addresses[{index}]",
+                f"{address} is {'no SR-IOV virtual function' if there else 'no PCI device of this machine'}",
+                "Name virtual functions (`lspci -D` shows them), or give their device in forward_pf.",
+            )
+
+
+def _real(world: World) -> bool:
+    """Whether libvirt's networks use this machine's devices."""
+    return bool(world.local and world.uri.startswith("qemu:"))
 
 
 def _check_mtu(values: Values) -> None:

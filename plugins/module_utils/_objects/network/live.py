@@ -16,9 +16,10 @@ from .table import PORTGROUPS
 Meets = t.Callable[[t.Any, t.Any], bool]
 
 if t.TYPE_CHECKING:
+    from ..._libvirt import World
     from ..._plan import Step
     from ..._xml.rows import Element, Values
-    from ..kind import Draft
+    from ..draft import Draft
 
 
 class Section:
@@ -148,7 +149,7 @@ def _touched(draft: Draft) -> set[str]:
     """The sections in which the running network differs and which this task speaks of."""
     edited = {change.path for change in draft.changes}
     touched = set()
-    for change in rows.compare(draft.kind.rows, draft.running, draft.shown):
+    for change in rows.compare(draft.noun.rows, draft.running, draft.shown):
         if "xml" in edited or change.path in edited or table.managed(draft.wanted, change):
             plain = re.sub(r"\[[^]]*\]", "", change.path)
             touched |= {section.option for section in SECTIONS if (plain + ".").startswith(section.option + ".")}
@@ -207,19 +208,20 @@ def _add(draft: Draft, one: List, command: str, node: Element, before: Element) 
     undo = _step(draft, _BACK[command], f"put {words} back", before, arguments)
     step = _step(draft, command, _SAYS[command].format(words, draft.title), node, arguments)
     step.undo = undo
+    step.live = True
     draft.plan.steps.append(step)
 
 
 def _step(draft: Draft, command: str, text: str, node: Element, arguments: Values) -> Step:
     if command == "delete" and arguments["section"] == "DNS_HOST":  # a name may stand for several addresses
         node = document.element("host", ip=node.get("ip"))
-    return draft.step("network_update", text, command=command, xml=document.text_of(node), **arguments)
+    return draft.step("update", text, command=command, xml=document.text_of(node), **arguments)
 
 
 _COMMANDS = {"add": "ADD_LAST", "delete": "DELETE", "modify": "MODIFY"}
 
 
-def network_update(world: t.Any, there: t.Any, command: str, section: str, index: int, xml: str) -> None:
+def network_update(world: World, there: t.Any, command: str, section: str, index: int, xml: str) -> None:
     """One item of the running network; the definition has it already."""
     there.update(
         _libvirt.constant(f"VIR_NETWORK_UPDATE_COMMAND_{_COMMANDS[command]}"),

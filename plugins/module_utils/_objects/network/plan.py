@@ -8,35 +8,132 @@ from __future__ import annotations
 import typing as t
 
 from ..._libvirt import found_or_none
-from ..._plan import KvmError, Plan, refuse
+from ..._plan import KvmError, Plan, Step
 from ..._xml import document, rows, table
-from .. import kind, life
+from ..noun import LIFE_SPEC, Noun, Params
 from .addresses import spell
-from .table import BRIDGED, NETWORK
+from .contradictions import CONTRADICTIONS
+from .fields import BRIDGED
+from .table import NETWORK
 
 if t.TYPE_CHECKING:
+    from ..._libvirt import World
+    from ..._plan import Operations
     from ..._xml.rows import Element, Values
+    from ..draft import Draft
 
 
-def _check(draft: kind.Draft) -> None:
-    """Refuse what doesn't fit together; the name of another bridge is never taken along into a mode without one."""
-    if any(change.path == "forward_interfaces" for change in draft.changes):
-        _follow_interfaces(draft.after)
-    if draft.before is not None and not draft.changes:
-        return
-    way_out = [option for option in draft.wanted if option.startswith("forward_") and draft.wanted[option]]
-    if draft.wanted.get("forward") == "isolated" and way_out and draft.params["xml"] is None:
-        refuse(way_out[0], "forward is isolated, so there is no way out", "Leave one of them out.")
-    from .limits import check_bridge, check_limits
-    from .subnets import check_addresses, check_overlaps, subnets
+class Network(Noun):
+    """A virtual network."""
 
-    values = rows.read(NETWORK, draft.after)
-    check_addresses(values)
-    check_limits(values)
-    if draft.before is None or any(change.path in ("bridge", "xml") for change in draft.changes):
-        check_bridge(draft.world, draft.name, values)
-    if draft.before is None or subnets(draft.before) != subnets(draft.after):
-        check_overlaps(draft.world, draft.name, draft.after)
+    name = "network"
+    rows = NETWORK
+    define_call = "networkDefineXML"
+    list_call = "listAllNetworks"
+    stored = ("labels", "title", "description")
+    contradictions = CONTRADICTIONS
+
+    def identity(self, root: Element) -> tuple[str, ...]:
+        """A network with a bridge of its own has that bridge's name and MAC address."""
+        bridged = rows.read(NETWORK, root)["forward"] in BRIDGED
+        return ("uuid", "mac@address", "bridge@name") if bridged else ("uuid",)
+
+    def spell(self, root: Element) -> None:
+        """Write addresses in one way."""
+        spell(root)
+
+    def measure(self, there: t.Any, active: bool) -> Values:
+        """Leases and connections."""
+        if not active:
+            return {"leases": [], "connections": []}
+        running = document.document(there.XMLDesc(0))
+        gives_addresses = running.find("ip/dhcp") is not None
+        return {
+            "leases": [_lease(lease) for lease in there.DHCPLeases()] if gives_addresses else [],
+            "connections": connections(there),
+        }
+
+    def plan(self, world: World, params: Params) -> Plan:
+        """What brings a network to what the options say."""
+        plan = super().plan(world, params)
+        if "%d" in (plan.predicted or {}).get("bridge", ""):
+            t.cast("Values", plan.predicted).pop("bridge")  # libvirt chooses the number
+        return plan
+
+    def check(self, draft: Draft) -> None:
+        """Refuse what doesn't fit together; the name of another bridge is never taken along into a mode without one."""
+        if any(change.path == "forward_interfaces" for change in draft.changes):
+            _follow_interfaces(draft.after)
+        if draft.before is not None and not draft.changes:
+            return
+        from .limits import check_bridge, check_functions, check_limits
+        from .subnets import check_addresses, check_overlaps, subnets
+
+        values = rows.read(NETWORK, draft.after)
+        check_addresses(values)
+        check_limits(values, draft.world.version)
+        check_functions(draft.world, values)
+        if draft.before is None or any(change.path in ("bridge", "xml") for change in draft.changes):
+            check_bridge(draft.world, draft.name, values)
+        if draft.before is None or subnets(draft.before) != subnets(draft.after):
+            check_overlaps(draft.world, draft.plan, draft.name, draft.after, draft.active or draft.state == "active")
+
+    def live(self, draft: Draft) -> Element:
+        """What libvirt changes in a network that is active."""
+        from .live import live
+
+        return live(draft)
+
+    def before_start(self, draft: Draft) -> None:
+        """A network whose definition stays was checked when it was made: others may have come since."""
+        if draft.before is not None and not draft.changes:
+            from .subnets import check_overlaps
+
+            check_overlaps(draft.world, draft.plan, draft.name, draft.after, True)
+
+    def after_start(self, draft: Draft, stop: t.Optional[Step]) -> None:
+        """Running guests are plugged back in."""
+        from .replug import plan_replug
+
+        plan_replug(draft, stop)
+
+    def before_stop(self, draft: Draft) -> None:
+        """No running guest is cut off, unless told."""
+        plugged = connections(draft.there)
+        if plugged and not draft.params["force"]:
+            guests = ", ".join(sorted({item["domain"] for item in plugged}))
+            raise KvmError(
+                f"state: network {draft.name} has running guests plugged in ({guests}), which would be cut off",
+                "Stop them or unplug them first, or say force: true.",
+                option="state",
+            )
+
+    def before_restart(self, draft: Draft) -> None:
+        """A restart cuts no guest off: after_start plugs each back in, and refuses the restart where it can't."""
+
+    def lost(self, there: t.Any) -> list[str]:
+        """The documents of its ports."""
+        return ports(there)
+
+    def give_back(self, world: World, there: t.Any, lost: t.Any) -> None:
+        """Plug running guests in again."""
+        self.replug(world, there, lost)
+
+    def own_operations(self) -> Operations:
+        """Live changes, and plugging guests in."""
+        return {"update": self.update, "replug": self.replug}
+
+    def update(self, world: World, there: t.Any, **arguments: t.Any) -> None:
+        """Change one section of the active network."""
+        from .live import network_update
+
+        network_update(world, there, **arguments)
+
+    def replug(self, world: World, there: t.Any, ports: t.Optional[list[str]]) -> None:
+        """Plug running guests into the network."""
+        from .replug import replug
+
+        replug(world, there, ports)
 
 
 def _follow_interfaces(network: Element) -> None:
@@ -46,46 +143,6 @@ def _follow_interfaces(network: Element) -> None:
         first = forward.find("interface")
         forward.attrib.pop("dev", None)
         forward.attrib.update({} if first is None else {"dev": first.get("dev")})
-
-
-def _identity(root: Element) -> tuple[str, ...]:
-    bridged = rows.read(NETWORK, root)["forward"] in BRIDGED
-    return ("uuid", "mac@address", "bridge@name") if bridged else ("uuid",)
-
-
-def _before_stop(draft: kind.Draft) -> None:
-    plugged = connections(draft.there)
-    if plugged and not draft.params["force"]:
-        guests = ", ".join(sorted({item["domain"] for item in plugged}))
-        raise KvmError(
-            f"state: network {draft.name} has running guests plugged in ({guests}), which would be cut off",
-            "Stop them or unplug them first, or say force: true.",
-            option="state",
-        )
-
-
-def _live(draft: kind.Draft) -> Element:
-    from .live import live
-
-    return live(draft)
-
-
-def _network_update(world: t.Any, there: t.Any, **arguments: t.Any) -> None:
-    from .live import network_update
-
-    network_update(world, there, **arguments)
-
-
-def _after_restart(draft: kind.Draft) -> None:
-    from .replug import plan_replug
-
-    plan_replug(draft)
-
-
-def _replug(world: t.Any, there: t.Any, ports: list[str]) -> None:
-    from .replug import replug
-
-    replug(world, there, ports)
 
 
 def ports(there: t.Any) -> list[str]:
@@ -107,58 +164,11 @@ def connections(there: t.Any) -> list[Values]:
     return found
 
 
-def _measure(there: t.Any, active: bool) -> Values:
-    if not active:
-        return {"leases": [], "connections": []}
-    running = document.document(there.XMLDesc(0))
-    gives_addresses = running.find("ip/dhcp") is not None
-    return {
-        "leases": [_lease(lease) for lease in there.DHCPLeases()] if gives_addresses else [],
-        "connections": connections(there),
-    }
-
-
 def _lease(lease: Values) -> Values:
     names = {"ipaddr": "ip", "mac": "mac", "hostname": "name", "clientid": "client_id", "expirytime": "expires"}
     return {ours: lease[theirs] for theirs, ours in names.items() if lease.get(theirs)}
 
 
-KIND = kind.Kind(
-    "network",
-    NETWORK,
-    "networkDefineXML",
-    identity=_identity,
-    spell=spell,
-    stored=("labels", "title", "description"),
-    check=_check,
-    live=_live,
-    before_stop=_before_stop,
-    after_restart=_after_restart,
-    measure=_measure,
-    operations={"network_update": _network_update, "replug": _replug},
-)
+NOUN = Network()
 
-ARGUMENT_SPEC: Values = {**kind.LIFE_SPEC, "force": {"type": "bool", "default": False}, **table.argument_spec(NETWORK)}
-
-
-def plan_network(world: t.Any, params: kind.Params) -> Plan:
-    """What brings a network to what the options say."""
-    plan = life.plan_object(world, KIND, params)
-    if "%d" in (plan.predicted or {}).get("bridge", ""):
-        t.cast("Values", plan.predicted).pop("bridge")  # libvirt chooses the number
-    return plan
-
-
-def operations() -> kind.Operations:
-    """What the steps of a network's plan can do."""
-    return kind.operations(KIND)
-
-
-def describe(world: t.Any, params: kind.Params) -> t.Optional[Values]:
-    """The network after the run."""
-    return kind.describe(world, KIND, params)
-
-
-def read_networks(world: t.Any, params: kind.Params) -> Values:
-    """The result of network_info."""
-    return kind.read_all(world, KIND, params, "networks", world.connection.listAllNetworks)
+ARGUMENT_SPEC: Values = {**LIFE_SPEC, "force": {"type": "bool", "default": False}, **table.argument_spec(NETWORK)}

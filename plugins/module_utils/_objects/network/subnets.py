@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import typing as t
 
-from ..._plan import KvmError
+from ..._libvirt import tried
+from ..._plan import KvmError, Plan
 from ..._xml import document, rows
 from .addresses import IPS
-from .table import BRIDGED
+from .fields import BRIDGED
 
 if t.TYPE_CHECKING:
+    from ..._libvirt import World
     from ..._xml.rows import Element, Values
 
 Subnet = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -56,6 +59,21 @@ def check_addresses(values: Values) -> None:
                 option="xml",
             )
         _check_dhcp(item, f"ips[{item['address']}].dhcp")
+    _check_routes(values.get("routes", []), [ipaddress.ip_interface(item["address"]).network for item in ips])
+
+
+def _check_routes(routes: list[Values], own: list[Subnet]) -> None:
+    """A gateway is in one of the network's subnets."""
+    for one in routes:
+        if "gateway" not in one or "address" not in one:
+            continue  # libvirt says what is missing
+        where, gateway = f"routes[{one['address']}].gateway", ipaddress.ip_address(one["gateway"])
+        if not any(gateway in subnet for subnet in own):
+            raise KvmError(
+                f"{where}: {gateway} is in none of the network's subnets ({', '.join(str(subnet) for subnet in own) or 'it has none'})",
+                "Name a gateway that is in one of ips, or add its subnet there.",
+                option=where,
+            )
 
 
 def _check_dhcp(item: Values, option: str) -> None:
@@ -87,29 +105,51 @@ def _check_within(address: str, own: t.Any, option: str) -> None:
         )
 
 
-def check_overlaps(world: t.Any, name: str, root: Element) -> None:
-    """No subnet of this network overlaps one of another network, or one that the host itself is in."""
+def check_overlaps(world: World, plan: Plan, name: str, root: Element, active: bool) -> None:
+    """Subnets that this network shares with others, or with the host itself.
+
+    Refused where this network is to be ``active`` while the other one is in use, for libvirt can't start it then; else a
+    warning.
+    """
     wanted = subnets(root)
     if not wanted:
         return
     for other in world.connection.listAllNetworks():
-        if other.name() != name:
-            _refuse_overlap(wanted, subnets(document.document(other.XMLDesc(0))), f"network {other.name()} has")
+        there, dummy = tried(functools.partial(_other, other))
+        if there is not None and there[0] != name:
+            _say_overlap(plan, wanted, subnets(there[1]), f"network {there[0]} has", active and there[2])
     if world.local:
         bridge = root.find("bridge")
         own = "" if bridge is None else bridge.get("name") or ""
+        bridges = _bridges(world)
         for device, connected in host_subnets():
-            if device != own:
-                _refuse_overlap(wanted, [connected], f"the host is in by its device {device}")
+            if device != own and device not in bridges:
+                _say_overlap(plan, wanted, [connected], f"the host is in by its device {device}", active)
 
 
-def _refuse_overlap(wanted: list[Subnet], taken: list[Subnet], owner: str) -> None:
+def _other(network: t.Any) -> tuple[str, Element, bool]:
+    """A network's name and document, and whether it's active."""
+    return str(network.name()), document.document(network.XMLDesc(0)), bool(network.isActive())
+
+
+def _bridges(world: World) -> set[str]:
+    """The bridges of active networks: libvirt's own devices on the host."""
+    found = set()
+    for network in world.connection.listAllNetworks():
+        there, dummy = tried(functools.partial(_other, network))
+        bridge = there[1].find("bridge") if there is not None and there[2] else None
+        found.add("" if bridge is None else bridge.get("name") or "")
+    return found
+
+
+def _say_overlap(plan: Plan, wanted: list[Subnet], taken: list[Subnet], owner: str, refused: bool) -> None:
     for one in wanted:
         for other in taken:
             if one.version == other.version and one.overlaps(other):
-                raise KvmError(
-                    f"ips: the subnet {one} overlaps {other}, which {owner}", "Choose another subnet.", option="ips"
-                )
+                what = f"ips: the subnet {one} overlaps {other}, which {owner}"
+                if refused:
+                    raise KvmError(what, "Choose another subnet, or stop the other one first.", option="ips")
+                plan.warnings.append(f"{what}. Only one of them can be active at a time.")
 
 
 def host_subnets() -> list[tuple[str, Subnet]]:

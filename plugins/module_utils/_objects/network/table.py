@@ -7,54 +7,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._xml import document, units
+from ..._xml import units
 from ..._xml.items import Items
-from ..._xml.rows import REFUSED, Element, Field, Group, Map, ValueList
-from ..._xml.types import MAC, ON_OFF, PCI, POSITIVE, STR, UUID, WHOLE, YES_NO
+from ..._xml.rows import REFUSED, Field, Group, Map, ValueList
+from ..._xml.types import MAC, ON_OFF, PCI, POSITIVE, STR, TEXT, UUID, WHOLE, YES_NO, Type
+from ..virtualport import put_type
 from .addresses import DNS, IP, IPS, SUBNET, cidr, filled_in, put_cidr
-
-BRIDGED = ("isolated", "nat", "route", "open")  # libvirt makes the bridge
-FORWARDS = (*BRIDGED, "bridge", "private", "vepa", "passthrough", "hostdev")
-
-
-def _forward(network: Element) -> str:
-    node = network.find("forward")
-    return "isolated" if node is None else node.get("mode") or "nat"
-
-
-def _put_forward(network: Element, mode: str) -> None:
-    node = network.find("forward")
-    if mode == "isolated":
-        if node is not None:
-            document.remove(node)
-        return
-    if node is None:
-        node = document.child(network, "forward")
-    node.set("mode", mode)
-    if mode != "nat":
-        for nat in node.findall("nat"):
-            document.remove(nat)
-    if mode not in BRIDGED:
-        _give_up_bridge(network, mode)
-
-
-def _give_up_bridge(network: Element, mode: str) -> None:
-    """What only a bridge of libvirt's own has goes: its address, spanning tree; without a bridge also its name."""
-    for tag in ("mac", "bridge") if mode != "bridge" else ("mac",):
-        for node in network.findall(tag):
-            document.remove(node)
-    for node in network.findall("bridge"):
-        for name in ("stp", "delay", "zone", "macTableManager"):
-            node.attrib.pop(name, None)
-
-
-def _put_forward_dev(network: Element, value: str) -> None:
-    node = network.find("forward")
-    if node is None:
-        node = document.child(network, "forward")
-    for below in node.findall("interface"):
-        document.remove(below)
-    node.set("dev", value)
+from .fields import FORWARDS, ForwardDev, chosen, mode_of, numbered, of_libvirt, put_forward, put_forward_dev
 
 
 def _rate(name: str, doc: str) -> Group:
@@ -62,13 +21,15 @@ def _rate(name: str, doc: str) -> Group:
         name,
         name,
         (
-            Field("average", "@average", WHOLE, "The average, in KiB/s."),
-            Field("peak", "@peak", WHOLE, "The most for a moment, in KiB/s."),
-            Field("burst", "@burst", WHOLE, "How much can be sent at the peak, in KiB."),
+            Field("average", "@average", WHOLE, "The average, in KiB/s.", silent=0),
+            Field("peak", "@peak", WHOLE, "The most for a moment, in KiB/s.", silent=0),
+            Field("burst", "@burst", WHOLE, "How much can be sent at the peak, in KiB.", silent=0),
         ),
         doc,
     )
 
+
+BRIDGE = Type("str", str, parse=lambda value: value.strip() or "virbr%d")
 
 BANDWIDTH = Group(
     "bandwidth",
@@ -116,13 +77,14 @@ VIRTUALPORT = Group(
             STR,
             "What the ports are connected to.",
             choices=("openvswitch", "midonet", "802.1Qbg", "802.1Qbh"),
+            put=put_type,
         ),
-        Field("interfaceid", "parameters@interfaceid", STR, "The interface's UUID."),
+        Field("interfaceid", "parameters@interfaceid", UUID, "The interface's UUID."),
         Field("profileid", "parameters@profileid", STR, "The port profile."),
         Field("managerid", "parameters@managerid", STR, "The VSI manager (802.1Qbg)."),
         Field("typeid", "parameters@typeid", STR, "The VSI type (802.1Qbg)."),
         Field("typeidversion", "parameters@typeidversion", STR, "The version of the VSI type (802.1Qbg)."),
-        Field("instanceid", "parameters@instanceid", STR, "The VSI instance (802.1Qbg)."),
+        Field("instanceid", "parameters@instanceid", UUID, "The VSI instance (802.1Qbg)."),
     ),
     "How guests' ports are made on a switch that isn't libvirt's own bridge.",
 )
@@ -132,7 +94,7 @@ PORTGROUPS = Items(
     "portgroup",
     (
         Field("name", "@name", STR, "The portgroup's name.", required=True),
-        Field("default", "@default", YES_NO, "Whether a guest that names none is in this one."),
+        Field("default", "@default", YES_NO, "Whether a guest that names none is in this one.", silent=False),
         Field(
             "trust_guest_rx_filters",
             "@trustGuestRxFilters",
@@ -156,6 +118,7 @@ NETWORK: tuple[t.Any, ...] = (
     Map(
         "labels",
         "metadata/metal:kvm/metal:label",
+        TEXT,
         doc="Labels of your own, kept in the network's metadata: name to value. Full when given.",
     ),
     Field(
@@ -171,10 +134,12 @@ NETWORK: tuple[t.Any, ...] = (
             "A new network is isolated where this is left out.",
         ],
         choices=FORWARDS,
-        get=_forward,
-        put=_put_forward,
+        get=mode_of,
+        put=put_forward,
     ),
-    Field("forward_dev", "forward@dev", STR, "The host's device that the traffic goes out by.", put=_put_forward_dev),
+    ForwardDev(
+        "forward_dev", "forward@dev", STR, "The host's device that the traffic goes out by.", put=put_forward_dev
+    ),
     ValueList(
         "forward_interfaces", "forward/interface@dev", STR, "A pool of the host's devices, for the macvtap modes."
     ),
@@ -224,11 +189,13 @@ NETWORK: tuple[t.Any, ...] = (
     Field(
         "bridge",
         "bridge@name",
-        STR,
+        BRIDGE,
         "The bridge's name: with V(forward=bridge) one that the host has, else the"
         " one that"
         " libvirt makes; it finds a free name where this is left out, or for a pattern, V(virbr%d).",
         same=lambda one, other: units.numbered(one, other) or units.numbered(other, one),
+        filled=numbered,
+        volatile=chosen("bridge@name", numbered),
     ),
     Field("stp", "bridge@stp", ON_OFF, "Whether the bridge takes part in the spanning tree protocol."),
     Field("delay", "bridge@delay", WHOLE, "The bridge's forward delay, in seconds."),
@@ -240,7 +207,14 @@ NETWORK: tuple[t.Any, ...] = (
         "Who keeps the bridge's table of addresses.",
         choices=("kernel", "libvirt"),
     ),
-    Field("mac", "mac@address", MAC, "The bridge's MAC address."),
+    Field(
+        "mac",
+        "mac@address",
+        MAC,
+        "The bridge's MAC address.",
+        filled=of_libvirt,
+        volatile=chosen("mac@address", of_libvirt),
+    ),
     Field("mtu", "mtu@size", POSITIVE, "The MTU of the bridge and of the guests' devices."),
     Field("domain", "domain@name", STR, "The DNS domain of the guests."),
     Field("domain_local_only", "domain@localOnly", YES_NO, "Whether names in the domain are never asked for outside."),
@@ -252,7 +226,11 @@ NETWORK: tuple[t.Any, ...] = (
         since=10_001_000,
     ),
     Field(
-        "ipv6", "@ipv6", YES_NO, "Whether guests may speak IPv6 with each other where the network has no IPv6 address."
+        "ipv6",
+        "@ipv6",
+        YES_NO,
+        "Whether guests may speak IPv6 with each other where the network has no IPv6 address.",
+        silent=False,
     ),
     Field(
         "trust_guest_rx_filters",
@@ -292,5 +270,7 @@ NETWORK: tuple[t.Any, ...] = (
     VLAN,
     VIRTUALPORT,
     PORTGROUPS,
-    ValueList("dnsmasq_options", "dnsmasq:options/dnsmasq:option@value", STR, "Lines for dnsmasq's own configuration."),
+    ValueList(
+        "dnsmasq_options", "dnsmasq:options/dnsmasq:option@value", TEXT, "Lines for dnsmasq's own configuration."
+    ),
 )

@@ -15,12 +15,13 @@ from .describe import described
 from .table import device_name
 
 if t.TYPE_CHECKING:
+    from ..._libvirt import World
     from ..._xml.rows import Values
 
 VFIO = "vfio-pci"
 
 
-def plan_passthrough(world: t.Any, params: Values) -> Plan:
+def plan_passthrough(world: World, params: Values) -> Plan:
     """What detaches a device from the host's driver, or gives it back; where neither is told, nothing."""
     name = device_name(params["name"])
     there = world.find("node_device", name)
@@ -94,11 +95,11 @@ def _refuse(plan: Plan, root: Root, address: str) -> None:
         )
 
 
-def detach(world: t.Any, name: str, driver: t.Optional[str]) -> None:
+def detach(world: World, name: str, driver: t.Optional[str]) -> None:
     """Give the device to the driver for guests."""
     world.get("node_device", name).detachFlags(driver, 0)
 
 
-def attach(world: t.Any, name: str) -> None:
+def attach(world: World, name: str) -> None:
     """Give the device back to the host's driver."""
     world.get("node_device", name).reAttach()

@@ -10,7 +10,7 @@ import typing as t
 from ..._xml import units
 from ..._xml.items import Items
 from ..._xml.rows import REFUSED, Field
-from ..._xml.types import STR, UUID, Type
+from ..._xml.types import STR, UUID, Text, Type
 
 MDEV = "capability[@type='mdev']"
 
@@ -22,6 +22,14 @@ def device_name(value: t.Any) -> str:
         return text
     return "pci_" + units.pci(text).replace(":", "_").replace(".", "_")
 
+
+def _value(text: str) -> str:
+    if not text:
+        raise ValueError("must not be empty: mdevctl keeps no attribute without a value")
+    return text
+
+
+VALUE = Text("str", str, parse=_value)
 
 NODE_DEVICE: tuple[t.Any, ...] = (
     Field(
@@ -50,7 +58,7 @@ NODE_DEVICE: tuple[t.Any, ...] = (
         f"{MDEV}/attr",
         (
             Field("name", "@name", STR, "The attribute's name.", required=True),
-            Field("value", "@value", STR, "What is written to it.", required=True),
+            Field("value", "@value", VALUE, "What is written to it.", required=True),
         ),
         doc="Attributes of the device that are written when it starts, in order. Given, it is the full list.",
     ),

@@ -98,6 +98,14 @@ def _mac(text: t.Any) -> str:
     return ":".join(pair.zfill(2) for pair in pairs)
 
 
+def _mac_mask(text: t.Any) -> str:
+    """The mask of a MAC address, ones and then zeros: libvirt takes no other."""
+    mask = _mac(text)
+    if "01" in f"{int(mask.replace(':', ''), 16):048b}":
+        raise ValueError("must be a mask without holes: ff:ff:ff:00:00:00")
+    return mask
+
+
 def _items(text: str, known: t.Sequence[str], said: str) -> list[str]:
     """The words of ``known`` that a text has, in the order of ``known``; libvirt skips commas and spaces between them."""
     found, rest = set(), re.sub(r"^[\s,]+", "", text)
@@ -158,10 +166,11 @@ ARP = ((1, "Request"), (2, "Reply"), (3, "Request_Reverse"), (4, "Reply_Reverse"
 
 BYTE, SHORT, LONG = _number(0xFF), _number(0xFFFF), _number(0xFFFFFFFF)
 MAC: Kind = (_mac, _mac)
+MAC_MASK: Kind = (_mac_mask, _mac)
 TEXT: Kind = (_comment, lambda text: text[:COMMENT_MAX])
 
-_SOURCE: dict[str, Kind] = {"srcmacaddr": MAC, "srcmacmask": MAC}
-_ETHERNET: dict[str, Kind] = {**_SOURCE, "dstmacaddr": MAC, "dstmacmask": MAC}
+_SOURCE: dict[str, Kind] = {"srcmacaddr": MAC, "srcmacmask": MAC_MASK}
+_ETHERNET: dict[str, Kind] = {**_SOURCE, "dstmacaddr": MAC, "dstmacmask": MAC_MASK}
 _COMMENT: dict[str, Kind] = {"comment": TEXT}
 _PORTS: dict[str, Kind] = {"srcportstart": SHORT, "srcportend": SHORT, "dstportstart": SHORT, "dstportend": SHORT}
 _ICMP: dict[str, Kind] = {"type": BYTE, "code": BYTE}
@@ -223,9 +232,9 @@ _STP: dict[str, Kind] = {
     "flags": BYTE,
     **{name: kind for low, kind in _HIGH.items() for name in (low, f"{low}-hi")},
     "root-address": MAC,
-    "root-address-mask": MAC,
+    "root-address-mask": MAC_MASK,
     "sender-address": MAC,
-    "sender-address-mask": MAC,
+    "sender-address-mask": MAC_MASK,
     **_COMMENT,
 }
 _OPTION: dict[str, Kind] = {"option": BYTE}
@@ -233,7 +242,7 @@ _OPTION: dict[str, Kind] = {"option": BYTE}
 # By option; the element of tcp_ipv6 is tcp-ipv6.
 PROTOCOLS: dict[str, dict[str, Kind]] = {
     "mac": {**_ETHERNET, "protocolid": _number(0xFFFF, ETHERNET, 0x600), **_COMMENT},
-    "vlan": {**_ETHERNET, "vlanid": _number(0xFFF), "encap-protocol": _number(0xFFFF, ETHERNET), **_COMMENT},
+    "vlan": {**_ETHERNET, "vlanid": _number(0xFFF), "encap-protocol": _number(0xFFFF, ETHERNET, 0x3C), **_COMMENT},
     "stp": _STP,
     "arp": _ARP,
     "rarp": _ARP,
@@ -280,6 +289,15 @@ def leaders(protocol: str) -> dict[str, str]:
     ports = _PORT_RANGES if protocol.partition("_")[0] in ("tcp", "udp", "sctp") else {}
     codes = {"code": "type"} if protocol in ("icmp", "icmpv6") else {}
     return {**_MASKS, **_RANGES, **ports, **codes}
+
+
+PORTED = ("tcp", "udp", 33, "sctp")  # protocols with ports; 33 is DCCP
+
+
+def portless(protocol: str, match: t.Mapping[str, t.Any]) -> str:
+    """The attribute of ``match`` that is a port, where nothing says a protocol that has ports; ``""`` else."""
+    ports = [name for name in match if "port" in name] if protocol in ("ip", "ipv6") else []
+    return ports[0] if ports and match.get("protocol") not in PORTED else ""
 
 
 def read(protocol: str, attribute: str, text: str) -> t.Any:

@@ -7,107 +7,126 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._libvirt import missing_object
-from ..._plan import KvmError, Plan
-from ..._xml import document, table
-from .. import kind, life
+from ..._libvirt import documents, missing_object, tried
+from ..._plan import KvmError
+from ..._xml import table
+from ..noun import DEFINITION_SPEC, ByRows, Params
+from ..usage.descriptions import descriptions
+from .contradictions import CONTRADICTIONS
 from .table import NWFILTER, complete, written
 
 if t.TYPE_CHECKING:
+    from ..._libvirt import World
     from ..._xml.rows import Element, Values
+    from ..draft import Draft
 
 
-def _check(draft: kind.Draft) -> None:
-    """What libvirt would take and then not do: sets of addresses with flags, references that lead nowhere."""
-    if draft.before is not None and not draft.changes:
-        return
-    for node in draft.after.iterfind("rule/*[@ipset]"):
-        flags = node.attrib.pop("ipsetflags", "src")
-        if flags.lower() != "src":
+class NWFilter(ByRows):
+    """A network filter."""
+
+    name = "nwfilter"
+    rows = NWFILTER
+    define_call = "nwfilterDefineXML"
+    list_call = "listAllNWFilters"
+    runs = False
+    tag = "filter"
+    naming = "@name"
+    contradictions = CONTRADICTIONS
+
+    def written(self, root: Element) -> Element:
+        """The document with what libvirt leaves out."""
+        return written(root)
+
+    def complete(self, values: Values) -> Values:
+        """The values with what libvirt fills in."""
+        return complete(values)
+
+    def info(self, world: World, params: Params) -> Values:
+        """As options, filters come after those that they refer to."""
+        result = super().info(world, params)
+        if isinstance(result.get("options"), list):
+            order = _references_first(result["options"])
+            for key in ("options", "not_exported", "secrets_needed"):
+                result[key] = [result[key][index] for index in order]
+        return result
+
+    def check(self, draft: Draft) -> None:
+        """What libvirt would take and then not do: sets of addresses with flags, references that lead nowhere."""
+        if draft.before is not None and not draft.changes:
+            return
+        for node in draft.after.iterfind("rule/*[@ipset]"):
+            flags = node.attrib.pop("ipsetflags", "src")
+            if flags.lower() != "src":
+                raise KvmError(
+                    f"xml: libvirt drops the ipset {node.get('ipset')} where its flags ({flags}) are given",
+                    "Leave ipsetflags out; libvirt takes src.",
+                    option="xml",
+                )
+        for index, node in enumerate(draft.after.iterchildren("rule", "filterref")):
+            name = node.get("filter")
+            if node.tag == "filterref" and name and self.find(draft.world, name) is None:
+                missing = missing_object("nwfilter", name, f"rules[{index}].filterref")
+                if draft.params["xml"] is None:
+                    draft.plan.assume(missing)
+                else:
+                    draft.plan.warnings.append(str(missing))
+        _refuse_loop(draft)
+
+    def remove(self, draft: Draft) -> None:
+        """Nobody refers to it."""
+        used = users(draft.world, draft.name)
+        if used:
             raise KvmError(
-                f"xml: libvirt drops the ipset {node.get('ipset')} where its flags ({flags}) are given",
-                "Leave ipsetflags out; libvirt takes src.",
-                option="xml",
+                f"state: nwfilter {draft.name} is in use by {', '.join(used)}",
+                "Take it out of them first (a guest's interfaces[].filter, a filter's rules).",
+                option="state",
             )
+
+
+def _refuse_loop(draft: Draft) -> None:
+    """Refuse a reference that leads back to this filter, over whatever others: libvirt says so only when it's defined."""
     for index, node in enumerate(draft.after.iterchildren("rule", "filterref")):
-        name = node.get("filter")
-        if node.tag == "filterref" and name and draft.kind.find(draft.world, name) is None:
-            missing = missing_object("nwfilter", name, f"rules[{index}].filterref")
-            if draft.params["xml"] is None:
-                draft.plan.assume(missing)
-            else:
-                draft.plan.warnings.append(str(missing))
+        if node.tag != "filterref":
+            continue
+        first, seen, ahead = node.get("filter"), set(), [node.get("filter")]
+        while ahead:
+            name = ahead.pop()
+            if name == draft.name:
+                raise KvmError(
+                    f"rules[{index}].filterref: nwfilter {first} leads back to nwfilter {draft.name} itself",
+                    "Take one of the references out: a filter can't be a part of itself.",
+                    option=f"rules[{index}].filterref",
+                )
+            there = None if name in seen else draft.noun.find(draft.world, name)
+            seen.add(name)
+            listing = [] if there is None else [there]
+            ahead += [
+                one.get("filter") for dummy, root in documents("nwfilter", listing) for one in root.iter("filterref")
+            ]
 
 
-def users(world: t.Any, name: str) -> list[str]:
+def users(world: World, name: str) -> list[str]:
     """Who refers to a filter: domains by their interfaces, and other filters."""
-    found = []
-    for other in world.connection.listAllNWFilters():
-        if _refers(document.document(other.XMLDesc(0)), "filterref", name):
-            found.append(f"nwfilter {other.name()}")
+    missed: list[str] = []
+    others = documents("nwfilter", world.connection.listAllNWFilters(), missed)
+    found = [f"nwfilter {other}" for other, root in others if _refers(root, "filterref", name)]
     for domain in world.connection.listAllDomains():
-        flags = (0, _INACTIVE) if domain.isActive() and domain.isPersistent() else (0,)
-        if any(_refers(document.document(domain.XMLDesc(flag)), "devices/interface/filterref", name) for flag in flags):
-            found.append(f"domain {domain.name()}")
-    return sorted(found)
-
-
-_INACTIVE = 2  # VIR_DOMAIN_XML_INACTIVE
+        said = [
+            one for one in descriptions(domain) if not one[0]
+        ]  # a snapshot needs its filter only when it's reverted to
+        if any(root is not None and _refers(root, "filterref", name) for dummy, root, dummy2 in said):
+            found.append(f"domain {tried(domain.name)[0]}")
+        missed += [f"domain {tried(domain.name)[0]} can't be read: {why}" for dummy, root, why in said if root is None]
+    return sorted(found) + [f"perhaps another ({why})" for why in missed]
 
 
 def _refers(root: Element, path: str, name: str) -> bool:
-    return any(node.get("filter") == name for node in root.iterfind(path))
+    return any(node.get("filter") == name for node in root.iterfind(f".//{path}"))
 
 
-def _not_in_use(draft: kind.Draft) -> None:
-    used = users(draft.world, draft.name)
-    if used:
-        raise KvmError(
-            f"state: nwfilter {draft.name} is in use by {', '.join(used)}",
-            "Take it out of them first (a guest's interfaces[].filter, a filter's rules).",
-            option="state",
-        )
+NOUN = NWFilter()
 
-
-KIND = kind.Kind(
-    "nwfilter",
-    NWFILTER,
-    "nwfilterDefineXML",
-    runs=False,
-    tag="filter",
-    naming="@name",
-    written=written,
-    normal=kind.rebuilt(complete),
-    check=_check,
-    remove=_not_in_use,
-)
-
-ARGUMENT_SPEC: Values = {**kind.DEFINITION_SPEC, **table.argument_spec(NWFILTER)}
-
-
-def plan_nwfilter(world: t.Any, params: kind.Params) -> Plan:
-    """What brings a filter to what the options say."""
-    return life.plan_object(world, KIND, params)
-
-
-def operations() -> kind.Operations:
-    """What the steps of a filter's plan can do."""
-    return kind.operations(KIND)
-
-
-def describe(world: t.Any, params: kind.Params) -> t.Optional[Values]:
-    """The filter after the run."""
-    return kind.describe(world, KIND, params)
-
-
-def read_nwfilters(world: t.Any, params: kind.Params) -> Values:
-    """The result of nwfilter_info; as options, filters come after those that they refer to."""
-    result = kind.read_all(world, KIND, params, "nwfilters", world.connection.listAllNWFilters)
-    if isinstance(result.get("options"), list):
-        order = _references_first(result["options"])
-        for key in ("options", "not_exported", "secrets_needed"):
-            result[key] = [result[key][index] for index in order]
-    return result
+ARGUMENT_SPEC: Values = {**DEFINITION_SPEC, **table.argument_spec(NWFILTER)}
 
 
 def _references_first(filters: list[Values]) -> list[int]:

@@ -14,7 +14,7 @@ from ..._plan import KvmError
 from ..._xml import document
 from ..._xml.later import Specs
 from ..._xml.rows import RESTART, Change, Edit, Element, Values, bad_value
-from .attributes import PROTOCOLS, leaders, parse, read, write
+from .attributes import PROTOCOLS, leaders, parse, portless, read, write
 
 ACTIONS = ("accept", "drop", "reject", "return", "continue")
 DIRECTIONS = ("in", "out", "inout")
@@ -208,6 +208,7 @@ def _parse_match(protocol: str, given: Values, where: str) -> Values:
         }
         match.update(values if inner is given else {"not": values} if values else {})
     _refuse_twins(protocol, match, where)
+    _refuse_ports(protocol, match, where)
     return match
 
 
@@ -235,6 +236,19 @@ def _refuse_twins(protocol: str, match: Values, where: str) -> None:
                 "Write both below not, or neither; or make a rule of the opposite.",
                 option=where,
             )
+
+
+def _refuse_ports(protocol: str, match: Values, where: str) -> None:
+    """Ports need a protocol that has them; libvirt defines no such rule."""
+    both = {**match.get("not", {}), **match}
+    port = portless(protocol, both)
+    if port:
+        said = f"protocol: '{both['protocol']}' has no ports" if "protocol" in both else "no protocol is given"
+        raise KvmError(
+            f"{where}.{port}: {said}",
+            "Add protocol: tcp, udp, sctp or 33 (DCCP), or leave the port out.",
+            option=f"{where}.{port}",
+        )
 
 
 def _read(node: Element) -> Values:

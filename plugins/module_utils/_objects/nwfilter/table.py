@@ -80,6 +80,7 @@ NWFILTER: tuple[t.Any, ...] = (
             " V(ipv6). V(ipv4-web) is a chain of its own for IPv4.",
         ],
         put=_put_chain,
+        filled=lambda value: value == "root",
     ),
     Priority(
         "priority",

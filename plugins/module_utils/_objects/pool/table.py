@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ..._xml.items import Items
 from ..._xml.rows import REFUSED, Element, Field, Group, Map, ValueList, Values
-from ..._xml.types import PLAIN_PCI, POSITIVE, STR, UUID, WHOLE, YES_NO
+from ..._xml.types import PATH, PLAIN_PCI, PORT, STR, UUID, WHOLE, YES_NO, Type
 from ..permissions import permissions
 
 TYPES = (
@@ -54,6 +55,23 @@ NEEDS: dict[str, tuple[str, ...]] = {
 }
 
 
+def _wwn(value: t.Any) -> str:
+    text = str(value).strip().lower()
+    if text and not re.fullmatch(r"[0-9a-f]{16}", text):
+        raise ValueError("a world wide name is 16 hexadecimal digits: 2001001b32a9da4e")
+    return text
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty: leave it out of the dict")
+    return value.strip()
+
+
+WWN = Type("str", str.lower, parse=_wwn)
+FILLED = Type("str", str, parse=_filled)
+
+
 def _host(item: Values) -> t.Optional[str]:
     """A server's identity; iSCSI's usual port is what libvirt fills in where nobody says one."""
     port = item.get("port")
@@ -73,13 +91,13 @@ SOURCE = Group(
             "host",
             (
                 Field("name", "@name", STR, "The server's name or address.", required=True),
-                Field("port", "@port", POSITIVE, "Its port, where it isn't the usual one."),
+                Field("port", "@port", PORT, "Its port, where it isn't the usual one."),
             ),
             keys=(_host,),
             ordered=False,
             doc="The servers (V(netfs), V(iscsi), V(rbd), V(gluster) ...).",
         ),
-        Field("dir", "dir@path", STR, "The directory that the server exports (V(netfs), V(gluster))."),
+        Field("dir", "dir@path", PATH, "The directory that the server exports (V(netfs), V(gluster))."),
         ValueList(
             "devices",
             "device@path",
@@ -112,13 +130,13 @@ SOURCE = Group(
                 Field("type", "@type", STR, "How the adapter is named.", choices=("scsi_host", "fc_host")),
                 Field("name", "@name", STR, "The SCSI host, V(host1)."),
                 Field("parent", "@parent", STR, "The HBA that a virtual one is made on."),
-                Field("parent_wwnn", "@parent_wwnn", STR, "That HBA by its world wide node name."),
-                Field("parent_wwpn", "@parent_wwpn", STR, "That HBA by its world wide port name."),
-                Field("parent_fabric_wwn", "@parent_fabric_wwn", STR, "That HBA by the fabric it is in."),
+                Field("parent_wwnn", "@parent_wwnn", WWN, "That HBA by its world wide node name."),
+                Field("parent_wwpn", "@parent_wwpn", WWN, "That HBA by its world wide port name."),
+                Field("parent_fabric_wwn", "@parent_fabric_wwn", WWN, "That HBA by the fabric it is in."),
                 Field("parent_address", "parentaddr/address", PLAIN_PCI, "The SCSI host by its PCI address."),
                 Field("unique_id", "parentaddr@unique_id", WHOLE, "Which of the SCSI hosts at that address."),
-                Field("wwnn", "@wwnn", STR, "The virtual HBA's world wide node name."),
-                Field("wwpn", "@wwpn", STR, "The virtual HBA's world wide port name."),
+                Field("wwnn", "@wwnn", WWN, "The virtual HBA's world wide node name."),
+                Field("wwpn", "@wwpn", WWN, "The virtual HBA's world wide port name."),
                 Field("managed", "@managed", YES_NO, "Whether the virtual HBA goes away with the pool."),
             ),
             "The adapter (V(scsi)).",
@@ -174,7 +192,7 @@ POOL: tuple[t.Any, ...] = (
     Field(
         "path",
         "target/path",
-        STR,
+        PATH,
         "The directory of V(dir), the mount point of V(fs) and V(netfs), the directory of the devices of the others.",
     ),
     SOURCE,
@@ -192,6 +210,7 @@ POOL: tuple[t.Any, ...] = (
     Map(
         "rbd_options",
         "rbd:config_opts/rbd:option",
+        FILLED,
         doc="Options for librados (V(rbd)): name to value. Full when given.",
     ),
 )

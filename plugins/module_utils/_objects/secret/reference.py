@@ -10,10 +10,13 @@ import typing as t
 from ..._plan import KvmError, Plan
 from .plan import find
 
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
+
 UUIDS = ("secret_uuid", "encryption_secret")  # options that name a secret by its UUID
 
 
-def need_secrets(world: t.Any, plan: Plan, usage: str, values: t.Mapping[str, t.Any], where: str) -> None:
+def need_secrets(world: World, plan: Plan, usage: str, values: t.Mapping[str, t.Any], where: str) -> None:
     """Note the secrets that ``values``, the options at ``where``, name and libvirt hasn't got; ``usage`` is what for."""
     for option in (*UUIDS, "secret_usage"):
         name = values.get(option)

@@ -11,13 +11,16 @@ import typing as t
 
 from ..._command import run
 from ..._libvirt import missing_object
-from ..._plan import KvmError, Plan
+from ..._plan import KvmError, Plan, Step
+from ..._xml import document
+from ..._xml.types import MODE
 from .. import storage
 from ..formats import IMAGES, written
-from ..permissions import MODE
 from . import records
+from .order import lock_of
 
 if t.TYPE_CHECKING:
+    from ..._libvirt import World
     from ..._xml.rows import Values
     from .order import Params
 
@@ -31,19 +34,23 @@ ARGUMENT_SPEC: Values = {
 }
 
 
-def plan_download(world: t.Any, params: Params) -> Plan:
+def plan_download(world: World, params: Params) -> Plan:
     """What makes the file a copy of the volume."""
     plan = Plan("file")
-    form, mode, dest = params["format"], _mode(params["mode"]), params["dest"]
+    form, mode, dest = params["format"], _mode(params["mode"]), _dest(params)
+    plan.lock(os.path.realpath(dest))
     volume = _volume(world, plan, params)
     if volume is not None:
         form = form or written(volume.format)
         _refuse(world, volume, params)
+    _need_directory(plan, dest)
     plan.predicted = {"path": dest, "format": form, "mode": mode}
     record = records.read(_key(dest))
     stamp = None if volume is None else _stamp(volume, form)
     if record.get("stamp") == stamp and stamp and os.path.exists(dest) and record["stat"] == records.stat_of(dest):
+        _plan_mode(plan, dest, mode)
         return plan
+    _check_dest(world, dest)
     plan.add(
         "download",
         f"download volume {params['name']} of pool {params['pool']} to {dest}",
@@ -57,6 +64,57 @@ def plan_download(world: t.Any, params: Params) -> Plan:
     return plan
 
 
+def _dest(params: Params) -> str:
+    """The file: in a directory that exists, one with the volume's name."""
+    dest = str(params["dest"])
+    if os.path.isdir(dest):
+        dest = os.path.join(dest, params["name"].rpartition("/")[2])
+    if os.path.isdir(dest):
+        raise KvmError(f"dest: '{dest}' is a directory", "Correct the path, or remove the directory.", option="dest")
+    return dest
+
+
+def _need_directory(plan: Plan, dest: str) -> None:
+    """The parent directory exists; another task may make it, so a check only says so."""
+    above = os.path.dirname(os.path.abspath(dest))
+    if not os.path.isdir(above):
+        plan.assume(
+            KvmError(f"dest: there is no directory '{above}'", "Create it first, or correct the path.", option="dest")
+        )
+
+
+def _plan_mode(plan: Plan, dest: str, mode: str) -> None:
+    """The step that gives a file whose content is right another mode."""
+    from ..permissions import of_file
+
+    there = of_file(dest)["mode"]
+    if there != mode:
+        undo = Step("mode", f"set the mode of {dest} back to {there}", dest=dest, mode=there)
+        plan.add("mode", f"set the mode of {dest} to {mode}", dest=dest, mode=mode, undo=undo)
+        plan.differs("mode", there, mode)
+
+
+def _set_mode(world: World, dest: str, mode: str) -> None:
+    del world
+    os.chmod(dest, int(mode, 8))
+
+
+def _check_dest(world: World, dest: str) -> None:
+    """The download replaces a file: not one that a guest or an overlay needs."""
+    if not world.local or not os.path.exists(dest):
+        return
+    from ..usage.users import Storage, shown, using
+
+    there = Storage(world)
+    users = using(there, [there.at(dest)])
+    if users:
+        raise KvmError(
+            f"dest: {dest} would be replaced while it is used by {shown(users)}",
+            "Choose another file.",
+            option="dest",
+        )
+
+
 def _mode(given: t.Any) -> str:
     try:
         return str(MODE.parse(given))
@@ -64,11 +122,13 @@ def _mode(given: t.Any) -> str:
         raise KvmError(f"mode: '{given}' can't be used", f"Write {error}.", option="mode") from error
 
 
-def _volume(world: t.Any, plan: Plan, params: Params) -> t.Optional[storage.Volume]:
+def _volume(world: World, plan: Plan, params: Params) -> t.Optional[storage.Volume]:
     if world.find("pool", params["pool"]) is None:
         plan.assume(missing_object("pool", params["pool"], "pool"))
         return None
     there = world.volume(params["pool"], params["name"])
+    pool = document.document(world.get("pool", params["pool"], "pool").XMLDesc(0))
+    plan.lock(lock_of(world, pool, params["pool"], params["name"]), alone=False)
     if there is None:
         message = f"name: pool {params['pool']} isn't active or has no volume named '{params['name']}'"
         plan.assume(KvmError(message, "Start the pool, or correct the name.", option="name"))
@@ -76,12 +136,14 @@ def _volume(world: t.Any, plan: Plan, params: Params) -> t.Optional[storage.Volu
     return storage.volume(there, params["pool"])
 
 
-def _refuse(world: t.Any, volume: storage.Volume, params: Params) -> None:
+def _refuse(world: World, volume: storage.Volume, params: Params) -> None:
     """What can't become one whole file: what a guest is writing, and what is no whole image by itself."""
-    running = storage.users(world, [volume], active_only=True)
+    from ..usage.users import running_users
+
+    running = running_users(world, volume)
     if running and not params["force"]:
         raise KvmError(
-            f"name: volume {volume.name} is in use by the running domain {', '.join(sorted(running))}",
+            f"name: volume {volume.name} is in use by the running domain {', '.join(running)}",
             "Stop it, download a snapshot or a backup of it, or say force: true.",
             option="name",
         )
@@ -105,17 +167,19 @@ def _stamp(volume: storage.Volume, form: t.Optional[str]) -> list[t.Any]:
 
 def operations() -> t.Mapping[str, t.Callable[..., t.Any]]:
     """What the steps of a download's plan can do."""
-    return {"download": _download}
+    return {"download": _download, "mode": _set_mode}
 
 
-def _download(world: t.Any, pool: str, name: str, dest: str, form: t.Optional[str], mode: str) -> None:
+def _download(world: World, pool: str, name: str, dest: str, form: t.Optional[str], mode: str) -> None:
+    from .source import looked_up
     from .stream import download
 
     world = world.streaming()
-    there = world.volume(pool, name)
+    there = looked_up(world, pool, name)
     volume = storage.volume(there, pool)
     stamp = _stamp(volume, form)
-    received, shaped = f"{dest}.{os.getpid()}.part", f"{dest}.{os.getpid()}.image"
+    received, shaped = f"{dest}.metal-kvm.part", f"{dest}.metal-kvm"  # this run has the lock of dest
+    _unlink(received, shaped)  # of a run that was killed
     try:
         if world.local and (volume.backing or volume.root.get("type") == "block"):
             _convert(volume.path, written(volume.format), shaped, form)
@@ -130,24 +194,28 @@ def _download(world: t.Any, pool: str, name: str, dest: str, form: t.Optional[st
             os.fsync(file.fileno())
         os.replace(shaped, dest)
     finally:
-        for path in (received, shaped):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+        _unlink(received, shaped)
     records.write(_key(dest), {"stamp": stamp, "stat": records.stat_of(dest)})
 
 
+def _unlink(*paths: str) -> None:
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
 def _convert(path: str, has: str, target: str, form: t.Optional[str]) -> None:
-    done = run(["qemu-img", "convert", "-f", has, "-O", form or has, path, target])
+    done = run(["qemu-img", "convert", "-f", has, "-O", form or has, path, target], keep_locks=True)
     if done.status:
         raise KvmError(f"dest: qemu-img convert failed: {done.last_words}", "", option="dest")
 
 
-def describe(world: t.Any, params: Params) -> t.Optional[Values]:
+def describe(world: World, params: Params) -> t.Optional[Values]:
     """The file after the run."""
     from ..formats import of_file
     from ..permissions import of_file as permissions_of
 
     del world
-    dest = params["dest"]
+    dest = _dest(params)
     form = params["format"] or of_file(dest, "dest")
     return {"path": dest, "format": form, "mode": permissions_of(dest)["mode"]}

@@ -18,7 +18,6 @@ from ansible.module_utils.urls import open_url
 from ..._command import run
 from ..._plan import KvmError
 from . import records
-from .source import without_login
 
 if t.TYPE_CHECKING:
     from ..._xml.rows import Values
@@ -27,24 +26,13 @@ if t.TYPE_CHECKING:
 _BLOCK = 1024 * 1024
 
 
-def staging(directory: str) -> str:
-    """A directory to prepare a volume's content in: beside the pool's, else (another file system) in our own."""
-    place = records.beside(directory)
-    above = os.path.dirname(place)
-    near = directory and os.path.isdir(directory) and os.stat(above).st_dev == os.stat(directory).st_dev
-    place = place if near else records.elsewhere()
-    os.makedirs(place, mode=0o700, exist_ok=True)
-    return place
-
-
-def fetched(found: Origin, place: str) -> tuple[str, Values]:
-    """The source's content as a file in ``place``, verified; and what is recorded of it."""
-    name = hashlib.sha256((found.url or found.file).encode()).hexdigest()[:32]
-    path = os.path.join(place, name + ".part")
+def fetched(found: Origin, path: str) -> tuple[str, Values]:
+    """The source's content as the file ``path``, verified; and what is recorded of it."""
     record: Values = {"source": found.shown}
     expected = expected_digest(found)
     if found.file:
         record["stat"] = records.stat_of(found.file)
+        _drop(path)
         _copy(found.file, path)
     else:
         record.update(_download(found.url, path))
@@ -67,7 +55,7 @@ def _drop(path: str) -> None:
 
 def _copy(file: str, path: str) -> None:
     """A copy that keeps holes, and shares blocks where the file system can."""
-    done = run(["cp", "--sparse=always", "--reflink=auto", "--", file, path])
+    done = run(["cp", "--sparse=always", "--reflink=auto", "--", file, path], keep_locks=True)
     if done.status:
         raise KvmError(f"source.file: {file} can't be copied: {done.complaint}", "", option="source.file")
 
@@ -99,7 +87,7 @@ def _unreachable(url: str, error: Exception, option: str = "source.url") -> KvmE
 def _download(url: str, path: str) -> Values:
     """Get ``url`` into ``path``; goes on where an earlier run stopped if the server still has the same."""
     left = _left_over(path)
-    have = os.path.getsize(path) if left.get("url") == without_login(url) and os.path.exists(path) else 0
+    have = os.path.getsize(path) if left.get("url") == records.without_login(url) and os.path.exists(path) else 0
     validator = left.get("etag") or left.get("modified")
     headers = {"Range": f"bytes={have}-", "If-Range": validator} if have and validator else {}
     try:
@@ -112,13 +100,15 @@ def _download(url: str, path: str) -> Values:
     except (OSError, ValueError) as error:
         raise _unreachable(url, error) from error
     state = {
-        "url": without_login(url),
+        "url": records.without_login(url),
         "etag": answer.headers.get("ETag"),
         "modified": answer.headers.get("Last-Modified"),
     }
     resumed = answer.getcode() == 206
     total = answer.headers.get("Content-Length")
     whole = None if total is None else int(total) + (have if resumed else 0)
+    if not resumed:
+        _drop(path)  # killed after the note is written, this run mustn't have left another content beside it
     with open(path + ".json", "w", encoding="utf-8") as file:
         json.dump({**state, "size": whole}, file)
     _receive(answer, path, have if resumed else 0, url)
@@ -205,8 +195,9 @@ def _text(place: str, option: str = "source.checksum") -> bytes:
 def is_same(found: Origin, record: Values) -> bool:
     """Whether the server has what the volume was made from: by the list of checksums, else by what identifies it."""
     expected = expected_digest(found)
-    if expected:
-        return bool(record.get("digests", {}).get(expected[0]) == expected[1])
+    known = record.get("digests", {}).get(expected[0]) if expected else None
+    if expected and known:
+        return bool(known == expected[1])
     try:
         headers = _open(found.url, method="HEAD").headers
     except (OSError, ValueError) as error:

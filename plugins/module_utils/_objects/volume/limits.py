@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..._command import found
 from ..._plan import refuse
 from ..._xml import document, units
 from ..pool.table import FILES, UNMAKING
@@ -22,6 +23,12 @@ CLUSTERS = (512, 2 * 1024**2)  # bytes; a power of two between
 UNMADE = ("bochs", "cloop", "dmg")  # formats that QEMU reads only
 GROWING = ("raw", "qcow2", "qed")
 PARTITIONS = 16  # numbers beyond those there are that the next may have where there are extended partitions
+OVERLAYS = ("qcow2", "qed", "qcow")  # formats that can have a backing volume of any format
+ENCRYPTED = ("raw", "qcow2")
+CONVERTED = ("dir", "ploop")  # formats that aren't one image, so that qemu-img copies nothing into them
+BYTES_MOST = 2**63 - 1
+CLUSTER = 64 * 1024  # bytes; QEMU's own choice
+TABLE_MOST = 2**22  # entries of the first table of a qcow2 image: each is a cluster of entries, of 8 bytes
 EXTENDED_LEAST = 16 * 1024  # bytes of a cluster that can be divided
 
 
@@ -54,8 +61,17 @@ def _check_partition(order: Order) -> None:
         refuse("name", why, f"Say {free[0]}.")
 
 
+def check_size(wanted: Values) -> None:
+    """Refuse sizes that no image can have."""
+    for option in ("capacity", "allocation"):
+        if wanted.get(option, 0) > BYTES_MOST:
+            refuse(option, f"{units.shown(wanted[option])} is more than a volume can have", "Ask for less than 8 EiB.")
+
+
 def check_room(order: Order) -> None:
-    """Refuse what LVM has no room for; files grow into theirs."""
+    """Refuse what LVM has no room for, and what qcow2's tables can't hold; files grow into their room."""
+    if order.wanted["format"] == "qcow2":
+        _check_tables(order.wanted)
     if order.kind != "logical":
         return
     option = "allocation" if "allocation" in order.wanted else "capacity"
@@ -66,6 +82,26 @@ def check_room(order: Order) -> None:
             f"{order.title} needs {units.shown(needed)}, and the volume group has {units.shown(free)} left",
             "Ask for less, or add a device to the group (vgextend); then run metal.kvm.pool with refresh: true.",
         )
+
+
+def _check_tables(wanted: Values) -> None:
+    cluster = wanted.get("cluster_size") or CLUSTER
+    most = TABLE_MOST * cluster * (cluster // (16 if wanted.get("extended_l2") else 8))
+    if wanted.get("capacity", 0) > most:
+        why = f"{units.shown(wanted['capacity'])} is more than qcow2 has with clusters of {units.shown(cluster)}"
+        refuse("capacity", why, f"Ask for at most {units.shown(most)}, or for a larger cluster_size.")
+
+
+def _check_makeable(order: Order, form: str, backing: t.Optional[Values]) -> None:
+    """Refuse what QEMU and libvirt don't make in this format."""
+    if backing and form not in OVERLAYS and order.kind in FILES and not form == backing["format"] == "vmdk":
+        refuse("format", f"{order.title} is {form}, which can't have that backing volume", "Say format: qcow2.")
+    if order.wanted.get("encryption") and form not in ENCRYPTED:
+        refuse("encryption", f"{order.title} is {form}, which can't be encrypted", "Say format: raw or qcow2.")
+    if order.params["source"] is not None and form in CONVERTED:
+        refuse("format", f"a source is one image, and {form} volumes are directories", "Leave format out.")
+    if form == "ploop" and order.world.local and not found("ploop"):
+        refuse("format", "ploop needs the program ploop, which this machine hasn't got", "Say format: qcow2.")
 
 
 def check_format(order: Order, backing: t.Optional[Values]) -> None:
@@ -81,6 +117,7 @@ def check_format(order: Order, backing: t.Optional[Values]) -> None:
         refuse("format", f"QEMU can read {form} images, and not make them", "Say qcow2 or raw, for example.")
     if form == "dir" and "capacity" in order.wanted:
         refuse("capacity", f"{order.title} is a directory, which has no size", "Leave capacity out.")
+    _check_makeable(order, form, backing)
     _check_qcow2(order, form)
     if backing and order.params["preallocation"] == "metadata":
         refuse("preallocation", f"{order.title} is an overlay, whose metadata grow", "Leave preallocation out.")

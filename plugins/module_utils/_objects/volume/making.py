@@ -10,13 +10,13 @@ import typing as t
 
 from ..._libvirt import found_or_none
 from ..._plan import KvmError
-from ..._xml import document, rows, units
+from ..._xml import document, units
 from .. import storage
 from ..formats import by_ending, of_file
 from ..pool.table import FILES
 from .describe import lasting
 from .limits import GROWING, check_format, check_pool, check_room
-from .order import active_pool
+from .order import active_pool, lock_of
 from .table import VOLUME
 
 if t.TYPE_CHECKING:
@@ -51,7 +51,7 @@ def plan_making(order: Order) -> None:
 
         need_secrets(order.world, order.plan, "volume", wanted["encryption"], "encryption")
     _note_making(order, backing, origin)
-    xml = document_of(order, backing)
+    xml = order.definition(backing)
     if origin is None:
         text = f"make {order.title} ({_size(wanted)}{wanted['format']}{', on ' + backing['path'] if backing else ''})"
         order.add("make", text, xml=xml, preallocate=params["preallocation"] == "metadata")
@@ -146,6 +146,7 @@ def _backing_volume(order: Order, given: Values) -> Values:
             order.plan.assume(KvmError(message, remedy, option="backing"))
         return {"path": os.path.join(order.directory, name), "format": given.get("format") or by_ending(name)}
     found = storage.volume(there, pool_name)
+    order.plan.lock(lock_of(order.world, document.document(pool.XMLDesc(0)), pool_name, name), alone=False)
     return {"path": found.path, "format": given.get("format") or found.format, "capacity": found.capacity}
 
 
@@ -166,20 +167,6 @@ def _backing_file(order: Order, given: Values) -> Values:
 
     size = int(image_info(path, "backing.path")["virtual-size"])
     return {"path": path, "format": given.get("format") or of_file(path, "backing.format"), "capacity": size}
-
-
-def document_of(order: Order, backing: t.Optional[Values]) -> str:
-    root = document.element("volume")
-    document.child(root, "name").text = order.name
-    wanted = {"capacity": 0, **order.wanted}
-    if order.kind not in FILES and order.params["format"] is None:
-        del wanted["format"]  # a device has none
-    rows.apply(VOLUME, root, wanted, "", rows.Edit(creating=True))
-    if backing:
-        store = document.child(root, "backingStore")
-        document.child(store, "path").text = backing["path"]
-        document.child(store, "format", type=backing["format"])
-    return document.text_of(root)
 
 
 def _predicted(order: Order, backing: t.Optional[Values]) -> Values:

@@ -8,15 +8,21 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..._creation import for_existing
 from ..._libvirt import found_or_none, missing_object
 from ..._plan import KvmError
-from ..._xml import document, rows
+from ..._xml import contradictions, document, rows
 from .. import storage
 from ..pool.table import FILES
-from .table import VOLUME
+from .leftover import refresh
+from .limits import check_size
+from .staging import Staging
+from .table import CONTRADICTIONS, VOLUME
 
 if t.TYPE_CHECKING:
+    from ..._libvirt import World
     from ..._plan import Plan
+    from ..._xml.rows import Values
 
 Params = dict[str, t.Any]
 
@@ -24,13 +30,15 @@ Params = dict[str, t.Any]
 class Order:
     """One volume: what is there, and what is asked for."""
 
-    def __init__(self, world: t.Any, params: Params, plan: Plan) -> None:
+    def __init__(self, world: World, params: Params, plan: Plan) -> None:
         self.world = world
         self.plan = plan
         self.params = params
         self.name: str = params["name"]
         self.pool_name: str = params["pool"]
         self.wanted = rows.parse(VOLUME, params)
+        contradictions.check(CONTRADICTIONS, self.wanted)
+        check_size(self.wanted)
         if "/" in self.name or not self.name.strip():
             raise KvmError(
                 f"name: '{self.name}' can't be the name of a volume", "Use a name without slashes.", option="name"
@@ -40,7 +48,16 @@ class Order:
         self.kind: str = "dir" if root is None else root.get("type")
         self.directory: str = "" if root is None else root.findtext("target/path") or ""
         self.there = None if self.pool is None else self._look_up()
-        self.before = None if self.there is None else storage.volume(self.there, self.pool_name)
+        self.before = None if self.there is None else storage.volume_or_none(self.there, self.pool_name)
+        if self.there is not None and self.before is None:  # its file vanished, and libvirt hasn't noticed
+            refresh(self.pool)
+            self.there = None
+        plan.lock(lock_of(world, root, self.pool_name, self.name))
+
+    def leave_out(self, known: Params) -> None:
+        """Drop what is for creation only; ``known`` is the module's argument spec."""
+        self.params = for_existing(self.params, known)
+        self.wanted = rows.parse(VOLUME, self.params)
 
     @property
     def title(self) -> str:
@@ -54,12 +71,40 @@ class Order:
             return self.before.path
         return os.path.join(self.directory, self.name) if self.kind in FILES and self.directory else ""
 
+    @property
+    def left(self) -> bool:
+        """Whether a run that was killed or failed has left something of the volume, or one is making it now."""
+        return self._staging.exists
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the volume that is there was begun by a run that was killed, or by one that is making it now."""
+        return self.there is not None and self.left and self._staging.unfinished(self.there.key())
+
+    @property
+    def _staging(self) -> Staging:
+        files = self.world.local and self.kind in FILES
+        own = os.path.join(self.directory, self.name) if files else f"{self.world.uri} {self.pool_name}/{self.name}"
+        return Staging(self.directory if files else "", own)
+
+    def begin_anew(self) -> None:
+        """Have the unfinished volume deleted first. Only where another one of that name can be told from it."""
+        if self.kind != "logical":
+            raise KvmError(
+                f"name: {self.title} was begun by a run that was killed, and isn't whole",
+                "Delete it (state: absent), then run the task again.",
+                option="name",
+            )
+        refuse_in_use(self, "name", "be made anew")
+        self.add("delete_left", f"delete {self.title}, which a killed run left unfinished")
+        self.there = self.before = None
+
     def _look_up(self) -> t.Any:
         """The volume; a file that libvirt hasn't seen yet is looked for once."""
         there = found_or_none(lambda: self.pool.storageVolLookupByName(self.name), "VIR_ERR_NO_STORAGE_VOL")
         unseen = there is None and self.kind in FILES and self.world.local
         if unseen and os.path.lexists(os.path.join(self.directory, self.name)):
-            self.pool.refresh(0)
+            refresh(self.pool)
             there = found_or_none(lambda: self.pool.storageVolLookupByName(self.name), "VIR_ERR_NO_STORAGE_VOL")
         return there
 
@@ -67,8 +112,31 @@ class Order:
         """Add a step on this volume."""
         return self.plan.add(operation, text, pool=self.pool_name, name=self.name, **arguments)
 
+    def definition(self, backing: t.Optional[Values] = None) -> str:
+        """The document of a new volume, an overlay where it has a backing volume."""
+        root = document.element("volume")
+        document.child(root, "name").text = self.name
+        wanted = {"capacity": 0, **self.wanted}
+        if self.kind not in FILES and self.params["format"] is None:
+            del wanted["format"]  # a device has none
+        rows.apply(VOLUME, root, wanted, "", rows.Edit(creating=True))
+        if backing:
+            store = document.child(root, "backingStore")
+            document.child(store, "path").text = backing["path"]
+            document.child(store, "format", type=backing["format"])
+        return document.text_of(root)
 
-def active_pool(world: t.Any, plan: Plan, name: str, option: str) -> t.Any:
+
+def lock_of(world: World, root: t.Optional[document.Element], pool: str, name: str) -> str:
+    """The name by which runs that change a volume exclude each other: its path where it has one, however that is spelled.
+
+    ``root`` is the pool's document, None where there is no such pool.
+    """
+    directory = None if root is None or root.get("type") not in FILES else root.findtext("target/path")
+    return os.path.join(os.path.realpath(directory), name) if directory and world.local else f"volume {pool}/{name}"
+
+
+def active_pool(world: World, plan: Plan, name: str, option: str) -> t.Any:
     """The pool, None (assumed on the plan) where it isn't there or isn't active."""
     there = world.find("pool", name)
     if there is None:
@@ -82,15 +150,18 @@ def active_pool(world: t.Any, plan: Plan, name: str, option: str) -> t.Any:
 
 
 def refuse_in_use(order: Order, option: str, verb: str) -> None:
-    """No domain, running or not, and no overlay may use a volume whose content goes away."""
-    before = t.cast("storage.Volume", order.before)
-    domains = sorted(storage.users(order.world, [before]))
-    overlays = storage.overlays(order.world, before)
-    if domains or overlays:
-        users = [f"domain {name}" for name in domains] + [f"its overlay {name}" for name in overlays]
+    """Nothing may use a volume whose content goes away: no domain, running or not, no overlay, no pool."""
+    from ..usage.users import Storage, using
+
+    there = Storage(order.world)
+    users = using(there, [there.volume(t.cast("storage.Volume", order.before))])
+    if users:
+        shown = [f"its overlay {user.name}" if user.overlay else str(user) for user in users]
         raise KvmError(
-            f"{option}: {order.title} can't {verb} while it is used by {', '.join(users)}",
-            "Remove those first, or take the disk out of them.",
+            f"{option}: {order.title} can't {verb} while it is used by {', '.join(shown)}",
+            "Remove those first, or take the disk out of them."
+            if not all(user.doubt for user in users)
+            else "What can't be found out counts as use: make it readable, or remove it.",
             option=option,
-            used_by=[*domains, *overlays],
+            used_by=[user.name for user in users],
         )

@@ -20,6 +20,7 @@ from .order import Order, refuse_in_use
 from .table import MADE_WITH, VOLUME
 
 if t.TYPE_CHECKING:
+    from ..._libvirt import World
     from ..._xml.rows import Values
     from .order import Params
 
@@ -29,6 +30,7 @@ ARGUMENT_SPEC: Values = {
     "pool": {"type": "str", "required": True},
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"]},
+    "creation_only": {"type": "list", "elements": "str"},
     "backing": {"type": "raw"},
     "source": {
         "type": "dict",
@@ -51,7 +53,7 @@ ARGUMENT_SPEC: Values = {
 }
 
 
-def plan_volume(world: t.Any, params: Params) -> Plan:
+def plan_volume(world: World, params: Params) -> Plan:
     """What brings a volume to what the options say."""
     plan = Plan("volume")
     if params["state"] == "absent" and world.find("pool", params["pool"]) is None:
@@ -59,13 +61,26 @@ def plan_volume(world: t.Any, params: Params) -> Plan:
     order = Order(world, params, plan)
     if params["state"] == "absent":
         _plan_absence(order)
-    elif order.before is None:
+        return _settled(order)
+    if order.unfinished:
+        order.begin_anew()
+    if order.before is None:
         from .making import plan_making
 
         plan_making(order)
     else:
+        if params["creation_only"]:
+            order.leave_out(ARGUMENT_SPEC)
         _plan_change(order)
-    return plan
+    return _settled(order)
+
+
+def _settled(order: Order) -> Plan:
+    """The plan, with a step that completes or removes what a killed run has left, unless another step does."""
+    if order.left and not {step.operation for step in order.plan.steps} & {"copy", "clone", "share", "upload"}:
+        order.add("settle", f"remove what a killed run has left of {order.title}", changes=False)
+        order.plan.repairs = True
+    return order.plan
 
 
 def _plan_absence(order: Order) -> None:
@@ -133,9 +148,12 @@ def _refuse_remaking(order: Order, name: str, has: t.Any) -> None:
 
 
 def _refuse(order: Order, option: str, has: t.Any, asked: t.Any) -> t.NoReturn:
+    made, keep = (
+        (f"with '{has}'", "Keep the value it has") if has is not None else (f"without {option}", "Leave it out")
+    )
     raise KvmError(
-        f"{option}: {order.title} was made with '{has}', and that can't be changed to '{asked}'",
-        "Keep the value it has; or make a new volume beside it.",
+        f"{option}: {order.title} was made {made}, and that can't be changed to '{asked}'",
+        f"{keep}; or make a new volume beside it.",
         option=option,
     )
 
@@ -173,9 +191,11 @@ def _plan_growth(order: Order, before: storage.Volume) -> None:
             f"Keep {units.shown(before.capacity)}; or make a new volume in another format from this one.",
             option="capacity",
         )
-    running = storage.users(order.world, [before], active_only=True)
+    from ..usage.users import running_users
+
+    running = running_users(order.world, before)
     if running:
-        domain = min(running)
+        domain = running[0]
         text = f"grow {order.title} to {units.shown(asked)} in the running domain {domain}"
         order.add("grow_live", text, domain=domain, path=before.path, capacity=asked)
     else:
@@ -187,9 +207,11 @@ def _plan_growth(order: Order, before: storage.Volume) -> None:
 def _plan_permissions(order: Order, before: storage.Volume) -> None:
     """A volume's file gets what is asked; whose it is while a guest has it open is libvirt's affair."""
     asked = dict(order.wanted.get("permissions", {}))
+    from ..usage.users import running_users
+
     has = rows.read(VOLUME, before.root).get("permissions", {})
     given_away = any(has.get(key) != value for key, value in asked.items() if key in ("owner", "group"))
-    if given_away and storage.users(order.world, [before], active_only=True):
+    if given_away and running_users(order.world, before):
         asked = {key: value for key, value in asked.items() if key == "mode"}
     differing = {key: value for key, value in asked.items() if has.get(key) != value and key != "label"}
     if not differing:

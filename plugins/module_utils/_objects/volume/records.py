@@ -9,10 +9,20 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import typing as t
 
+from ... import _temporary
+
 if t.TYPE_CHECKING:
+    from ..._libvirt import World
     from ..._xml.rows import Values
+_LOGIN = re.compile(r"^(\w+://)[^/@]*@")
+
+
+def without_login(url: str) -> str:
+    """The URL without user and password: ``https://user:password@host/x`` as ``https://host/x``."""
+    return _LOGIN.sub(r"\1", url)
 
 
 def state_directory() -> str:
@@ -41,9 +51,9 @@ def write(path: str, record: Values) -> None:
     """Record where the volume at ``path`` came from."""
     target = _file(path)
     os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
-    with open(target + ".new", "w", encoding="utf-8") as file:
-        json.dump({"path": path, **record}, file, indent=1, sort_keys=True)
-    os.replace(target + ".new", target)
+    with _temporary.replacing(target) as file:
+        os.fchmod(file.fileno(), 0o644)
+        file.write(json.dumps({"path": path, **record}, indent=1, sort_keys=True).encode())
 
 
 def forget(path: str) -> None:
@@ -52,7 +62,7 @@ def forget(path: str) -> None:
         os.unlink(_file(path))
 
 
-def delete(world: t.Any, volume: t.Any) -> None:
+def delete(world: World, volume: t.Any) -> None:
     """Delete libvirt's volume, and forget where it came from; another machine's records aren't this one's."""
     path = volume.path()
     volume.delete(0)
@@ -87,8 +97,7 @@ def under_way(directories: t.Iterable[str]) -> list[Values]:
     found = []
     for place in sorted({elsewhere(), *(beside(directory) for directory in directories if directory)}):
         for name in sorted(os.listdir(place) if os.access(place, os.R_OK | os.X_OK) else ()):
-            if name.endswith(".part.json"):
-                found += _received(os.path.join(place, name))
+            found += _received(os.path.join(place, name, "content.part.json"))
     return found
 
 

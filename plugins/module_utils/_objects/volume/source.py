@@ -11,7 +11,7 @@ import typing as t
 
 from ..._libvirt import found_or_none
 from ..._plan import KvmError, refuse
-from ..._xml import units
+from ..._xml import document, units
 from .. import storage
 from ..formats import by_ending, image_info
 from ..pool.table import FILES, NETWORKED
@@ -19,6 +19,7 @@ from . import records
 from .table import MADE_WITH
 
 if t.TYPE_CHECKING:
+    from ..._libvirt import World
     from ..._plan import Plan
     from ..._xml.rows import Values
     from .order import Order
@@ -26,8 +27,6 @@ if t.TYPE_CHECKING:
 _CHECKSUM = re.compile(r"^(?:(sha256|sha512):)?(.+)$", re.IGNORECASE | re.DOTALL)
 _DIGITS = {"sha256": 64, "sha512": 128}
 _REMOTE = ("http://", "https://", "ftp://")
-_LOGIN = re.compile(r"^(\w+://)[^/@]*@")
-_PASSWORD = re.compile(r"://[^/@:]*:([^/@]+)@")
 
 
 class Checksum:
@@ -79,24 +78,13 @@ class Origin:
         """What it is in a sentence."""
         if self.given.get("volume"):
             return f"volume {self.given['volume']} of pool {self.given['pool']}"
-        return without_login(self.url) or self.file
+        return records.without_login(self.url) or self.file
 
     @property
     def shown(self) -> Values:
         """What it is in a diff and in records: without a password."""
         shown = {key: self.given[key] for key in ("url", "file", "volume", "pool") if self.given.get(key)}
-        return {**shown, "url": without_login(shown["url"])} if "url" in shown else shown
-
-
-def without_login(url: str) -> str:
-    """The URL without user and password: ``https://user:password@host/x`` as ``https://host/x``."""
-    return _LOGIN.sub(r"\1", url)
-
-
-def passwords(params: Values) -> t.Iterator[str]:
-    """The passwords within the URLs of a task's ``source``."""
-    for value in (params.get("source") or {}).values():
-        yield from _PASSWORD.findall(str(value))
+        return {**shown, "url": records.without_login(shown["url"])} if "url" in shown else shown
 
 
 def origin(given: Values, pool: str) -> Origin:
@@ -116,7 +104,7 @@ def origin(given: Values, pool: str) -> Origin:
     return found
 
 
-def look_at(world: t.Any, plan: Plan, found: Origin) -> None:
+def look_at(world: World, plan: Plan, found: Origin) -> None:
     """Format and size of the source, as far as they're known without fetching it; what is missing is assumed."""
     if found.given.get("volume"):
         _look_at_volume(world, plan, found)
@@ -132,7 +120,9 @@ def look_at(world: t.Any, plan: Plan, found: Origin) -> None:
         found.format = by_ending(found.url)
 
 
-def _look_at_volume(world: t.Any, plan: Plan, found: Origin) -> None:
+def _look_at_volume(world: World, plan: Plan, found: Origin) -> None:
+    from .order import lock_of
+
     name, pool = found.given["volume"], found.given["pool"]
     there = world.volume(pool, name)
     if there is None:
@@ -141,6 +131,7 @@ def _look_at_volume(world: t.Any, plan: Plan, found: Origin) -> None:
         plan.assume(KvmError(message, remedy, option="source.volume"))
         return
     found.volume = storage.volume(there, pool)
+    plan.lock(lock_of(world, document.document(world.get("pool", pool).XMLDesc(0)), pool, name), alone=False)
     found.format, found.capacity = found.format or found.volume.format, found.volume.capacity
 
 
@@ -264,13 +255,12 @@ def plan_refresh(order: Order) -> bool:
             " it stays as it is until refresh: true"
         )
         return False
-    from .making import document_of
     from .order import refuse_in_use
 
     refuse_in_use(order, "refresh", "be replaced")
     look_at(order.world, order.plan, found)
     order.wanted.setdefault("format", before.format)
-    plan_copy(order, found, document_of(order, None), replace=True)
+    plan_copy(order, found, order.definition(), replace=True)
     order.plan.differs("source", records.words(record) if record else "unknown", found.words)
     return True
 
@@ -280,8 +270,9 @@ def _moved(record: Values, found: Origin, ask: bool) -> bool:
     if not record:
         return True
     was = record.get("source", {})
-    if found.checksum and found.checksum.digest:
-        return bool(record.get("digests", {}).get(found.checksum.algorithm) != found.checksum.digest)
+    known = record.get("digests", {}).get(found.checksum.algorithm) if found.checksum else None
+    if found.checksum and found.checksum.digest and known:
+        return bool(known != found.checksum.digest)
     if any(was.get(key) != value for key, value in found.shown.items()):
         return True
     if found.file:
@@ -293,7 +284,7 @@ def _moved(record: Values, found: Origin, ask: bool) -> bool:
     return False
 
 
-def looked_up(world: t.Any, pool: str, name: str) -> t.Any:
+def looked_up(world: World, pool: str, name: str) -> t.Any:
     """The volume, for an operation that needs it."""
     there = found_or_none(
         lambda: world.get("pool", pool, "pool").storageVolLookupByName(name), "VIR_ERR_NO_STORAGE_VOL"

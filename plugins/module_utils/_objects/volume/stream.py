@@ -11,10 +11,13 @@ import typing as t
 
 from ..._libvirt import constant
 
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
+
 PACKET = 262_120  # what one message of libvirt's protocol carries
 
 
-def upload(world: t.Any, volume: t.Any, path: str) -> None:
+def upload(world: World, volume: t.Any, path: str) -> None:
     """Write the file's bytes into the volume, which must be as large at least."""
     size = os.path.getsize(path)
     stream = world.connection.newStream()
@@ -60,7 +63,7 @@ def extents(handle: int, size: int) -> t.Iterator[tuple[int, int, bool]]:
         start = data
 
 
-def download(world: t.Any, volume: t.Any, path: str) -> None:
+def download(world: World, volume: t.Any, path: str) -> None:
     """Write the volume's bytes into a new file."""
     stream = world.connection.newStream()
     volume.download(stream, 0, 0, constant("VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM"))

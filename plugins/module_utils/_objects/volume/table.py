@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._xml.contradictions import either, most
 from ..._xml.rows import Field, Group
 from ..._xml.types import BYTES, PRESENT, STR, UUID, Size
 from ..formats import FORMATS
@@ -97,3 +98,8 @@ MADE_WITH = (
     "nocow",
     "encryption",
 )  # as it was made, so it stays
+
+CONTRADICTIONS = (
+    most("allocation", "capacity", size=True),
+    either("secret_uuid", "secret_usage", "encryption"),
+)

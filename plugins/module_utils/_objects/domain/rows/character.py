@@ -9,7 +9,7 @@ import typing as t
 
 from ...._xml import document, place
 from ...._xml.rows import Field, Group, ValueList
-from ...._xml.types import ON_OFF, POSITIVE, STR, WHOLE, YES_NO
+from ...._xml.types import ON_OFF, PATH, POSITIVE, STR, WHOLE, YES_NO
 from .common import ADDRESS, ALIAS, BOOT_ORDER, kind, unsaid
 
 Element = document.Element
@@ -56,14 +56,20 @@ def _mode(device: Element) -> t.Optional[str]:
     return None if node is None or device.get("type") == "udp" else node.get("mode")
 
 
+def _put_mode(device: Element, value: str) -> None:
+    """UDP has two ends, each with a mode of its own."""
+    if device.get("type") != "udp":
+        place.ensure(device, _SOURCE).set("mode", value)
+
+
 SOURCE = (
     Field("type", "@type", STR, "What the host's side is: V(pty) for C(virsh console), V(file), V(tcp), V(unix), V(null) ...",
           choices=("pty", "file", "unix", "tcp", "udp", "null", "dev", "pipe", "stdio", "vc", "spicevmc", "spiceport",
                    "qemu-vdagent", "dbus", "nmdm"), put=kind("source", "protocol")),
-    Field("path", "source@path", STR, "Path of the host's side, for V(file), V(unix), V(dev), V(pipe) and V(pty);"
+    Field("path", "source@path", PATH, "Path of the host's side, for V(file), V(unix), V(dev), V(pipe) and V(pty);"
           " libvirt chooses one for a channel where it's left out.", volatile=_pty),
     Field("append", "source@append", ON_OFF, "Whether the file goes on where it ended (V(file))."),
-    Field("mode", "source@mode", STR, "Who connects to whom (V(unix), V(tcp)).", choices=("bind", "connect"), get=_mode,
+    Field("mode", "source@mode", STR, "Who connects to whom (V(unix), V(tcp)).", choices=("bind", "connect"), get=_mode, put=_put_mode,
           volatile=unsaid("source@mode")),
     _end("host", "Address of the socket, for V(udp) of the other side (V(tcp), V(udp))."),
     _end("service", "Port of the socket, for V(udp) of the other side (V(tcp), V(udp))."),
@@ -78,7 +84,7 @@ SOURCE = (
     Field("mouse", "source/mouse@mode", STR, "Whose mouse counts (V(qemu-vdagent)).", choices=("server", "client")),
 )  # fmt: skip
 LOG = (
-    Field("log", "log@file", STR, "A file on the hypervisor to which all output is copied."),
+    Field("log", "log@file", PATH, "A file on the hypervisor to which all output is copied."),
     Field(
         "log_append", "log@append", ON_OFF, "Whether the log goes on where it ended, or is begun anew at each start."
     ),
@@ -86,7 +92,8 @@ LOG = (
 SERIAL = (
     Field("port", "target@port", WHOLE, "Number of the port: its identity."),
     Field("target_type", "target@type", STR, "The kind of port: V(isa-serial), V(usb-serial), V(pci-serial) and others.",
-          choices=("isa-serial", "usb-serial", "pci-serial", "spapr-vio-serial", "system-serial", "sclp-serial", "isa-debug")),
+          choices=("isa-serial", "usb-serial", "pci-serial", "spapr-vio-serial", "system-serial", "sclp-serial", "isa-debug"),
+          put=kind("target/model", at="target@type")),
     Field("target_model", "target/model@name", STR, "The device that the guest sees: V(isa-serial), V(pl011), V(16550a) and others."),
     *SOURCE, *LOG, ALIAS, ADDRESS,
 )  # fmt: skip
@@ -110,9 +117,9 @@ REDIRDEV = (
 )  # fmt: skip
 SMARTCARD = (
     Field("mode", "@mode", STR, "Whose card it is: the host's, one made of certificates, or one at the end of a connection.",
-          choices=("host", "host-certificates", "passthrough"), put=kind("certificate", "database", "source", "protocol", at="mode")),
+          choices=("host", "host-certificates", "passthrough"), put=kind("certificate", "database", "source", "protocol", at="@mode")),
     ValueList("certificates", "certificate", STR, "The names of three certificates (V(mode=host-certificates))."),
-    Field("database", "database", STR, "The directory of the certificates."),
+    Field("database", "database", PATH, "The directory of the certificates."),
     Group("source", "", SOURCE, "The connection (V(mode=passthrough))."),
     ADDRESS,
 )  # fmt: skip

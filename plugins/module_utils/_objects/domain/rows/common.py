@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ...._xml import document, place
 from ...._xml.kinds import Attributes
 from ...._xml.rows import Field, Group
-from ...._xml.types import ON_OFF, PCI, STR, WHOLE
+from ...._xml.types import ON_OFF, PCI, STR, WHOLE, Type
 
 Element = document.Element
 Get = t.Callable[[Element], t.Any]
@@ -26,17 +27,31 @@ def _user_alias(device: Element) -> t.Optional[str]:
     return name if name and name.startswith("ua-") else None
 
 
-def kind(*owned: str, at: str = "type") -> Put:
-    """The way to write an attribute that says a device's kind: with another kind the elements that it owned go."""
+def kind(*owned: str, at: str = "@type") -> Put:
+    """The way to write an attribute that says a device's kind: with another kind goes what it owned.
+
+    ``owned`` are places: elements (``source``) and attributes (``model@vram``).
+    """
+    steps, attribute = place.place(at)
 
     def put(node: Element, value: str) -> None:
-        if node.get(at) not in (None, value):
-            for tag in owned:
-                for below in node.findall(tag):
-                    document.remove(below)
-        node.set(at, value)
+        there = place.ensure(node, steps)
+        if there.get(attribute) not in (None, value):
+            for path in owned:
+                _remove(node, path)
+            there = place.ensure(node, steps)
+        there.set(attribute, value)
 
     return put
+
+
+def _remove(node: Element, path: str) -> None:
+    steps, attribute = place.place(path)
+    for below in place.find_all(node, steps) if steps else [node]:
+        if attribute:
+            below.attrib.pop(attribute, None)
+        else:
+            document.remove(below)
 
 
 def instead(path: str, *others: str, **fixed: str) -> Put:
@@ -81,13 +96,27 @@ def always(persistent: Element, running: Element) -> bool:
     return True
 
 
-ALIAS = Field("alias", "alias@name", STR, "A name of your own for it, starting with V(ua-).", get=_user_alias)
+def _alias(value: t.Any) -> str:
+    """A name that libvirt keeps; others it drops without a word."""
+    if value and not re.fullmatch(r"ua-[A-Za-z0-9_-]+", value):
+        raise ValueError("it must begin with ua- and have letters, digits, _ and - only: ua-data")
+    return str(value)
+
+
+ALIAS = Field(
+    "alias",
+    "alias@name",
+    Type("str", str, parse=_alias),
+    "A name of your own for it, starting with V(ua-).",
+    get=_user_alias,
+)
 ADDRESS = Attributes(
     "address",
     "address",
     STR,
     "Where it sits, in libvirt's words: V(type), V(bus), V(slot) and so on."
-    " libvirt finds a place where it's left out, and it stays.",
+    " libvirt finds a place where it's left out, and it stays. When the device gets another bus or model, libvirt finds another"
+    " place.",
 )
 ACPI_INDEX = Field(
     "acpi_index", "acpi@index", WHOLE, "Number that the guest's firmware shows for it: names C(eno1) and so on."

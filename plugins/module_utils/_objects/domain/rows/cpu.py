@@ -11,7 +11,7 @@ from ...._xml import document
 from ...._xml.items import Items
 from ...._xml.maps import Distances
 from ...._xml.rows import Change, Field, Group, Map
-from ...._xml.types import CPUSET, KIB, ON_OFF, POSITIVE, STR, WHOLE, YES_NO, Size
+from ...._xml.types import COUNT, CPUSET, KIB, ON_OFF, POSITIVE, SOME, STR, WHOLE, YES_NO, Size
 from .common import always, unsaid
 
 Element = document.Element
@@ -21,6 +21,8 @@ def _put_mode(cpu: Element, value: str) -> None:
     if cpu.get("mode") not in (None, value):
         for node in cpu.findall("model") + cpu.findall("vendor") + cpu.findall("feature"):
             document.remove(node)
+        for name in ("check", "migratable"):  # libvirt's own for each mode
+            cpu.attrib.pop(name, None)
     if value != "custom":
         cpu.attrib.pop("match", None)
     cpu.set("mode", value)
@@ -59,7 +61,7 @@ class _Features(Map):
 
 
 NUMA = (
-    Field("id", "@id", WHOLE, "The cell's number: its identity."),
+    Field("id", "@id", COUNT, "The cell's number: its identity."),
     Field("cpus", "@cpus", CPUSET, "Its vCPUs, V(0-3)."),
     Field("memory", "@memory", KIB, "Its memory."),
     Field("mem_access", "@memAccess", STR, "Whether it's shared with other processes.", choices=("shared", "private")),
@@ -67,7 +69,7 @@ NUMA = (
     Distances("distances", "distances/sibling", WHOLE, "Distances to other cells: the cell to a number from 10. Full when given.",
               key="id", value_at="value"),
     Items("caches", "cache", (
-        Field("level", "@level", POSITIVE, "Level: its identity.", required=True),
+        Field("level", "@level", SOME, "Level: its identity.", required=True),
         Field("associativity", "@associativity", STR, "How it's looked up.", choices=("none", "direct", "full")),
         Field("policy", "@policy", STR, "How it's written.", choices=("none", "writeback", "writethrough")),
         Field("size", "size@value", KIB, "Its size."),
@@ -75,9 +77,9 @@ NUMA = (
     ), ("level",), "Its memory side caches.", ordered=False),
 )  # fmt: skip
 _PATH = (
-    Field("initiator", "@initiator", WHOLE, "The cell that asks.", required=True),
-    Field("target", "@target", WHOLE, "The cell that is asked.", required=True),
-    Field("cache", "@cache", WHOLE, "The level of the cache that answers."),
+    Field("initiator", "@initiator", COUNT, "The cell that asks.", required=True),
+    Field("target", "@target", COUNT, "The cell that is asked.", required=True),
+    Field("cache", "@cache", COUNT, "The level of the cache that answers."),
     Field("type", "@type", STR, "What is asked.", choices=("access", "read", "write")),
 )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ...._xml import document
 from ...._xml.rows import Field, Group, Union
-from ...._xml.types import KIB, ON_OFF, POSITIVE, PRESENT, STR, YES_NO
+from ...._xml.types import KIB, ON_OFF, PATH, POSITIVE, PRESENT, STR, YES_NO
 from . import later
 from .common import BOOT_ORDER, PLACED, VIRTIO, VIRTIO_MODELS, always
 
@@ -21,6 +21,16 @@ def _format_put(disk: Element, value: str) -> None:
         disk.insert(0, driver)
     driver.set("name", driver.get("name") or "qemu")
     driver.set("type", value)
+
+
+def _put_device(disk: Element, value: str) -> None:
+    """libvirt makes a CD-ROM drive read-only; another device isn't for that reason."""
+    if disk.get("device") == "cdrom" != value:
+        for node in disk.findall("readonly"):
+            document.remove(node)
+        for node in disk.findall("target"):
+            node.attrib.pop("tray", None)
+    disk.set("device", value)
 
 
 class Login(Group):
@@ -39,20 +49,21 @@ def _empty(persistent: Element, running: Element) -> bool:
 
 DISK = (
     Field("target", "target@dev", STR, "The device name in the guest, V(vda), V(sdb): the disk's identity."),
-    Field("device", "@device", STR, "What the guest sees.", choices=("disk", "cdrom", "floppy", "lun")),
+    Field("device", "@device", STR, "What the guest sees.", choices=("disk", "cdrom", "floppy", "lun"), put=_put_device),
     Union("type", {
-        "file": (Field("file", "source@file", STR, "A file on the hypervisor.", live="media"),),
-        "block": (Field("block", "source@dev", STR, "A block device on the hypervisor.", live="media"),),
+        "file": (Field("file", "source@file", PATH, "A file on the hypervisor.", live="media"),),
+        "block": (Field("block", "source@dev", PATH, "A block device on the hypervisor.", live="media"),),
         "volume": (
             Field("pool", "source@pool", STR, "The pool of O(disks[].volume).", live="media"),
             Field("volume", "source@volume", STR, "A volume of a storage pool.", live="media"),
             Field("volume_mode", "source@mode", STR, "Whether an iSCSI volume is reached by the host's device or by QEMU itself.",
                   choices=("host", "direct")),
         ),
-        "network": (Group("network", "source", later("disk_source", "NETWORK"), "A disk on the network."),),
+        "network": (Group("network", "source", later("disk_source", "NETWORK"),
+                          "A disk on the network: Ceph (V(rbd)), iSCSI, NBD and others. O(disks[].auth) is for its login."),),
         "nvme": (Group("nvme", "source", later("disk_source", "NVME"), "A namespace of an NVMe device given to QEMU."),),
         "vhostuser": (Group("vhostuser", "source", later("disk_source", "VHOST_USER"), "A disk served by another process."),),
-        "dir": (Field("dir", "source@dir", STR, "A directory shown as a FAT file system."),),
+        "dir": (Field("dir", "source@dir", PATH, "A directory shown as a FAT file system."),),
     }, owns=("source", "auth", "encryption"), live="media"),
     Field("bus", "target@bus", STR, "How it's attached; from the target's name where it's left out.",
           choices=("virtio", "scsi", "sata", "usb", "ide", "fdc", "sd")),
@@ -60,7 +71,7 @@ DISK = (
     Field("format", "driver@type", STR, put=_format_put, volatile=_empty,
           doc="The format of the image. A new disk takes the volume's, or reads the file's once; never probed again."),
     Field("cache", "driver@cache", STR, "The host's cache mode.",
-          choices=("default", "none", "writethrough", "writeback", "directsync", "unsafe")),
+          choices=("default", "none", "writethrough", "writeback", "directsync", "unsafe"), silent="default"),
     Field("io", "driver@io", STR, "How QEMU does input and output.", choices=("threads", "native", "io_uring")),
     Field("discard", "driver@discard", STR, "Whether discarded blocks are given back.", choices=("unmap", "ignore")),
     Field("detect_zeroes", "driver@detect_zeroes", STR, "What becomes of written zeroes.", choices=("off", "on", "unmap")),
@@ -75,7 +86,7 @@ DISK = (
     Field("iothread", "driver@iothread", POSITIVE, "The iothread that serves it."),
     Field("ioeventfd", "driver@ioeventfd", ON_OFF, "Whether requests are taken outside of the vCPU's thread."),
     Field("event_idx", "driver@event_idx", ON_OFF, "Whether interrupts and exits are saved."),
-    Field("metadata_cache", "driver/metadata_cache/max_size", KIB, "The most memory for the metadata of a qcow2 image."),
+    Field("metadata_cache", "driver/metadata_cache/max_size", KIB, "The most memory for the metadata of a qcow2 image.", silent=0),
     Field("read_only", "readonly", PRESENT, "Whether the guest may only read."),
     Field("shareable", "shareable", PRESENT, "Whether several guests may use it at once."),
     Field("transient", "transient", PRESENT, "Whether all that is written is lost when the guest goes off."),
@@ -95,7 +106,7 @@ DISK = (
     Field("rawio", "@rawio", YES_NO, "Whether the guest may send any SCSI command (V(device=lun))."),
     Field("sgio", "@sgio", STR, "Whether SCSI commands of the guest are filtered (V(device=lun)).",
           choices=("filtered", "unfiltered")),
-    Login("auth", "source/auth|auth", later("disk_source", "AUTH"), "How to log in to a disk on the network."),
+    Login("auth", "source/auth|auth", later("disk_source", "AUTH"), "How to log in to a disk on the network, O(disks[].network)."),
     Group("encryption", "source/encryption|encryption", later("disk_source", "ENCRYPTION"),
           "How the image is encrypted; QEMU opens it with one of libvirt's secrets."),
     Group("iotune", "iotune", later("disk_source", "IOTUNE"), "Limits of its throughput."),

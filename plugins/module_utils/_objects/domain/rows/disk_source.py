@@ -8,8 +8,9 @@ from __future__ import annotations
 import typing as t
 
 from ...._xml.items import Items
-from ...._xml.rows import Field, Map
-from ...._xml.types import BYTES_ALONE, INT, PCI, POSITIVE, STR, UUID, WHOLE, YES_NO
+from ...._xml.maps import SecretMap
+from ...._xml.rows import Field
+from ...._xml.types import BYTES_ALONE, PATH, PCI, PORT, POSITIVE, STR, TEXT, UUID, WHOLE, YES_NO
 from .common import Element, Put, instead, put_pci, unsaid
 
 
@@ -30,9 +31,21 @@ def _login(path: str, other: str) -> Put:
         if auth.find("secret").get("type") is None:
             above = auth.getparent()
             source = above if above.tag == "source" else above.find("source")
-            auth.find("secret").set("type", "ceph" if source.get("protocol") == "rbd" else "iscsi")
+            auth.find("secret").set("type", _secret_type(source.get("protocol")))
 
     return put
+
+
+def _secret_type(protocol: t.Optional[str]) -> str:
+    return "ceph" if protocol == "rbd" else "iscsi"
+
+
+def _put_protocol(source: Element, value: str) -> None:
+    """The secret that logs in is of the kind that the protocol takes."""
+    for secret in (*source.iterfind("auth/secret"), *source.getparent().iterfind("auth/secret")):
+        if secret.get("type") == _secret_type(source.get("protocol")):
+            secret.set("type", _secret_type(value))
+    source.set("protocol", value)
 
 
 def _passphrase(path: str, other: str) -> Put:
@@ -57,14 +70,14 @@ ENCRYPTION = (
 )
 HOSTS = Items("hosts", "host", (
     Field("name", "@name", STR, "Host name or address."),
-    Field("port", "@port", INT, "TCP port."),
+    Field("port", "@port", PORT, "TCP port."),
     Field("transport", "@transport", STR, "Transport.", choices=("tcp", "rdma", "unix")),
-    Field("socket", "@socket", STR, "Path of the UNIX socket."),
+    Field("socket", "@socket", PATH, "Path of the UNIX socket."),
 ), keys=(lambda item: item.get("socket") or (item.get("name"), item.get("port")),), doc="Where the servers are.")  # fmt: skip
 NETWORK = (
     Field("protocol", "@protocol", STR, "How the disk is reached.", choices=(
         "rbd", "nbd", "iscsi", "http", "https", "ftp", "ftps", "tftp", "sheepdog", "gluster", "ssh", "nfs",
-        "vxhs")),
+        "vxhs"), put=_put_protocol),
     Field("name", "@name", STR,
           "What is reached: V(pool/image) for rbd, the export for nbd, V(target/lun) for iscsi, the path for http.", live="media"),
     Field("query", "@query", STR, "What follows the question mark of an http or https address."),
@@ -72,13 +85,13 @@ NETWORK = (
     Field("tls", "@tls", YES_NO, "Whether the connection is encrypted (nbd).", volatile=unsaid("@tls")),
     Field("tls_hostname", "@tlsHostname", STR, "The name that the server's certificate must be for (nbd)."),
     Field("snapshot", "snapshot@name", STR, "A snapshot of the image (rbd)."),
-    Field("config", "config@file", STR, "A configuration file for the client (rbd)."),
+    Field("config", "config@file", PATH, "A configuration file for the client (rbd)."),
     Field("user", "identity@user", STR, "The user by name, or by number like V(+1000) (nfs)."),
     Field("group", "identity@group", STR, "The group by name, or by number like V(+1000) (nfs)."),
     Field("initiator", "initiator/iqn@name", STR, "The initiator's own name (iscsi)."),
     Field("ssl_verify", "ssl@verify", YES_NO, "Whether the server's certificate is checked (https, ftps)."),
-    Map("cookies", "cookies/cookie", STR, "Cookies by name (http, https). Full when given.", value_at=""),
-    Field("readahead", "readahead@size", BYTES_ALONE, "How much is read ahead (http, https, ftp, ftps)."),
+    SecretMap("cookies", "cookies/cookie", TEXT, "Cookies by name (http, https). Full when given.", value_at=""),
+    Field("readahead", "readahead@size", BYTES_ALONE, "How much is read ahead (http, https, ftp, ftps).", silent=0),
     Field("timeout", "timeout@seconds", POSITIVE, "How long to wait for an answer, in seconds (http, https, ftp, ftps)."),
     Field("reconnect_delay", "reconnect@delay", POSITIVE, "How long to try to connect again, in seconds (nbd).", since=9_001_000),
 )  # fmt: skip

@@ -9,8 +9,8 @@ import typing as t
 
 from ...._xml import document
 from ...._xml.rows import Edit, Field, Map, Values
-from ...._xml.types import KIB_ALONE, ON_OFF, POSITIVE, STR, WHOLE, YES_NO
-from .common import ACPI_INDEX, ADDRESS, ALIAS, VIRTIO, VIRTIO_MODELS
+from ...._xml.types import KIB_ALONE, ON_OFF, PATH, PORT, POSITIVE, STR, TEXT, VIDEO_KIB, WHOLE, YES_NO
+from .common import ACPI_INDEX, ADDRESS, ALIAS, VIRTIO, VIRTIO_MODELS, kind, unsaid
 
 Element = document.Element
 
@@ -63,7 +63,7 @@ def _port(name: str, option: str, doc: str) -> Field:
         graphics.set(name, str(value))
         graphics.set("autoport", "no")
 
-    return Field(option, "@" + name, POSITIVE, doc, get=get, put=put, volatile=_automatic)
+    return Field(option, "@" + name, PORT, doc, get=get, put=put, volatile=_automatic)
 
 
 def _put_autoport(graphics: Element, value: bool) -> None:
@@ -92,11 +92,11 @@ GRAPHICS = (
     _port("port", "port", "TCP port; chosen at each start where it's left out."),
     _port("tlsPort", "tls_port", "TCP port with TLS (V(type=spice))."),
     Field("websocket", "@websocket", STR, "Port for web browsers, V(-1) for one that is chosen (V(type=vnc)).",
-          volatile=lambda persistent, running: persistent.get("websocket") == "-1"),
+          volatile=lambda persistent, running: persistent.get("websocket") == "-1", silent="0"),
     _listen("address", "address", "Address to listen on. libvirt's default is 127.0.0.1.", volatile=_chosen),
     _listen("network", "network", "A libvirt network on whose address to listen."),
     _listen("socket", "socket", "Path of a UNIX socket to listen on.", volatile=_chosen_socket),
-    Field("password", "@passwd", STR, "Password; VNC uses its first 8 characters.", no_log=True, live="graphics"),
+    Field("password", "@passwd", TEXT, "Password; VNC uses its first 8 characters.", no_log=True, live="graphics"),
     OfPassword("password_valid_to", "@passwdValidTo", STR, "When the password ends, V(2030-01-31T12:00:00) in UTC. Without a"
                " password it says nothing.", live="graphics"),
     OfPassword("connected", "@connected", STR, "What becomes of who is connected when the password changes. Without a"
@@ -105,9 +105,9 @@ GRAPHICS = (
           choices=("allow-exclusive", "force-shared", "ignore")),
     Field("power_control", "@powerControl", YES_NO, "Whether a VNC client may switch the guest off."),
     Field("keymap", "@keymap", STR, "Keyboard layout, V(en-us)."),
-    Field("default_mode", "@defaultMode", STR, "Whether channels are encrypted (V(type=spice)).", choices=_ANY),
+    Field("default_mode", "@defaultMode", STR, "Whether channels are encrypted (V(type=spice)).", choices=_ANY, silent="any"),
     Map("channels", "channel", STR, "Channels by name, each V(any), V(secure) or V(insecure) (V(type=spice)). Full when given.",
-        value_at="mode", choices=_ANY),
+        value_at="mode", choices=_ANY, silent="any"),
     Field("image_compression", "image@compression", STR, "Compression of pictures (V(type=spice)).",
           choices=("auto_glz", "auto_lz", "quic", "glz", "lz", "off")),
     Field("jpeg_compression", "jpeg@compression", STR, "Lossy compression (V(type=spice)).", choices=("auto", "never", "always")),
@@ -119,26 +119,28 @@ GRAPHICS = (
     Field("mouse", "mouse@mode", STR, "Whose mouse counts (V(type=spice)).", choices=("server", "client")),
     Field("file_transfer", "filetransfer@enable", YES_NO, "Whether files can be dropped into the guest (V(type=spice))."),
     Field("gl", "gl@enable", YES_NO, "Whether OpenGL is used (V(type=spice), V(type=sdl), V(type=dbus))."),
-    Field("rendernode", "gl@rendernode", STR, "The host's device that draws, V(/dev/dri/renderD128)."),
+    Field("rendernode", "gl@rendernode", PATH, "The host's device that draws, V(/dev/dri/renderD128)."),
     Field("audio", "audio@id", WHOLE, "The O(audio[].id) that is heard over it."),
     Field("display", "@display", STR, "The X display (V(type=sdl))."),
     Field("xauth", "@xauth", STR, "The X authority file (V(type=sdl))."),
-    Field("fullscreen", "@fullscreen", YES_NO, "Whether the window fills the screen (V(type=sdl))."),
-    Field("p2p", "@p2p", YES_NO, "Whether clients connect without a bus (V(type=dbus))."),
-    Field("bus_address", "@address", STR, "The address of the bus (V(type=dbus))."),
+    Field("fullscreen", "@fullscreen", YES_NO, "Whether the window fills the screen (V(type=sdl)).", silent=False),
+    Field("p2p", "@p2p", YES_NO, "Whether clients connect without a bus (V(type=dbus)).", silent=False),
+    Field("bus_address", "@address", STR, "The address of the bus (V(type=dbus)).",
+          volatile=unsaid("@address")),
 )  # fmt: skip
 VIDEO = (
-    Field("model", "model@type", STR, "The display adapter: V(virtio), V(vga), V(qxl), V(bochs), V(ramfb), V(cirrus), V(none)."),
+    Field("model", "model@type", STR, "The display adapter: V(virtio), V(vga), V(qxl), V(bochs), V(ramfb), V(cirrus), V(none).",
+          put=kind("model@ram", "model@vram", "model@vgamem", "model@vram64", "model@heads", at="model@type")),
     Field("heads", "model@heads", POSITIVE, "Number of displays."),
     Field("primary", "model@primary", YES_NO, "Whether the guest begins on it."),
-    Field("vram", "model@vram", KIB_ALONE, "Video memory, where the model has a choice."),
-    Field("ram", "model@ram", KIB_ALONE, "The primary memory (V(model=qxl))."),
-    Field("vgamem", "model@vgamem", KIB_ALONE, "The memory of its VGA side (V(model=qxl))."),
+    Field("vram", "model@vram", VIDEO_KIB, "Video memory, where the model has a choice."),
+    Field("ram", "model@ram", VIDEO_KIB, "The primary memory (V(model=qxl))."),
+    Field("vgamem", "model@vgamem", VIDEO_KIB, "The memory of its VGA side (V(model=qxl))."),
     Field("vram64", "model@vram64", KIB_ALONE, "The memory that 64-bit guests map (V(model=qxl)).", silent=0),
     Field("blob", "model@blob", ON_OFF, "Whether resources are shared without a copy (V(model=virtio)).", since=9_002_000),
     Field("accel3d", "model/acceleration@accel3d", YES_NO, "Whether 3D is drawn by the host (V(model=virtio))."),
     Field("accel2d", "model/acceleration@accel2d", YES_NO, "Whether 2D is drawn by the host."),
-    Field("rendernode", "model/acceleration@rendernode", STR, "The host's device that draws (O(video[].driver=vhostuser))."),
+    Field("rendernode", "model/acceleration@rendernode", PATH, "The host's device that draws (O(video[].driver=vhostuser))."),
     Field("width", "model/resolution@x", POSITIVE, "Preferred width, in pixels."),
     Field("height", "model/resolution@y", POSITIVE, "Preferred height, in pixels."),
     Field("driver", "driver@name", STR, "Who drives it.", choices=("qemu", "vhostuser")),
@@ -165,7 +167,7 @@ INPUT = (
     Field("type", "@type", STR, "What it is.", choices=("tablet", "mouse", "keyboard", "passthrough", "evdev")),
     Field("bus", "@bus", STR, "How it's attached.", choices=("usb", "ps2", "virtio", "xen")),
     Field("model", "@model", STR, "The virtio device.", choices=VIRTIO_MODELS),
-    Field("path", "source@dev", STR, "The host's device, V(/dev/input/event3) (V(type=passthrough), V(type=evdev)).",
+    Field("path", "source@dev", PATH, "The host's device, V(/dev/input/event3) (V(type=passthrough), V(type=evdev)).",
           get=_get_evdev, put=_put_evdev),
     Field("grab", "source@grab", STR, "Whether all of the host's devices are taken with it (V(type=evdev)).", choices=("all",)),
     Field("grab_toggle", "source@grabToggle", STR, "The keys that take and give it back (V(type=evdev)).",

@@ -6,25 +6,27 @@
 from __future__ import annotations
 
 from ...._xml.items import Items
+from ...._xml.maps import SecretMap
 from ...._xml.rows import Field, Map, ValueList
-from ...._xml.types import HEX, POSITIVE, STR, WHOLE, YES_NO
+from ...._xml.types import HEX, PATH, POSITIVE, STR, TEXT, WHOLE, YES_NO
+from .common import kind
 
 _SMBIOS = "sysinfo[@type='smbios']"
 SYSINFO = (
-    Map("bios", f"{_SMBIOS}/bios/entry", STR, "V(vendor), V(version), V(date), V(release). Full when given.", value_at=""),
-    Map("system", f"{_SMBIOS}/system/entry", STR, value_at="", doc="V(manufacturer), V(product), V(version), V(serial), V(uuid),"
+    Map("bios", f"{_SMBIOS}/bios/entry", TEXT, "V(vendor), V(version), V(date), V(release). Full when given.", value_at=""),
+    Map("system", f"{_SMBIOS}/system/entry", TEXT, value_at="", doc="V(manufacturer), V(product), V(version), V(serial), V(uuid),"
         " V(sku), V(family). A UUID must be the domain's. Full when given."),
     Items("base_boards", f"{_SMBIOS}/baseBoard", (
-        Map("entries", "entry", STR, "V(manufacturer), V(product), V(version), V(serial), V(asset), V(location). Full when given.",
+        Map("entries", "entry", TEXT, "V(manufacturer), V(product), V(version), V(serial), V(asset), V(location). Full when given.",
             value_at=""),
     ), doc="Base boards."),
-    Map("chassis", f"{_SMBIOS}/chassis/entry", STR, "V(manufacturer), V(version), V(serial), V(asset), V(sku). Full when given.",
+    Map("chassis", f"{_SMBIOS}/chassis/entry", TEXT, "V(manufacturer), V(version), V(serial), V(asset), V(sku). Full when given.",
         value_at=""),
-    ValueList("oem_strings", f"{_SMBIOS}/oemStrings/entry", STR, "Any texts."),
+    ValueList("oem_strings", f"{_SMBIOS}/oemStrings/entry", TEXT, "Any texts."),
     Items("fwcfg", "sysinfo[@type='fwcfg']/entry", (
         Field("name", "@name", STR, "Its name, V(opt/org.example/key): its identity.", required=True),
-        Field("value", "", STR, "Its content."),
-        Field("file", "@file", STR, "A file on the hypervisor with its content, instead."),
+        Field("value", "", TEXT, "Its content."),
+        Field("file", "@file", PATH, "A file on the hypervisor with its content, instead."),
     ), ("name",), "Entries of QEMU's firmware configuration device.", ordered=False),
 )  # fmt: skip
 LAUNCH_SECURITY = (
@@ -51,14 +53,14 @@ LAUNCH_SECURITY = (
 SECLABEL = (
     Field("model", "@model", STR, "The driver: V(selinux), V(apparmor), V(dac): its identity."),
     Field("type", "@type", STR, "Whether libvirt makes the label, it's given here, or there is none.",
-          choices=("dynamic", "static", "none")),
+          choices=("dynamic", "static", "none"), put=kind("label", "baselabel", "@relabel")),
     Field("relabel", "@relabel", YES_NO, "Whether what the guest uses gets the label too."),
     Field("label", "label", STR, "The label (V(type=static)).", volatile=lambda stored, running: stored.get("type") == "dynamic"),
     Field("baselabel", "baselabel", STR, "What a made label begins with (V(type=dynamic))."),
 )  # fmt: skip
 QEMU = (
-    ValueList("args", "qemu:commandline/qemu:arg@value", STR, "Arguments for QEMU, in order. They taint the domain."),
-    Map("env", "qemu:commandline/qemu:env", STR, "Environment variables for QEMU by name. Full when given."),
+    ValueList("args", "qemu:commandline/qemu:arg@value", TEXT, "Arguments for QEMU, in order. They taint the domain."),
+    SecretMap("env", "qemu:commandline/qemu:env", TEXT, "Environment variables for QEMU by name. Full when given."),
     ValueList("add_capabilities", "qemu:capabilities/qemu:add@capability", STR, "Capabilities of QEMU that libvirt should assume."),
     ValueList("del_capabilities", "qemu:capabilities/qemu:del@capability", STR, "Capabilities of QEMU that libvirt should forget."),
     Field("deprecation", "qemu:deprecation@behavior", STR, "What becomes of deprecated words to QEMU.",

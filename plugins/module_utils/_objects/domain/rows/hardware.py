@@ -8,9 +8,25 @@ from __future__ import annotations
 from ...._plan import KvmError
 from ...._xml import document
 from ...._xml.rows import Field, Group, Values
-from ...._xml.types import HEX, KIB, ON_OFF, POSITIVE, PRESENT, STR, USB_CLASS, USB_ID, UUID, WHOLE, YES_NO
+from ...._xml.types import (
+    BYTE,
+    COUNT,
+    HEX,
+    KIB,
+    ON_OFF,
+    PATH,
+    POSITIVE,
+    PRESENT,
+    SOME,
+    STR,
+    USB_CLASS,
+    USB_ID,
+    UUID,
+    WHOLE,
+    YES_NO,
+)
 from . import later
-from .common import ADDRESS, ALIAS, PLACED, VIRTIO, VIRTIO_MODELS, Put, instead
+from .common import ADDRESS, ALIAS, PLACED, VIRTIO, VIRTIO_MODELS, Put, instead, kind
 
 Element = document.Element
 
@@ -60,14 +76,14 @@ TPM = (
     Field("type", "backend@type", STR, "Where it's from: emulated by swtpm, the host's own, or another process.",
           choices=("emulator", "passthrough", "external"), put=_backend("type")),
     Field("version", "backend@version", STR, "Its version (V(type=emulator)).", choices=("1.2", "2.0")),
-    Field("persistent_state", "backend@persistent_state", YES_NO, "Whether its state outlives a transient domain (V(type=emulator))."),
+    Field("persistent_state", "backend@persistent_state", YES_NO, "Whether its state outlives a transient domain (V(type=emulator)).", silent=False),
     Field("encryption_secret", "backend/encryption@secret", UUID, "The UUID of libvirt's secret that its state is encrypted with."),
     Group("active_pcr_banks", "backend/active_pcr_banks", [
         Field(bank, bank, PRESENT, f"{bank.upper()}.") for bank in ("sha1", "sha256", "sha384", "sha512")
     ], "The PCR banks that are on (V(version=2.0))."),
     Field("profile", "backend/profile@source", STR, "The profile of algorithms of a new TPM.", since=10_010_000),
-    Field("path", "backend/device@path", STR, "The host's device (V(type=passthrough))."),
-    Field("socket", "backend/source@path", STR, "The socket of the other process (V(type=external)).",
+    Field("path", "backend/device@path", PATH, "The host's device (V(type=passthrough))."),
+    Field("socket", "backend/source@path", PATH, "The socket of the other process (V(type=external)).",
           put=instead("backend/source@path", type="unix", mode="connect")),
     ALIAS, ADDRESS,
 )  # fmt: skip
@@ -108,10 +124,11 @@ IOMMU = (
 CONTROLLER = (
     Field("type", "@type", STR, "What is attached to it.", required=True,
           choices=("pci", "usb", "scsi", "sata", "ide", "virtio-serial", "fdc", "ccid", "isa", "nvme")),
-    Field("index", "@index", WHOLE, "Its number among those of its type."),
-    Field("model", "@model", STR, "The model: V(virtio-scsi), V(qemu-xhci), V(pcie-root-port) and others."),
+    Field("index", "@index", BYTE, "Its number among those of its type."),
+    Field("model", "@model", STR, "The model: V(virtio-scsi), V(qemu-xhci), V(pcie-root-port) and others.",
+          put=kind("target", "model", "master", at="@model")),
     Field("model_name", "model@name", STR, "QEMU's device for the model, V(ioh3420), where libvirt's own choice isn't wanted (V(type=pci))."),
-    Field("ports", "@ports", POSITIVE, "Number of ports (V(type=usb), V(type=virtio-serial))."),
+    Field("ports", "@ports", SOME, "Number of ports (V(type=usb), V(type=virtio-serial))."),
     Field("vectors", "@vectors", WHOLE, "Number of interrupt vectors (V(type=virtio-serial))."),
     Field("queues", "driver@queues", POSITIVE, "Number of virtio queues (V(model=virtio-scsi))."),
     Field("iothread", "driver@iothread", POSITIVE, "The iothread that serves it (V(model=virtio-scsi))."),
@@ -119,13 +136,13 @@ CONTROLLER = (
     Field("cmd_per_lun", "driver@cmd_per_lun", POSITIVE, "The most commands for a device at once (V(model=virtio-scsi))."),
     Field("max_sectors", "driver@max_sectors", POSITIVE, "The most sectors in a command (V(model=virtio-scsi))."),
     Group("target", "target", (
-        Field("chassis", "@chassis", WHOLE, "Chassis number of a port."),
+        Field("chassis", "@chassis", COUNT, "Chassis number of a port."),
         Field("port", "@port", HEX, "Port number."),
-        Field("chassis_nr", "@chassisNr", WHOLE, "Chassis number of a bridge."),
-        Field("bus_nr", "@busNr", WHOLE, "Bus number of an expander bus."),
-        Field("index", "@index", WHOLE, "Number of a host bridge (pseries)."),
+        Field("chassis_nr", "@chassisNr", COUNT, "Chassis number of a bridge."),
+        Field("bus_nr", "@busNr", COUNT, "Bus number of an expander bus."),
+        Field("index", "@index", COUNT, "Number of a host bridge (pseries)."),
         Field("hotplug", "@hotplug", ON_OFF, "Whether devices can be plugged in while the guest runs."),
-        Field("node", "node", WHOLE, "The guest's NUMA node of an expander bus."),
+        Field("node", "node", COUNT, "The guest's NUMA node of an expander bus."),
     ), "How it's seen (V(type=pci))."),
     Field("pcihole64", "pcihole64", KIB, "The room for 64-bit addresses of PCI devices (a root)."),
     Field("master_startport", "master@startport", WHOLE, "The first port of a companion (V(type=usb))."),

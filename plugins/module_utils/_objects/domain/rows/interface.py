@@ -10,7 +10,7 @@ import typing as t
 from ...._xml import document
 from ...._xml.items import Items
 from ...._xml.rows import Field, Group, Union
-from ...._xml.types import MAC, POSITIVE, STR, WHOLE, YES_NO, Type
+from ...._xml.types import MAC, PATH, POSITIVE, STR, WHOLE, YES_NO, Type
 from . import later
 from .common import ACPI_INDEX, ADDRESS, ALIAS, BOOT_ORDER, VIRTIO, Volatile, unsaid
 
@@ -80,7 +80,7 @@ INTERFACE = (
         "vhostuser": (
             Group("vhostuser", "source", later("interface_source", "VHOST_USER"), "A switch in another process (DPDK)."),
         ),
-        "vdpa": (Field("vdpa", "source@dev", STR, "A vDPA device of the host, V(/dev/vhost-vdpa-0)."),),
+        "vdpa": (Field("vdpa", "source@dev", PATH, "A vDPA device of the host, V(/dev/vhost-vdpa-0)."),),
         "mcast": (Group("mcast", "source", later("interface_source", "SOCKET"), "A multicast group that guests share."),),
         "server": (Group("server", "source", later("interface_source", "SOCKET"), "A TCP socket that another guest connects to."),),
         "client": (Group("client", "source", later("interface_source", "SOCKET"), "A TCP socket of another guest."),),
@@ -110,10 +110,10 @@ INTERFACE = (
     Field("trust_guest_rx_filters", "@trustGuestRxFilters", YES_NO, "Whether the guest may change its filters and MAC address.",
           volatile=unsaid("@trustGuestRxFilters")),
     Field("coalesce", "coalesce/rx/frames@max", WHOLE, "How many packets the host's side collects before it passes them on.",
-          live="interface"),
+          live="interface", silent=0),
     Field("sndbuf", "tune/sndbuf", WHOLE, "The send buffer of the host's side, in bytes; V(0) for no limit."),
-    Field("script", "script@path", STR, "A program that sets the host's side up (O(interfaces[].ethernet))."),
-    Field("downscript", "downscript@path", STR, "A program that takes the host's side down (O(interfaces[].ethernet))."),
+    Field("script", "script@path", PATH, "A program that sets the host's side up (O(interfaces[].ethernet))."),
+    Field("downscript", "downscript@path", PATH, "A program that takes the host's side down (O(interfaces[].ethernet))."),
     Field("mac_type", "mac@type", STR, "Whether a MAC address in VMware's range was made up.", choices=("generated", "static")),
     Field("mac_check", "mac@check", YES_NO, "Whether a MAC address in VMware's range is checked."),
     Group("rom", "rom", later("interface_source", "ROM"), "The card's boot ROM."),

@@ -8,12 +8,19 @@ from __future__ import annotations
 from ...._xml.items import Items
 from ...._xml.maps import Multimap
 from ...._xml.rows import Field, Group
-from ...._xml.types import ON_OFF, PCI, POSITIVE, STR, UUID, WHOLE, YES_NO
+from ...._xml.types import ON_OFF, PATH, PCI, PORT, POSITIVE, STR, UUID, WHOLE, YES_NO
+from ...virtualport import put_type
 from .common import instead, unsaid
 
 HOSTDEV = (
     Field("address", "source/address", PCI, "The device's PCI address, V(0000:3b:02.0)."),
-    Field("managed", "@managed", YES_NO, "Whether libvirt takes the device from its driver and gives it back."),
+    Field(
+        "managed",
+        "@managed",
+        YES_NO,
+        "Whether libvirt takes the device from its driver and gives it back.",
+        silent=False,
+    ),
     Field(
         "driver",
         "driver@name",
@@ -31,26 +38,31 @@ VHOST_USER = (
 )
 SOCKET = (
     Field("address", "@address", STR, "IP address."),
-    Field("port", "@port", POSITIVE, "Port."),
+    Field("port", "@port", PORT, "Port."),
 )
 UDP = (
     *SOCKET,
     Field("local_address", "local@address", STR, "IP address of this side."),
-    Field("local_port", "local@port", POSITIVE, "Port of this side."),
+    Field("local_port", "local@port", PORT, "Port of this side."),
 )
 
 
 def _rate(name: str, doc: str, *more: Field) -> Group:
     return Group(name, name, (
-        Field("average", "@average", WHOLE, "The average, in KiB/s.", live="interface"),
-        Field("peak", "@peak", WHOLE, "The most for a moment, in KiB/s.", live="interface"),
-        Field("burst", "@burst", WHOLE, "How much can be sent at the peak, in KiB.", live="interface"),
+        Field("average", "@average", WHOLE, "The average, in KiB/s.", live="interface", silent=0),
+        Field("peak", "@peak", WHOLE, "The most for a moment, in KiB/s.", live="interface", silent=0),
+        Field("burst", "@burst", WHOLE, "How much can be sent at the peak, in KiB.", live="interface", silent=0),
         *more,
     ), doc)  # fmt: skip
 
 
 FLOOR = Field(
-    "floor", "@floor", WHOLE, "What it always gets, in KiB/s, on a network with limits of its own.", live="interface"
+    "floor",
+    "@floor",
+    WHOLE,
+    "What it always gets, in KiB/s, on a network with limits of its own.",
+    live="interface",
+    silent=0,
 )
 BANDWIDTH = (_rate("inbound", "To the guest.", FLOOR), _rate("outbound", "From the guest."))
 VLAN = (
@@ -62,7 +74,14 @@ VLAN = (
     ), keys=("id",), ordered=False, doc="The VLANs."),
 )  # fmt: skip
 VIRTUALPORT = (
-    Field("type", "@type", STR, "What the port is on.", choices=("openvswitch", "midonet", "802.1Qbg", "802.1Qbh")),
+    Field(
+        "type",
+        "@type",
+        STR,
+        "What the port is on.",
+        choices=("openvswitch", "midonet", "802.1Qbg", "802.1Qbh"),
+        put=put_type,
+    ),
     Field("interfaceid", "parameters@interfaceid", UUID, "The interface's UUID; libvirt makes one up (Open vSwitch)."),
     Field("profileid", "parameters@profileid", STR, "The port profile."),
     Field("managerid", "parameters@managerid", STR, "The VSI manager (802.1Qbg)."),
@@ -85,7 +104,7 @@ def _offloads(name: str, names: tuple[str, ...], doc: str) -> Group:
 
 DRIVER = (
     Field("name", "@name", STR, "Where virtio's queues are served.", choices=("vhost", "qemu")),
-    Field("queues", "@queues", POSITIVE, "Number of queue pairs."),
+    Field("queues", "@queues", POSITIVE, "Number of queue pairs.", silent=1),
     Field("rx_queue_size", "@rx_queue_size", POSITIVE, "Length of each receive queue."),
     Field("tx_queue_size", "@tx_queue_size", POSITIVE, "Length of each send queue."),
     Field("txmode", "@txmode", STR, "How packets are sent.", choices=("iothread", "timer")),
@@ -98,14 +117,14 @@ DRIVER = (
 )
 BACKEND = (
     Field("type", "@type", STR, "The process that does user-mode networking.", choices=("passt", "default")),
-    Field("log_file", "@logFile", STR, "The log of passt."),
-    Field("tap", "@tap", STR, "The tap device's file, where it isn't /dev/net/tun."),
-    Field("vhost", "@vhost", STR, "The vhost device's file, where it isn't /dev/vhost-net."),
+    Field("log_file", "@logFile", PATH, "The log of passt."),
+    Field("tap", "@tap", PATH, "The tap device's file, where it isn't /dev/net/tun."),
+    Field("vhost", "@vhost", PATH, "The vhost device's file, where it isn't /dev/vhost-net."),
 )
 ROM = (
     Field("enabled", "@enabled", YES_NO, "Whether it's shown to the guest."),
     Field("bar", "@bar", ON_OFF, "Whether it's in the guest's memory map."),
-    Field("file", "@file", STR, "Another one, from this file on the hypervisor."),
+    Field("file", "@file", PATH, "Another one, from this file on the hypervisor."),
 )
 TEAMING = (
     Field("type", "@type", STR, "Which of the pair it is.", choices=("persistent", "transient")),
@@ -114,13 +133,13 @@ TEAMING = (
 IP = (
     Field("address", "@address", STR, "The address.", required=True),
     Field("family", "@family", STR, "Which IP it is.", choices=("ipv4", "ipv6")),
-    Field("prefix", "@prefix", WHOLE, "The length of its subnet's prefix."),
+    Field("prefix", "@prefix", WHOLE, "The length of its subnet's prefix.", silent=0),
     Field("peer", "@peer", STR, "The address on the other side."),
 )
 ROUTE = (
     Field("address", "@address", STR, "The subnet that is reached.", required=True),
     Field("family", "@family", STR, "Which IP it is.", choices=("ipv4", "ipv6")),
-    Field("prefix", "@prefix", WHOLE, "The length of its prefix."),
+    Field("prefix", "@prefix", WHOLE, "The length of its prefix.", silent=0),
     Field("gateway", "@gateway", STR, "The address that leads there."),
     Field("metric", "@metric", WHOLE, "The metric."),
 )

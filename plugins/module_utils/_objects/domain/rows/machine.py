@@ -5,16 +5,27 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ...._xml import document
 from ...._xml.kinds import Switches
 from ...._xml.rows import Field, Group, ValueList
-from ...._xml.types import INT, KIB, MIB, ON_OFF, POSITIVE, PRESENT, STR, WHOLE, YES_NO
-from .common import always, unsaid
+from ...._xml.types import INT, KIB, MIB, ON_OFF, PATH, POSITIVE, PRESENT, STR, TEXT, WHOLE, YES_NO, Type
+from .common import always, kind, unsaid
 
 Element = document.Element
 
+
+def _adjustment(value: t.Any) -> str:
+    """Seconds, or ``reset``; libvirt takes any other text for 0."""
+    text = str(value).strip()
+    if text and not re.fullmatch(r"reset|[+-]?\d+", text):
+        raise ValueError("a number of seconds, or reset")
+    return text
+
+
+ADJUSTMENT = Type("str", str, parse=_adjustment)
 EVENT_ACTIONS = ("destroy", "restart", "preserve", "rename-restart")
 FIXED = ("broken", "workaround", "fixed")
 TICKS = ("delay", "catchup", "merge", "discard")
@@ -42,9 +53,10 @@ CATCHUP = (
 )
 CLOCK = (
     Field("offset", "@offset", STR, "What the guest's clock starts from.",
-          choices=("utc", "localtime", "timezone", "variable", "absolute")),
+          choices=("utc", "localtime", "timezone", "variable", "absolute"),
+          put=kind("@timezone", "@adjustment", "@basis", "@start", at="@offset")),
     Field("timezone", "@timezone", STR, "The time zone (V(clock.offset=timezone))."),
-    Field("adjustment", "@adjustment", STR, "Seconds beside it (V(clock.offset=variable)), or V(reset) to forget the guest's own"
+    Field("adjustment", "@adjustment", ADJUSTMENT, "Seconds beside it (V(clock.offset=variable)), or V(reset) to forget the guest's own"
           " changes (V(utc), V(localtime)).", volatile=always),
     Field("basis", "@basis", STR, "What the seconds are beside (V(clock.offset=variable)).", choices=("utc", "localtime")),
     Field("start", "@start", WHOLE, "Seconds since 1970 (V(clock.offset=absolute))."),
@@ -83,7 +95,7 @@ FEATURES = (
     Field("ras", "ras@state", ON_OFF, "Whether memory errors are told to the guest (Arm).", since=10_004_000),
     Field("hpt_resizing", "hpt@resizing", STR, "Whether the hashed page table may be resized (POWER).",
           choices=("enabled", "disabled", "required")),
-    Field("hpt_maxpagesize", "hpt/maxpagesize", KIB, "The largest page of the hashed page table (POWER)."),
+    Field("hpt_maxpagesize", "hpt/maxpagesize", KIB, "The largest page of the hashed page table (POWER).", silent=0),
     Field("htm", "htm@state", ON_OFF, "Whether the guest has transactional memory (POWER)."),
     Field("nested_hv", "nested-hv@state", ON_OFF, "Whether the guest may run guests (POWER)."),
     Field("ccf_assist", "ccf-assist@state", ON_OFF, "Whether the count cache is flushed by hardware (POWER)."),
@@ -92,7 +104,7 @@ FEATURES = (
     Field("ibs", "ibs@value", STR, "Indirect branch speculation (POWER).",
           choices=("broken", "workaround", "fixed-ibs", "fixed-ccd", "fixed-na")),
     Field("msrs_unknown", "msrs@unknown", STR, "What becomes of accesses to unknown model specific registers.", choices=("ignore", "fault")),
-    Field("tb_cache", "tcg/tb-cache", MIB, "The cache of translated code (V(type=qemu))."),
+    Field("tb_cache", "tcg/tb-cache", MIB, "The cache of translated code (V(type=qemu)).", silent=0),
     Field("hyperv_mode", "hyperv@mode", STR, "Whether the guest gets the enlightenments below, or all that there are.",
           choices=("custom", "passthrough")),
     Switches("hyperv", "hyperv", doc=[
@@ -112,15 +124,15 @@ BOOT = (
     ValueList("order", "boot@dev", STR, "Kinds of devices to boot from, in order.", choices=("hd", "cdrom", "network", "fd")),
     Field("menu", "bootmenu@enable", YES_NO, "Whether the firmware offers a menu."),
     Field("menu_timeout", "bootmenu@timeout", WHOLE, "How long the menu waits, in milliseconds."),
-    Field("kernel", "kernel", STR, "A kernel on the hypervisor to start directly."),
-    Field("initrd", "initrd", STR, "The initial RAM disk of O(boot.kernel)."),
-    Field("cmdline", "cmdline", STR, "The command line of O(boot.kernel)."),
-    Field("shim", "shim", STR, "The first loader of O(boot.kernel) under secure boot.", since=10_001_000),
-    Field("dtb", "dtb", STR, "The device tree of O(boot.kernel)."),
+    Field("kernel", "kernel", PATH, "A kernel on the hypervisor to start directly."),
+    Field("initrd", "initrd", PATH, "The initial RAM disk of O(boot.kernel)."),
+    Field("cmdline", "cmdline", TEXT, "The command line of O(boot.kernel)."),
+    Field("shim", "shim", PATH, "The first loader of O(boot.kernel) under secure boot.", since=10_001_000),
+    Field("dtb", "dtb", PATH, "The device tree of O(boot.kernel)."),
     Field("bios_serial", "bios@useserial", YES_NO, "Whether the BIOS shows its messages on the serial console."),
     Field("reboot_timeout", "bios@rebootTimeout", INT, "How long to wait before booting again when nothing boots, in milliseconds;"
           " V(-1) for never."),
-    Field("acpi_table", "acpi/table[@type='slic']", STR, "A file with a SLIC table for the guest's ACPI."),
+    Field("acpi_table", "acpi/table[@type='slic']", PATH, "A file with a SLIC table for the guest's ACPI."),
 )  # fmt: skip
 
 
@@ -134,7 +146,7 @@ def _named(loader: Element, path: str) -> None:
 
 
 LOADER = (
-    Field("path", "", STR, "The firmware's file; libvirt chooses one for V(firmware=efi).", volatile=unsaid(""), put=_named),
+    Field("path", "", PATH, "The firmware's file; libvirt chooses one for V(firmware=efi).", volatile=unsaid(""), put=_named),
     Field("type", "@type", STR, "How the guest sees it.", choices=("rom", "pflash"), volatile=unsaid("@type")),
     Field("read_only", "@readonly", YES_NO, "Whether the guest may only read it.", volatile=unsaid("@readonly")),
     Field("secure", "@secure", YES_NO, "Whether it needs System Management Mode.", volatile=unsaid("@secure")),
@@ -142,8 +154,8 @@ LOADER = (
     Field("format", "@format", STR, "The format of the file.", choices=("raw", "qcow2"), since=9_002_000, volatile=unsaid("@format")),
 )  # fmt: skip
 NVRAM = (
-    Field("path", "", STR, "The file of the firmware's variables; libvirt chooses one.", volatile=unsaid("")),
-    Field("template", "@template", STR, "The file that it begins as.", volatile=unsaid("@template")),
+    Field("path", "", PATH, "The file of the firmware's variables; libvirt chooses one.", volatile=unsaid("")),
+    Field("template", "@template", PATH, "The file that it begins as.", volatile=unsaid("@template")),
     Field(
         "format",
         "@format",

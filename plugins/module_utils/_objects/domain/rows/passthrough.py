@@ -10,7 +10,24 @@ import typing as t
 from ...._xml import document
 from ...._xml.items import Items
 from ...._xml.rows import Field, Group, Union
-from ...._xml.types import BYTES, CPUSET, HEX4, KIB, ON_OFF, PCI, POSITIVE, PRESENT, SOME_MIB, STR, UUID, WHOLE, YES_NO
+from ...._xml.types import (
+    BYTES,
+    CPUSET,
+    HEX4,
+    KIB,
+    MODE,
+    ON_OFF,
+    PATH,
+    PCI,
+    PORT,
+    POSITIVE,
+    PRESENT,
+    SOME_MIB,
+    STR,
+    UUID,
+    WHOLE,
+    YES_NO,
+)
 from . import later
 from .common import (
     ACPI_INDEX,
@@ -36,14 +53,15 @@ SCSI = (
     Field("iscsi", "@name", STR, "An iSCSI target and unit instead, V(iqn.2024-01.com.example:disk/1).",
           put=instead("@name", protocol="iscsi")),
     Items("hosts", "host", (
-        Field("name", "@name", STR, "Host name or address."), Field("port", "@port", POSITIVE, "TCP port."),
+        Field("name", "@name", STR, "Host name or address."), Field("port", "@port", PORT, "TCP port."),
     ), ("name",), "Where the iSCSI target is."),
     Group("auth", "auth", later("disk_source", "AUTH"), "How to log in to the iSCSI target."),
     Field("initiator", "initiator/iqn@name", STR, "The initiator's own name (iSCSI)."),
 )  # fmt: skip
 HOSTDEV = (
     Union("type", {
-        "pci": (Field("pci", "source/address", PCI, "A PCI device by its address, V(0000:3b:00.0).", put=put_pci("source/address")),),
+        "pci": (Field("pci", "source/address", PCI,
+                      "A PCI device by its address, V(0000:3b:00.0), or by libvirt's name of it, V(pci_0000_3b_00_0).", put=put_pci("source/address")),),
         "usb": (
             Group("usb", "source", (
                 Field("vendor", "vendor@id", HEX4, "Vendor, V(0x0781)."),
@@ -80,22 +98,22 @@ HOSTDEV = (
 )  # fmt: skip
 FILESYSTEM = (
     Field("target", "target@dir", STR, "The name by which the guest mounts it: its identity."),
-    Field("source", "source@dir", STR, "The directory on the hypervisor.", put=instead("source@dir", "socket")),
-    Field("socket", "source@socket", STR, "The socket of a virtiofsd of your own, instead of O(filesystems[].source).",
+    Field("source", "source@dir", PATH, "The directory on the hypervisor.", put=instead("source@dir", "socket")),
+    Field("socket", "source@socket", PATH, "The socket of a virtiofsd of your own, instead of O(filesystems[].source).",
           put=instead("source@socket", "dir")),
     Field("driver", "driver@type", STR, "V(virtiofs) needs shared memory (O(memory_backing.access)); V(path) is 9p.",
           choices=("virtiofs", "path", "handle", "mtp")),
     Field("read_only", "readonly", PRESENT, "Whether the guest may only read."),
     Field("accessmode", "@accessmode", STR, "With whose rights files are made (9p).", choices=("passthrough", "mapped", "squash")),
     Field("multidevs", "@multidevs", STR, "What becomes of several devices below it (9p).",
-          choices=("default", "remap", "forbid", "warn")),
-    Field("fmode", "@fmode", STR, "Mode of new files, V(0644) (9p, V(accessmode=mapped))."),
-    Field("dmode", "@dmode", STR, "Mode of new directories, V(0755) (9p, V(accessmode=mapped))."),
+          choices=("default", "remap", "forbid", "warn"), silent="default"),
+    Field("fmode", "@fmode", MODE, "Mode of new files, V('0644') (9p, V(accessmode=mapped)).", silent="0000"),
+    Field("dmode", "@dmode", MODE, "Mode of new directories, V('0755') (9p, V(accessmode=mapped)).", silent="0000"),
     Field("model", "@model", STR, "The virtio device.", choices=VIRTIO_MODELS),
     Field("queue_size", "driver@queue", POSITIVE, "Length of the queue (virtiofs)."),
     Field("wrpolicy", "driver@wrpolicy", STR, "Whether writes are flushed at once (9p).", choices=("immediate",)),
     Group("binary", "binary", (
-        Field("path", "@path", STR, "The program; libvirt finds one where it's left out.", volatile=always),
+        Field("path", "@path", PATH, "The program; libvirt finds one where it's left out.", volatile=always),
         Field("xattr", "@xattr", ON_OFF, "Whether extended attributes are shown."),
         Field("cache", "cache@mode", STR, "What the guest caches.", choices=("none", "always")),
         Field("sandbox", "sandbox@mode", STR, "How it's shut in.", choices=("namespace", "chroot")),
@@ -104,8 +122,8 @@ FILESYSTEM = (
         Field("thread_pool_size", "thread_pool@size", WHOLE, "The most threads."),
         Field("openfiles", "openfiles@max", POSITIVE, "The most open files.", since=10_006_000),
     ), "The virtiofsd that libvirt runs."),
-    Field("space_hard_limit", "space_hard_limit", BYTES, "The most space."),
-    Field("space_soft_limit", "space_soft_limit", BYTES, "The most space for long."),
+    Field("space_hard_limit", "space_hard_limit", BYTES, "The most space.", silent=0),
+    Field("space_soft_limit", "space_soft_limit", BYTES, "The most space for long.", silent=0),
     VIRTIO, BOOT_ORDER, *PLACED,
 )  # fmt: skip
 
@@ -121,7 +139,7 @@ SHMEM = (
     Field("model", "model@type", STR, "The device.", choices=("ivshmem", "ivshmem-plain", "ivshmem-doorbell")),
     Field("role", "@role", STR, "Whether it's copied in a migration.", choices=("master", "peer")),
     Field("size", "size", SOME_MIB, "Its size, in whole MiB.", get=_shared),
-    Field("server", "server@path", STR, "Path of the server's socket (V(model=ivshmem-doorbell))."),
+    Field("server", "server@path", PATH, "Path of the server's socket (V(model=ivshmem-doorbell))."),
     Field("vectors", "msi@vectors", POSITIVE, "Number of interrupt vectors (V(model=ivshmem-doorbell))."),
     Field("ioeventfd", "msi@ioeventfd", ON_OFF, "Whether doorbells are taken outside of the vCPU's thread."),
     ALIAS, ACPI_INDEX, ADDRESS,
@@ -136,7 +154,7 @@ MEMORY = (
           since=10_001_000),
     Field("label_size", "target/label/size", KIB, "The size of its label area (V(model=nvdimm))."),
     Field("read_only", "target/readonly", PRESENT, "Whether the guest may only read (V(model=nvdimm))."),
-    Field("path", "source/path", STR, "The file behind it (V(model=nvdimm), V(model=virtio-pmem))."),
+    Field("path", "source/path", PATH, "The file behind it (V(model=nvdimm), V(model=virtio-pmem))."),
     Field("alignsize", "source/alignsize", KIB, "The alignment of the mapping (V(model=nvdimm))."),
     Field("pmem", "source/pmem", PRESENT, "Whether the file is in persistent memory (V(model=nvdimm))."),
     Field("pagesize", "source/pagesize", KIB, "The size of the host's pages behind it (V(model=dimm), V(model=virtio-mem))."),
@@ -149,6 +167,6 @@ MEMORY = (
 LEASE = (
     Field("key", "key", STR, "The lease's name: its identity.", required=True),
     Field("lockspace", "lockspace", STR, "The lock space."),
-    Field("path", "target@path", STR, "The file of the lock space."),
-    Field("offset", "target@offset", WHOLE, "Where the lease is in the file, in bytes."),
+    Field("path", "target@path", PATH, "The file of the lock space."),
+    Field("offset", "target@offset", WHOLE, "Where the lease is in the file, in bytes.", silent=0),
 )

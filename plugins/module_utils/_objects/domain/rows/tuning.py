@@ -8,14 +8,14 @@ from __future__ import annotations
 from ...._xml.items import Items
 from ...._xml.maps import Schedulers
 from ...._xml.rows import Field, Map
-from ...._xml.types import CPUSET, INT, KIB, POSITIVE, PRESENT, STR, WHOLE, YES_NO
+from ...._xml.types import COUNT, CPUSET, INT, KIB, PATH, POSITIVE, PRESENT, SOME, STR, WHOLE, YES_NO
 from .common import Element, unsaid
 
 _PERIOD = "The period in microseconds over which {0} counted."
-_QUOTA = "How many microseconds of each period {0} may run; V(-1) for no limit."
+_QUOTA = "How many microseconds of each period {0} may run; V(-1) or V(0) for no limit."
 _CACHE = (
-    Field("id", "@id", WHOLE, "The host's cache by number.", required=True),
-    Field("level", "@level", POSITIVE, "Its level.", required=True),
+    Field("id", "@id", COUNT, "The host's cache by number.", required=True),
+    Field("level", "@level", SOME, "Its level.", required=True),
     Field("type", "@type", STR, "What it keeps.", choices=("both", "code", "data"), required=True),
     Field("size", "@size", KIB, "How much of it."),
 )
@@ -25,7 +25,7 @@ CPUTUNE = (
       for prefix, who, verb in (("global_", "the whole guest", "is"), ("", "each vCPU", "is"),
                                 ("emulator_", "QEMU's own threads together", "are"), ("iothread_", "each iothread", "is"))
       for name, type, text, who, silent in ((prefix + "period", POSITIVE, _PERIOD, f"{who} {verb}", 100_000),
-                                            (prefix + "quota", INT, _QUOTA, who, -1))),
+                                            (prefix + "quota", INT, _QUOTA, who, (-1, 0)))),
     Map("vcpupin", "vcpupin", CPUSET, "The host's CPUs that each vCPU may run on: number to set, V({0: 0-1}). Full when given.",
         key="vcpu", value_at="cpuset", live="pin"),
     Field("emulatorpin", "emulatorpin@cpuset", CPUSET, "The host's CPUs that QEMU's own threads may run on.", live="pin"),
@@ -41,7 +41,7 @@ CPUTUNE = (
         Field("vcpus", "@vcpus", CPUSET, "The vCPUs: their identity.", required=True),
         Items("caches", "cache", _CACHE, (lambda item: (item.get("id"), item.get("level"), item.get("type")),), "Their parts of caches."),
         Items("monitors", "monitor", (
-            Field("level", "@level", POSITIVE, "The level that is watched.", required=True),
+            Field("level", "@level", SOME, "The level that is watched.", required=True),
             Field("vcpus", "@vcpus", CPUSET, "The vCPUs that are watched.", required=True),
         ), (lambda item: (item.get("level"), item.get("vcpus")),), "What is measured."),
     ), ("vcpus",), "Parts of the host's caches for vCPUs (resctrl).", ordered=False),
@@ -58,17 +58,17 @@ NUMATUNE = (
     Field("placement", "memory@placement", STR, "Whether they are given, or numad is asked.", choices=("static", "auto"),
           volatile=unsaid("memory@placement")),
     Items("memnodes", "memnode", (
-        Field("cellid", "@cellid", WHOLE, "The guest's NUMA cell: its identity.", required=True),
+        Field("cellid", "@cellid", COUNT, "The guest's NUMA cell: its identity.", required=True),
         Field("mode", "@mode", STR, "As above.", choices=("strict", "preferred", "interleave", "restrictive")),
         Field("nodeset", "@nodeset", CPUSET, "The host's NUMA nodes."),
     ), ("cellid",), "The same for single cells.", ordered=False),
 )  # fmt: skip
 MEMORY_BACKING = (
-    Field("hugepages", "hugepages", PRESENT, "Whether it's made of huge pages; the host must have them."),
     Items("hugepage_sizes", "hugepages/page", (
         Field("size", "@size", KIB, "Size of the pages: its identity.", required=True),
         Field("nodeset", "@nodeset", CPUSET, "The guest's NUMA nodes; all where it's left out."),
     ), ("size",), "Which huge pages, where it isn't the host's default size."),
+    Field("hugepages", "hugepages", PRESENT, "Whether it's made of huge pages; the host must have them."),
     Field("nosharepages", "nosharepages", PRESENT, "Whether equal pages are kept apart (no KSM)."),
     Field("locked", "locked", PRESENT, "Whether it's never swapped out; set O(memtune.hard_limit) with it."),
     Field("source", "source@type", STR, "What it's made of.", choices=("anonymous", "file", "memfd")),
@@ -95,7 +95,7 @@ def _as_bfq(persistent: Element, running: Element) -> bool:
 BLKIOTUNE = (
     Field("weight", "weight", POSITIVE, "Weight among all guests, from 1 to 1000.", live="blkiotune", volatile=_as_bfq),
     Items("devices", "device", (
-        Field("path", "path", STR, "A block device of the host: its identity.", required=True),
+        Field("path", "path", PATH, "A block device of the host: its identity.", required=True),
         Field("weight", "weight", WHOLE, "Weight on it, where its I/O scheduler is CFQ (Linux before 5.0).", live="blkiotune", silent=0),
         *(Field(f"{way}_{limit}", f"{way}_{limit}", WHOLE, f"{text} {done}, each second. V(0) for no limit.", live="blkiotune", silent=0)
           for way, done in (("read", "read"), ("write", "written"))
@@ -103,12 +103,12 @@ BLKIOTUNE = (
     ), ("path",), "Limits on the host's block devices.", ordered=False, live="blkiotune"),
 )  # fmt: skip
 IOTHREAD = (
-    Field("id", "@id", POSITIVE, "Its number: its identity.", required=True),
+    Field("id", "@id", SOME, "Its number: its identity.", required=True),
     Field("thread_pool_min", "@thread_pool_min", WHOLE, "The least worker threads."),
     Field("thread_pool_max", "@thread_pool_max", POSITIVE, "The most worker threads."),
 )
 VCPU = (
-    Field("id", "@id", WHOLE, "Its number: its identity.", required=True),
+    Field("id", "@id", COUNT, "Its number: its identity.", required=True),
     Field("enabled", "@enabled", YES_NO, "Whether the guest has it."),
     Field(
         "hotpluggable",

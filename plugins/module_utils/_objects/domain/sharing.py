@@ -1,0 +1,113 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Disks and MAC addresses that another guest has too: warned about when they're declared, refused where both would run."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._plan import KvmError, Plan
+from ..._xml import document
+from ..usage.descriptions import descriptions
+from ..usage.identity import Key
+from ..usage.users import Storage
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
+
+Element = document.Element
+
+DECLARED = ("disks", "interfaces", "xml", "devices")  # what the paths of such changes begin with
+STARTS = ("domain.start", "domain.start_paused", "domain.start_again", "install.boot")
+
+
+class Used:
+    """A disk of a guest: its target, whether the guest writes it, whether it's declared as shared."""
+
+    __slots__ = ("keys", "shareable", "target", "writes")
+
+    def __init__(self, target: str, keys: set[Key], writes: bool, shareable: bool) -> None:
+        self.target = target
+        self.keys = keys
+        self.writes = writes
+        self.shareable = shareable
+
+    def clashes(self, other: Used) -> bool:
+        """Whether both at once would corrupt what they have in common: one writes, and they don't say that they share."""
+        return (
+            (self.writes or other.writes)
+            and not (self.shareable and other.shareable)
+            and not self.keys.isdisjoint(other.keys)
+        )
+
+
+def check_shared(world: World, plan: Plan, root: Element) -> None:
+    """Look at the other guests if this plan declares disks or interfaces, or starts the guest."""
+    starts = any(step.operation in STARTS for step in plan.steps)
+    declares = _declares(plan)
+    if not starts and not declares:
+        return
+    there = Storage(world)
+    own = _disks(there, root, chains=True)
+    macs = _macs(root)
+    for domain in world.connection.listAllDomains():
+        for what, other, dummy in descriptions(domain, running_only=not declares):
+            if what or other is None or other.findtext("uuid") == root.findtext("uuid"):
+                continue
+            runs = other.get("id") is not None
+            name = other.findtext("name")
+            for disk, theirs in _clashes(own, _disks(there, other)):
+                if starts and runs:
+                    _refuse(root.findtext("name"), disk, name, theirs)
+                _warn(plan, f"disks: {disk.target} is storage that domain {name} has too ({theirs.target}), and both"
+                      " running at once would corrupt it; give each its own, or say read_only or shareable for both")  # fmt: skip
+            for mac in sorted(macs & _macs(other)):
+                _warn(plan, f"interfaces: the MAC address {mac} is one that domain {name} has too")
+
+
+def _declares(plan: Plan) -> bool:
+    defines = [step for step in plan.steps if step.operation == "domain.define"]
+    new = any(step.undo is not None and step.undo.operation == "domain.undefine" for step in defines)
+    return bool(defines) and (new or any(path.startswith(DECLARED) for path in (*plan.before, *plan.after)))
+
+
+def _refuse(name: str, disk: Used, other: str, theirs: Used) -> t.NoReturn:
+    raise KvmError(
+        f"disks: domain {name} can't start while domain {other} runs: its disk {disk.target} and {theirs.target} of domain"
+        f" {other} are the same storage, which would be corrupted",
+        f"Stop domain {other} first, or give each its own storage. Say shareable: true for both if their file system is"
+        " made for that.",
+        option="disks",
+    )
+
+
+def _warn(plan: Plan, text: str) -> None:
+    if text not in plan.warnings:
+        plan.warnings.append(text)
+
+
+def _clashes(own: list[Used], others: list[Used]) -> t.Iterator[tuple[Used, Used]]:
+    return ((disk, other) for disk in own for other in others if disk.clashes(other))
+
+
+def _disks(there: Storage, root: Element, chains: bool = False) -> list[Used]:
+    """A guest's disks, and what is below them, which it only reads: as its document says, with ``chains`` as the images say."""
+    found = []
+    for disk in root.iterfind("devices/disk"):
+        source, target = disk.find("source"), str(disk.find("target").get("dev"))
+        if source is None:
+            continue
+        reads = disk.get("device") == "cdrom" or any(disk.find(tag) is not None for tag in ("readonly", "transient"))
+        shareable = disk.find("shareable") is not None
+        top = there.source(source)
+        found.append(Used(target, top.keys, not reads, shareable))
+        below = {key for one in disk.iterfind(".//backingStore/source") for key in there.source(one).keys}
+        if chains and top.path:
+            below |= there.images.chain(top.path).keys
+        found.append(Used(target, below - top.keys, False, shareable))
+    return found
+
+
+def _macs(root: Element) -> set[str]:
+    return {str(mac.get("address")).lower() for mac in root.iterfind("devices/interface/mac")}

@@ -1,0 +1,315 @@
+# Copyright: metal.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What would keep a domain from starting on this host, found before anything is done.
+
+What another task could still provide (an active network, a bridge, huge pages) is assumed: an error in a run, a warning in a
+check. What no other task can change is refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import typing as t
+
+from ..._libvirt import code_is
+from ..._plan import KvmError, Plan, refuse
+from ..._xml import document
+from ..._xml.types import KIB
+from .devices import SEED_SERIAL
+
+if t.TYPE_CHECKING:
+    from ..._libvirt import World
+
+Element = document.Element
+
+STARTS = {"domain.start", "domain.start_paused", "domain.start_again"}
+SYS = "/sys"
+MOUNTS = "/proc/mounts"
+
+
+def check_steps(world: World, plan: Plan, root: Element) -> None:
+    """Refuse what the steps of the plan come to and can't do: starting the definition ``root``, weighing single devices."""
+    starts = bool(STARTS & {step.operation for step in plan.steps})
+    tunes = any("device_weight" in step.arguments.get("values", ()) for step in plan.steps)
+    if world.local and (starts or tunes):
+        _check_weights(root)
+    if starts:
+        for check in (_check_unconnected, _check_vlans, _check_objects):
+            check(world, plan, root)
+    if starts and world.local and world.uri.startswith("qemu:"):
+        for check in (_check_devices, _check_disks, _check_huge_pages, _check_iommu):
+            check(world, plan, root)
+    from .sharing import check_shared
+
+    check_shared(world, plan, root)
+    if starts or {"cpu.mode", "cpu.model", "type"} & set(plan.after):
+        _check_cpu(world, plan, root)
+    if starts or any(path.startswith("interfaces[") for path in plan.after):
+        _check_cards(world, plan, root)
+
+
+def _missing(plan: Plan, option: str, why: str, remedy: str) -> None:
+    plan.assume(KvmError(f"{option}: {why}", remedy, option=option))
+
+
+def _check_unconnected(world: World, plan: Plan, root: Element) -> None:
+    if root.find("devices/interface[@type='null']") is not None:
+        refuse(
+            "interfaces",
+            "one is unconnected, and libvirt can't start such a guest of QEMU: its daemon would end",
+            "Give it user: true and link: down instead.",
+        )
+
+
+def _check_weights(root: Element) -> None:
+    weighed = [node.findtext("path") for node in root.iterfind("blkiotune/device") if int(node.findtext("weight") or 0)]
+    unweighable = [path for path in weighed if not _has_cfq(path)]
+    if unweighable:
+        refuse(
+            "blkiotune.devices",
+            f"{unweighable[0]} can't have a weight of its own: libvirt gives one through the I/O scheduler CFQ"
+            " only, which Linux has had no more since 5.0; with control groups v2 its daemon ends (9.0) or drops the weight (11.3)",
+            "Leave that weight out: blkiotune.weight is the guest's as a whole, read_bytes_sec and the others limit a device.",
+        )
+
+
+def _has_cfq(path: str) -> bool:
+    """Whether the scheduler of the whole device can weigh, in control groups v1."""
+    here = os.path.realpath(f"/sys/class/block/{os.path.basename(os.path.realpath(path))}")
+    disk = os.path.dirname(here) if os.path.exists(f"{here}/partition") else here
+    try:
+        with open(f"{disk}/queue/scheduler", encoding="ascii") as file:
+            return "[cfq]" in file.read()
+    except OSError:
+        return False
+
+
+def _interfaces(root: Element) -> t.Iterator[tuple[str, Element, Element]]:
+    """Option, element and source of each interface."""
+    for index, node in enumerate(root.iterfind("devices/interface")):
+        source = node.find("source")
+        yield f"interfaces[{index}]", node, node.makeelement("source") if source is None else source
+
+
+def _check_vlans(world: World, plan: Plan, root: Element) -> None:
+    """Linux bridges have VLANs since libvirt 11.0; before, only Open vSwitch and SR-IOV have."""
+    if world.version >= 11_000_000:
+        return
+    for option, node, source in _interfaces(root):
+        port = node.find("virtualport")
+        switched = port is not None and port.get("type") == "openvswitch"
+        network = world.find("network", source.get("network")) if source.get("network") else None
+        bridged = node.get("type") == "bridge" or (network is not None and _is_linux_bridge(network))
+        if node.find("vlan") is not None and bridged and not switched:
+            version = f"{world.version // 1_000_000}.{world.version // 1000 % 1000}"
+            refuse(
+                f"{option}.vlan",
+                f"libvirt {version} sets VLAN tags on Open vSwitch ports and SR-IOV devices, not on a Linux bridge",
+                "Use an Open vSwitch bridge, a bridge of the host's VLAN device, or libvirt 11.0 or newer.",
+            )
+
+
+def _is_linux_bridge(network: t.Any) -> bool:
+    root = document.document(network.XMLDesc(0))
+    mode = root.find("forward")
+    bridged = mode is None or mode.get("mode") in (None, "nat", "route", "open", "bridge")
+    return bridged and root.find("virtualport") is None and root.find("forward/interface") is None
+
+
+def _check_objects(world: World, plan: Plan, root: Element) -> None:
+    """Networks and pools that the domain uses are active."""
+    for option, _node, source in _interfaces(root):
+        _check_active(world, plan, "network", source.get("network"), f"{option}.network")
+    for disk in root.iterfind("devices/disk"):
+        source = disk.find("source")
+        if source is not None and source.get("pool") and not source.get("startupPolicy"):
+            _check_active(world, plan, "pool", source.get("pool"), f"disks[{disk.find('target').get('dev')}].pool")
+
+
+def _check_active(world: World, plan: Plan, noun: str, name: t.Optional[str], option: str) -> None:
+    there = world.find(noun, name) if name else None
+    if there is not None and not there.isActive():
+        remedy = f"Start it first: metal.kvm.{noun} with state: active (and autostart: true for the next boot)."
+        _missing(plan, option, f"{noun} {name} is not active, so a guest that uses it can't start", remedy)
+
+
+def _check_devices(world: World, plan: Plan, root: Element) -> None:
+    """Bridges and devices of the host that interfaces are connected to exist."""
+    for option, node, source in _interfaces(root):
+        kind = {"bridge": "bridge", "direct": "dev"}.get(node.get("type"), "")
+        name = source.get(kind) if kind and node.find("virtualport") is None else None
+        if name and not os.path.exists(f"{SYS}/class/net/{name}"):
+            what = "bridge" if kind == "bridge" else "network device"
+            remedy = "Create it first (metal.kvm.host_bridge makes bridges), or correct the name."
+            _missing(
+                plan,
+                f"{option}.{'bridge' if kind == 'bridge' else 'direct'}",
+                f"the host has no {what} named '{name}'",
+                remedy,
+            )
+
+
+def _check_disks(world: World, plan: Plan, root: Element) -> None:
+    """Files and devices of disks exist, or this run makes them."""
+    noted = {error.details.get("option") for error in plan.assumed}
+    for disk in root.iterfind("devices/disk"):
+        source = disk.find("source")
+        if source is None or source.get("startupPolicy") or disk.findtext("serial") == SEED_SERIAL:
+            continue
+        for attribute, leaf in (("file", "file"), ("dev", "block")):
+            path = source.get(attribute)
+            option = f"disks[{disk.find('target').get('dev')}].{leaf}"
+            if path and option not in noted and _is_missing(path) and not _made_by(plan, path):
+                _missing(plan, option, f"'{path}' does not exist", "Create it first, or correct the path.")
+
+
+def _is_missing(path: str) -> bool:
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:  # not ours to see
+        return False
+    return False
+
+
+def _made_by(plan: Plan, path: str) -> bool:
+    names = {path, os.path.basename(path)}
+    return any(not names.isdisjoint(map(str, step.arguments.values())) for step in plan.steps)
+
+
+def _check_huge_pages(world: World, plan: Plan, root: Element) -> None:
+    """A mounted hugetlbfs of each page size, and enough free pages where all memory is of one size."""
+    backing = root.find("memoryBacking/hugepages")
+    if backing is None:
+        return
+    pages = backing.findall("page")
+    sizes = [(KIB.get(page, "size") or 0) // 1024 for page in pages] or [_default_page()]
+    for size in sizes:
+        shown = f"{size // 1024} MiB" if size < 1 << 20 else f"{size >> 20} GiB"
+        free = _number(f"{SYS}/kernel/mm/hugepages/hugepages-{size}kB/free_hugepages")
+        memory = t.cast(int, KIB.get(root.find("memory"), "")) // 1024
+        needed = -(-memory // size) if len(sizes) == 1 and not any(page.get("nodeset") for page in pages) else 1
+        remedy = "Reserve them first: metal.kvm.kernel_tuning, or the role metal.kvm.tuning; for 1 GiB pages the role metal.kvm.kernel."
+        if free < needed:
+            _missing(
+                plan,
+                "memory_backing.hugepages",
+                f"the guest needs {needed} huge pages of {shown}, and the host has {free} free",
+                remedy,
+            )
+        elif not _mounted(size):
+            _missing(
+                plan, "memory_backing.hugepages", f"no hugetlbfs with pages of {shown} is mounted on the host", remedy
+            )
+
+
+def _default_page() -> int:
+    with open("/proc/meminfo", encoding="ascii") as file:
+        sizes = [line.split()[1] for line in file if line.startswith("Hugepagesize:")]
+    return int(sizes[0]) if sizes else 2048
+
+
+def _number(path: str) -> int:
+    try:
+        with open(path, encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 0
+
+
+def _mounted(size: int) -> bool:
+    """Whether there is a hugetlbfs with pages of ``size`` KiB."""
+    try:
+        with open(MOUNTS, encoding="utf-8") as file:
+            mounts = [line.split() for line in file if " hugetlbfs " in line]
+    except OSError:
+        return False
+    words = {f"pagesize={size // 1024}M", f"pagesize={size >> 20}G", f"pagesize={size}K"}
+    default = _default_page() == size
+    return any(words & set(mount[3].split(",")) or (default and "pagesize=" not in mount[3]) for mount in mounts)
+
+
+def _check_iommu(world: World, plan: Plan, root: Element) -> None:
+    lent = root.find("devices/hostdev[@type='pci']")
+    card = root.find("devices/interface[@type='hostdev']")
+    option = "hostdevs" if lent is not None else "interfaces" if card is not None else ""
+    if option and not _names(f"{SYS}/kernel/iommu_groups"):
+        remedy = "Enable VT-d or AMD-Vi in the firmware, and the IOMMU in the kernel (the role metal.kvm.kernel does), then reboot."
+        _missing(plan, option, "the host has no active IOMMU, so no PCI device can be passed through", remedy)
+
+
+def _names(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+def _check_cpu(world: World, plan: Plan, root: Element) -> None:
+    """The CPU's mode works with the domain's type, and libvirt knows its model."""
+    cpu, emulated = root.find("cpu"), root.get("type") == "qemu"
+    if emulated and root.find("features/hyperv") is not None:
+        plan.warnings.append("features.hyperv: has no effect under emulation (type: qemu); it needs KVM")
+    if cpu is None:
+        return
+    if emulated and cpu.get("mode") == "host-passthrough":
+        refuse(
+            "cpu.mode",
+            "host-passthrough needs KVM, and this domain is emulated (type: qemu)",
+            "Use maximum (all that QEMU emulates) or a model, or a host with VT-x or AMD-V.",
+        )
+    model = (cpu.findtext("model") or "").strip() if cpu.get("mode") in (None, "custom") else ""
+    known = _cpu_models(world, root.find("os/type").get("arch")) if model else []
+    if model and known and model not in known:
+        refuse(
+            "cpu.model", f"libvirt knows no CPU model '{model}'", _nearest(model, known, "virsh cpu-models lists them")
+        )
+
+
+def _cpu_models(world: World, arch: t.Optional[str]) -> list[str]:
+    """The CPU models that libvirt knows of an architecture; none where it keeps no list."""
+    try:
+        return list(world.connection.getCPUModelNames(arch or "", 0))
+    except Exception as error:
+        if code_is(error, "VIR_ERR_NO_SUPPORT", "VIR_ERR_INVALID_ARG", "VIR_ERR_CONFIG_UNSUPPORTED"):
+            return []
+        raise
+
+
+def _nearest(value: str, known: t.Iterable[str], otherwise: str) -> str:
+    lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(value.lower(), lower, 1)
+    return f"Did you mean {lower[near[0]]}?" if near else f"Correct it: {otherwise}."
+
+
+COMMON_CARDS = ("virtio", "virtio-transitional", "virtio-non-transitional", "e1000", "e1000e", "rtl8139")
+WITH_BOARDS = ("arm", "aarch64")  # their boards have network cards that are no devices of QEMU's
+
+
+def _check_cards(world: World, plan: Plan, root: Element) -> None:
+    """The emulator has the models of the network cards."""
+    arch = root.find("os/type").get("arch")
+    emulator = root.findtext("devices/emulator") or f"/usr/bin/qemu-system-{arch}"
+    if arch in WITH_BOARDS or not (world.local and os.path.exists(emulator)):
+        return
+    for option, node, _source in _interfaces(root):
+        model = node.find("model")
+        name = "" if model is None else model.get("type") or ""
+        if not name or name in COMMON_CARDS:
+            continue
+        known = _cards(emulator)
+        if known and name not in known:
+            remedy = _nearest(name, {*known, "virtio"}, f"{emulator} -device help lists them")
+            refuse(f"{option}.model", f"{emulator} has no network card '{name}'", remedy)
+
+
+def _cards(emulator: str) -> list[str]:
+    """The network cards of an emulator, as ``-device help`` lists them."""
+    from ..._command import run
+
+    text = run([emulator, "-device", "help"]).text
+    section = text.partition("Network devices:")[2].partition("\n\n")[0]
+    return [line.split('"')[1] for line in section.splitlines() if line.startswith('name "')]
