@@ -8,10 +8,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
-import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,8 +24,8 @@ from ansible_collections.metal.kvm.plugins.module_utils import _command
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import cycle as cycles
+import daemons
 
-URI = "qemu:///system"
 LOCK = pathlib.Path("/run/lock/metal.kvm-tests")
 
 
@@ -55,27 +53,15 @@ held: list[t.Any] = []  # open for as long as the process lives
 def daemon() -> t.Iterator[None]:
     """A libvirtd that answers: the one that is there, else one that lives as long as the tests."""
     libvirt.registerErrorHandler(lambda context, error: None, None)
-    started = []
-    if not answers():
-        for command in ("virtlogd", "libvirtd"):
-            if subprocess.run([command, "-d"], check=False).returncode == 0:  # else it runs, or libvirtd doesn't answer
-                started.append(pathlib.Path(f"/run/{command}.pid"))
+    if not daemons.join("pytest"):
+        for command in reversed(daemons.DAEMONS):
+            subprocess.run([command, "-d"], check=False)  # fails if it runs already
         deadline = time.monotonic() + 30
-        while not answers():
+        while not daemons.answers():
             assert time.monotonic() < deadline, "libvirtd doesn't answer"
             time.sleep(0.2)
     yield
-    for file in reversed(started):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            os.kill(int(file.read_text()), signal.SIGTERM)
-
-
-def answers() -> bool:
-    try:
-        libvirt.open(URI).close()
-    except libvirt.libvirtError:
-        return False
-    return True
+    daemons.leave("pytest")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -89,7 +75,7 @@ def lent_runner() -> None:
 def connection(daemon: None) -> t.Iterator[t.Any]:
     """An own connection, to see what the modules did and to prepare what they find."""
     del daemon
-    opened = libvirt.open(URI)
+    opened = libvirt.open(daemons.URI)
     yield opened
     opened.close()
 

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 import typing as t
 
 import pytest
 from cycle import PREFIX, Player, Result, Task
+from hosts import ROOT, hosts
 
 NET, POOL, GUEST = f"{PREFIX}net", f"{PREFIX}pool", f"{PREFIX}guest"
 
@@ -78,3 +80,25 @@ def without(value: t.Any, names: tuple[str, ...]) -> t.Any:
         kept = {key: inner for key, inner in value.items() if key not in names and not key.startswith("_ansible_")}
         return {key: without(inner, names) for key, inner in kept.items()}
     return [without(inner, names) for inner in value] if isinstance(value, list) else value
+
+
+def test_daemons_end_with_their_last_user(tmp_path: pathlib.Path) -> None:
+    """Molecule ended the libvirtd that this machine's own tests were using."""
+    with hosts(tmp_path, "shared") as (host,):
+
+        def use(*words: str) -> bool:
+            host.run(sys.executable, str(ROOT / "tests/integration/daemons.py"), *words)
+            return host.run("virsh", "--connect", "qemu:///system", "list", ok=False).returncode == 0
+
+        assert not use("join", "one")
+        host.run("virtlogd", "-d")
+        host.run("libvirtd", "-d")
+        assert use("join", "other")
+        assert use("leave", "one")
+        assert not use("leave", "other")
+
+        # What ran before anybody came isn't ended
+        host.run("libvirtd", "-d")
+        host.until(lambda: host.run("virsh", "list", ok=False).returncode == 0, "has no libvirtd")
+        assert use("join", "one")
+        assert use("leave", "one")
