@@ -4173,15 +4173,11 @@ screenshot:
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_module
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.options import ARGUMENTS, RULES
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import (
-    describe,
-    operations,
-    plan_domain,
-)
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import NOUN
 
 
 def main() -> None:
-    run_module(plan_domain, ARGUMENTS, operations, describe, **RULES)
+    run_module(NOUN.plan, ARGUMENTS, NOUN.operations, NOUN.describe, **RULES)
 
 
 if __name__ == "__main__":

@@ -76,11 +76,11 @@ domain:
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_module
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.act import ARGUMENTS, describe, plan_restart
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import operations
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import NOUN
 
 
 def main() -> None:
-    run_module(plan_restart, ARGUMENTS, operations, describe)
+    run_module(plan_restart, ARGUMENTS, NOUN.operations, describe)
 
 
 if __name__ == "__main__":

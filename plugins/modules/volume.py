@@ -254,17 +254,12 @@ assumed:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_module
-from ansible_collections.metal.kvm.plugins.module_utils._objects.volume.describe import describe
-from ansible_collections.metal.kvm.plugins.module_utils._objects.volume.plan import (
-    ARGUMENT_SPEC,
-    operations,
-    plan_volume,
-)
+from ansible_collections.metal.kvm.plugins.module_utils._objects.volume.plan import ARGUMENT_SPEC, NOUN
 
 
 def main() -> None:
     """Converge one volume."""
-    run_module(plan_volume, ARGUMENT_SPEC, operations, describe)
+    run_module(NOUN.plan, ARGUMENT_SPEC, NOUN.operations, NOUN.describe)
 
 
 if __name__ == "__main__":

@@ -125,12 +125,12 @@ downloads:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_info
-from ansible_collections.metal.kvm.plugins.module_utils._objects.volume.describe import INFO_SPEC, read_volumes
+from ansible_collections.metal.kvm.plugins.module_utils._objects.volume.plan import INFO_SPEC, NOUN
 
 
 def main() -> None:
     """Read volumes."""
-    run_info(read_volumes, INFO_SPEC)
+    run_info(NOUN.info, INFO_SPEC)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ LAYERS = {
     "spec": "from ansible.module_utils.common.arg_spec import ArgumentSpecValidator\n"
     "params = ArgumentSpecValidator({{**_ansible.CONNECTION_SPEC, **options.ARGUMENTS}}).validate({guest})"
     ".validated_parameters",
-    "plan": "plan.plan_domain(world, params)",
+    "plan": "plan.NOUN.plan(world, params)",
 }
 PACKAGE = "ansible_collections.metal.kvm.plugins.module_utils"
 

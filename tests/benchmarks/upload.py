@@ -30,11 +30,7 @@ sys.path.insert(0, str(ROOT / ".build" / "collections"))
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator  # noqa: E402
 from ansible_collections.metal.kvm.plugins.module_utils import _command  # noqa: E402
 from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World  # noqa: E402
-from ansible_collections.metal.kvm.plugins.module_utils._objects.volume.plan import (  # noqa: E402
-    ARGUMENT_SPEC,
-    operations,
-    plan_volume,
-)
+from ansible_collections.metal.kvm.plugins.module_utils._objects.volume.plan import ARGUMENT_SPEC, NOUN  # noqa: E402
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps  # noqa: E402
 
 POOL = "bench-upload"
@@ -64,9 +60,9 @@ def by_module(uri: str, path: pathlib.Path) -> float:
     params = ArgumentSpecValidator(ARGUMENT_SPEC).validate(options).validated_parameters
     world = World(uri)
     start = time.monotonic()
-    plan = plan_volume(world, params)
+    plan = NOUN.plan(world, params)
     assert [step.operation for step in plan.steps] == ["upload"], plan.actions
-    run_steps(plan, operations(), world)
+    run_steps(plan, NOUN.operations(), world)
     return time.monotonic() - start
 
 

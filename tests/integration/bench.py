@@ -45,12 +45,11 @@ class Bench:
 
     def plan(self, args: Args) -> Plan:
         """What a check would show."""
-        make = self.plans.NOUN.plan if hasattr(self.plans, "NOUN") else getattr(self.plans, f"plan_{self.noun}")
-        return t.cast("Plan", make(self.world, self.params(args)))
+        return t.cast("Plan", self.plans.NOUN.plan(self.world, self.params(args)))
 
     def operations(self) -> Operations:
         """What the steps of its plans can do."""
-        return t.cast("Operations", getattr(self.plans, "NOUN", self.plans).operations())
+        return t.cast("Operations", self.plans.NOUN.operations())
 
     def run(self, args: Args) -> Plan:
         """The plan, carried out."""
@@ -70,19 +69,14 @@ class Bench:
 
     def describe(self, args: Args) -> t.Any:
         """The object as results have it."""
-        return getattr(self._readers, "NOUN", self._readers).describe(self.world, self.params(args))
-
-    @property
-    def _readers(self) -> t.Any:
-        """What reads the object: of a volume a room of its own."""
-        return importlib.import_module(f"{OBJECTS}.volume.describe") if self.noun == "volume" else self.plans
+        return self.plans.NOUN.describe(self.world, self.params(args))
 
     def info(self, args: Args) -> Args:
         """What the ``_info`` module returns."""
-        readers = self._readers
-        spec = {**getattr(readers, "INFO_SPEC", {"name": {"type": "str"}}), **ADOPT_SPEC}
-        read = readers.NOUN.info if hasattr(readers, "NOUN") else getattr(readers, f"read_{self.noun}s")
-        return t.cast("Args", read(self.world, _valid(ModuleArgumentSpecValidator(spec).validate(args))))
+        spec = {**getattr(self.plans, "INFO_SPEC", {"name": {"type": "str"}}), **ADOPT_SPEC}
+        return t.cast(
+            "Args", self.plans.NOUN.info(self.world, _valid(ModuleArgumentSpecValidator(spec).validate(args)))
+        )
 
     def refusals(self, args: Args, *ways: t.Callable[[Args], Plan]) -> list[str]:
         """What is said of options that can't be, by each of the ways; ``""`` by one that takes them. What is missing counts."""

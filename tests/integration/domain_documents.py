@@ -97,7 +97,7 @@ class Bench(bench.Bench):
         plan = self.plan(options)
         waiting = plan.restart_required
         if plan.steps and not check:
-            run_steps(plan, self.plans.operations(), self.world)
+            run_steps(plan, self.plans.NOUN.operations(), self.world)
             waiting = (self.describe(options) or {}).get("restart_required", [])
         return Outcome(plan.changed, plan.actions, plan.before, plan.after, waiting, plan.warnings)
 

@@ -15,7 +15,7 @@ import typing as t
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain import act, restart
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import operations
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import NOUN
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
 from cycle import Task
@@ -141,7 +141,7 @@ def test_a_clone_over_the_disks_of_the_old_one(lab: Lab, pool: pathlib.Path, old
     ]
     for stop in range(1, 5):
         for step in new.plan(wanted).steps[:stop]:
-            operations()[step.operation](new.world, **step.arguments)
+            NOUN.operations()[step.operation](new.world, **step.arguments)
         if stop == 3:
             (pool / f"{NEW}-vda.qcow2").write_bytes(b"half of it")
             lab.connection.storagePoolLookupByName(POOL).refresh(0)
@@ -161,7 +161,7 @@ def test_a_copy_that_fails_is_taken_back(lab: Lab, pool: pathlib.Path, old: Benc
     plan = new.plan({"source_domain": {"name": OLD}})
     (pool / "b.raw").unlink()
     with pytest.raises(Exception, match=r"b\.raw") as failed:
-        run_steps(plan, operations(), new.world)
+        run_steps(plan, NOUN.operations(), new.world)
     assert failed.value.rolled_back == [f"delete volume {POOL}/{NEW}-vda.qcow2", f"undefine domain {NEW}"]  # type: ignore[attr-defined]
     assert NEW not in [domain.name() for domain in lab.connection.listAllDomains()]
     assert not list(pool.glob(f"{NEW}*"))
@@ -243,7 +243,7 @@ class Restarter:
 
     def run(self, **options: t.Any) -> list[str]:
         plan = self.plan(**options)
-        run_steps(plan, operations(), self.bench.world)
+        run_steps(plan, NOUN.operations(), self.bench.world)
         return list(plan.actions)
 
 

@@ -21,7 +21,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.options import ARGUMENTS
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import operations, plan_domain
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import NOUN
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
 from guest import PREFIX, Lab, built, canonical, lab
 
@@ -101,14 +101,14 @@ def planned(world: World, **wanted: t.Any) -> Plan:
     """What a task of the module domain would do on our guest."""
     validated = ArgumentSpecValidator(ARGUMENTS).validate({"name": INSTALLED, **wanted})
     assert not validated.error_messages
-    return plan_domain(world, validated.validated_parameters)
+    return NOUN.plan(world, validated.validated_parameters)
 
 
 def converge(world: World, wanted: dict[str, t.Any], stop: int = 99) -> int:
     """Run such a task, or its first steps as if it was killed then; returns how many steps there were."""
     plan = planned(world, **wanted)
     for step in plan.steps[:stop]:
-        operations()[step.operation](world, **step.arguments)
+        NOUN.operations()[step.operation](world, **step.arguments)
     return len(plan.steps)
 
 

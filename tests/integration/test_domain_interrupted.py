@@ -94,7 +94,7 @@ def killed_at(bench: Bench, options: Options, number: int, within: t.Optional[st
 
         if within:
             setattr(libvirt.virDomain, within, die)
-        run_steps(plan, {name: before(operation) for name, operation in plans.operations().items()}, mine.world)
+        run_steps(plan, {name: before(operation) for name, operation in plans.NOUN.operations().items()}, mine.world)
         os._exit(0)
     status = os.waitpid(child, 0)[1]
     assert os.WIFSIGNALED(status), f"it wasn't killed: {status}"
@@ -196,7 +196,7 @@ def broken(bench: Bench, options: Options, number: int) -> None:
 
         return run
 
-    operations = {name: before(operation) for name, operation in plans.operations().items()}
+    operations = {name: before(operation) for name, operation in plans.NOUN.operations().items()}
     with pytest.raises(KvmError, match="an error of the test") as caught:
         run_steps(plan, operations, bench.world)
     assert caught.value.step == plan.steps[number].text

@@ -223,7 +223,7 @@ def test_making_a_transient_guest_persistent_is_undone_without_a_loss(lab: Lab) 
     domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)
     assert not domain.isPersistent()
     plan: Plan = bench.plan({"title": "mine", "autostart": True})
-    operations = {**bench.operations(), "domain.set_autostart": _break_at_once}
+    operations = {**bench.operations(), "domain.autostart": _break_at_once}
     with pytest.raises(RuntimeError, match="an error of the test"):
         run_steps(plan, operations, bench.world)
     assert domain.isActive()
@@ -231,7 +231,7 @@ def test_making_a_transient_guest_persistent_is_undone_without_a_loss(lab: Lab) 
     assert nvram.exists()
     domain.destroy()
     plan = bench.plan({"memory": "64 MiB", "agent": False, **firmware})
-    plan.steps.append(plan.add("domain.set_autostart", "fail", name=NAME, value=True))
+    plan.steps.append(plan.add("domain.autostart", "fail", name=NAME, value=True))
     plan.commit = None
     with pytest.raises(RuntimeError, match="an error of the test"):
         run_steps(plan, operations, bench.world)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from .._plan import Step
@@ -22,8 +23,8 @@ class Draft:
 
     - ``before``, ``running``, ``after``: the documents of its definition, of what runs, and of the definition that shall be;
       ``rendered`` is ``after`` as libvirt will have it, where that is known.
-    - ``planned``: the definition as it is compared before it is overwritten; ``""`` is no object, None isn't compared.
     - ``wanted``, ``changes``: the task's values, and where ``after`` differs from ``before``.
+    - ``active``, ``persistent``: the object as it is. ``runs``, ``autostart``: as it will be.
     """
 
     def __init__(self, noun: Noun, world: World, params: Params, plan: Plan) -> None:
@@ -33,15 +34,33 @@ class Draft:
         self.plan = plan
         self.name: str = noun.key(params)
         self.state: str = params["state"] or "present"
-        self.there = noun.find(world, self.name)
-        self.active, self.persistent = (False, False) if self.there is None else noun.status(self.there)
+        self.there = self.look_up()
+        self.active, self.persistent = (False, False) if self.there is None else self.look()
         self.before = None if self.there is None else noun.stored_document(self.there, (self.active, self.persistent))
-        self.running = noun.running_document(self.there) if self.active else None
-        self.planned = "" if self.before is None else document.text_of(self.before) if self.persistent else None
         self.after = document.element(noun.tag) if self.before is None else document.clone(self.before)
         self.rendered: t.Optional[Element] = None
         self.wanted: Values = {}
         self.changes: list[Change] = []
+        self.runs = self.active
+        self.autostart = False
+
+    def look_up(self) -> t.Any:
+        """libvirt's object, None where there is none."""
+        return self.noun.find(self.world, self.name)
+
+    def look(self) -> tuple[bool, bool]:
+        """Whether the object is active, and whether it has a definition that outlives that."""
+        return self.noun.status(self.there)
+
+    @functools.cached_property
+    def running(self) -> t.Optional[Element]:
+        """What runs, None where nothing does."""
+        return self.noun.running_document(self.there) if self.active else None
+
+    @property
+    def planned(self) -> t.Optional[str]:
+        """The definition as it is compared before it is overwritten; ``""`` is no object, None isn't compared."""
+        return "" if self.before is None else self.noun.compared(self.before) if self.persistent else None
 
     @property
     def shown(self) -> Element:

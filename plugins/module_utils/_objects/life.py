@@ -11,55 +11,57 @@ from .._libvirt import KINDS
 from .._plan import KvmError, Plan, Result
 from .._xml import contradictions, document, place, rows, table
 from .._xml.rows import REFUSED, Change, Edit
-from .draft import Draft, running_text
+from .draft import running_text
 
 if t.TYPE_CHECKING:
     from .._libvirt import World
     from .._xml.rows import Element, Values
+    from .draft import Draft
     from .noun import Noun, Params
 
 
 def plan_object(noun: Noun, world: World, params: Params) -> Plan:
-    """What brings one object to what the options say."""
+    """What brings one object to what the options say: the phases of every noun's plan, in their order."""
     plan = Plan(noun.name)
-    draft = Draft(noun, world, params, plan)
+    draft = noun.draft(world, params, plan)
     plan.lock(draft.title)
     if draft.state == "absent":
-        _plan_absence(draft)
+        if draft.there is not None:
+            noun.absent(draft)
         return plan
-    _edit(draft)
-    _refuse(draft)
-    noun.check(draft)
-    if draft.changes and world.local and noun.judged:
-        _judge(draft)
-    elif draft.changes and params.get("unset") and not noun.judged:
-        _keep(draft, noun.normal()(draft.after))
+    noun.edit(draft)
+    noun.judge(draft)
     _plan_definition(draft)
     noun.after_define(draft)
-    left = _plan_live(draft)
-    running: Values = {}
+    left = noun.bring_live(draft) if draft.stays else []
     if noun.runs:
-        running["autostart"] = _plan_autostart(draft)
-        plan.no_return()
-        running = {"active": _plan_running(draft, left), **running, "persistent": True}
-    elif draft.there is None:
-        plan.differs("state", "absent", "present")
-    plan.predicted = {
-        **({"name": draft.name} if noun.naming else {}),
-        **rows.read(noun.rows, draft.shown),
-        **running,
-        **({} if draft.there is None else noun.measure(draft.there, draft.active)),
-    }
+        _plan_autostart(draft)
+    plan.no_return()
+    noun.reach(draft, left)
+    plan.predicted = noun.predicted(draft)
     return plan
 
 
-def _edit(draft: Draft) -> None:
+def predicted(draft: Draft) -> Values:
+    """The object as its ``_info`` module will show it."""
+    noun, there = draft.noun, draft.there
+    running = {"active": draft.runs, "autostart": draft.autostart, "persistent": True}
+    return {
+        **({"name": draft.name} if noun.naming else {}),
+        **rows.read(noun.rows, draft.shown),
+        **(running if noun.runs else {}),
+        **({} if there is None else noun.measure(there, draft.active)),
+    }
+
+
+def edit(draft: Draft) -> None:
     """Bring ``after`` and ``changes`` to what the options say."""
     noun, params = draft.noun, draft.params
     if draft.before is None and noun.naming:
         place.put(draft.after, noun.naming, draft.name)
     if params.get("xml") is not None:
-        return _edit_whole(draft)
+        _edit_whole(draft)
+        return
     draft.wanted = rows.parse(noun.rows, params)
     contradiction = contradictions.first_of(noun.contradictions, draft.wanted)
     edit = Edit(lambda: draft.world, creating=draft.before is None)
@@ -72,7 +74,6 @@ def _edit(draft: Draft) -> None:
         draft.plan.differs(change.path, None if draft.before is None else change.before, change.after)
     if params.get("xml_patch"):
         _edit_by_path(draft)
-    return None
 
 
 def _edit_whole(draft: Draft) -> None:
@@ -121,13 +122,25 @@ def _edit_by_path(draft: Draft) -> None:
         draft.plan.differs(f"xml_patch[{path}]", None if draft.before is None else old, new)
 
 
-def _judge(draft: Draft) -> None:
+def judge(draft: Draft) -> None:
+    """Refuse what can't be: the task's own contradictions with the world, and what libvirt would say of the new definition."""
+    noun = draft.noun
+    refuse_others(draft)
+    refuse_unchangeable(draft)
+    noun.check(draft)
+    if draft.changes and draft.world.local and noun.judged:
+        _judge_by_libvirt(draft)
+    elif draft.changes and draft.params.get("unset") and not noun.judged:
+        _keep(draft, noun.normal()(draft.after))
+
+
+def _judge_by_libvirt(draft: Draft) -> None:
     """Raise what libvirt would say of the new definition. Values that it doesn't keep are no changes, and a warning each."""
     from .._xml import kept
-    from .whole import judge
+    from . import whole
 
     noun = draft.noun
-    judge(noun, draft.after)
+    whole.judge(noun, draft.after)
     if draft.params.get("xml") is not None:
         return
     result = noun.normal()(draft.after)
@@ -149,13 +162,17 @@ def _keep(draft: Draft, result: Element) -> None:
     draft.changes = [change for change in draft.changes if change.path in draft.plan.after] or draft.changes
 
 
-def _refuse(draft: Draft) -> None:
-    """Another object's UUID, and what can't be changed on an object that exists."""
+def refuse_others(draft: Draft) -> None:
+    """Refuse another object's UUID."""
     if draft.changes and draft.noun.name in KINDS:
         from .identity import refuse_others_uuid
 
         option = "xml" if draft.params.get("xml") is not None else "uuid"
         refuse_others_uuid(draft.world, draft.noun.name, draft.name, draft.after, option, draft.before)
+
+
+def refuse_unchangeable(draft: Draft) -> None:
+    """Refuse what can't be changed on an object that exists."""
     for change in draft.changes if draft.before is not None else []:
         takes = getattr(change.row, "takes", None)
         if takes == REFUSED or (callable(takes) and takes(change.before, change.after) == REFUSED):
@@ -167,27 +184,31 @@ def _refuse(draft: Draft) -> None:
 
 
 def _plan_definition(draft: Draft) -> None:
-    if draft.before is None:
-        text = f"define {draft.title}"
-        undo = draft.step("undo_define", f"undefine {draft.title}", xml="")
-    elif not draft.persistent:
-        text = f"make the transient {draft.title} persistent"
-        undo = draft.step("undo_define", f"make {draft.title} transient again", xml="")
-        draft.plan.differs("persistent", False, True)
-    elif draft.changes:
-        text = f"change {draft.title}: {', '.join(change.path for change in draft.changes)}"
-        undo = draft.step(
-            "undo_define", f"put the definition of {draft.title} back", xml=document.text_of(draft.before)
-        )
-    else:
+    """Add the step that defines, with its undo; none where the definition stays as it is."""
+    words, undo = draft.noun.defining(draft)
+    if not words:
         return
-    draft.add("define", text, xml=document.text_of(draft.after), planned=draft.planned, undo=undo)
+    if draft.before is not None and not draft.persistent:
+        draft.plan.differs("persistent", False, True)
+    before = document.text_of(draft.before) if draft.before is not None and draft.persistent else ""
+    taken_back = draft.step("undo_define", undo, xml=before)
+    draft.add("define", words, xml=document.text_of(draft.after), planned=draft.planned, undo=taken_back)
 
 
-def _plan_live(draft: Draft) -> list[str]:
+def defining(draft: Draft) -> tuple[str, str]:
+    """The sentences of the step that defines and of its undo; empty where there is nothing to define."""
+    if draft.before is None:
+        return f"define {draft.title}", f"undefine {draft.title}"
+    if not draft.persistent:
+        return f"make the transient {draft.title} persistent", f"make {draft.title} transient again"
+    if draft.changes:
+        paths = ", ".join(change.path for change in draft.changes)
+        return f"change {draft.title}: {paths}", f"put the definition of {draft.title} back"
+    return "", ""
+
+
+def bring_live(draft: Draft) -> list[str]:
     """Add the live steps; returns the options that wait for a restart of the object."""
-    if not draft.stays:
-        return []
     running, steps = draft.running, draft.plan.steps
     if draft.params["apply"] != "stage":
         count, before = len(steps), running_text(running)
@@ -216,41 +237,44 @@ def left_over(noun: Noun, running: Element, stored: Element) -> list[str]:
     return list(dict.fromkeys(left))
 
 
-def _plan_autostart(draft: Draft) -> bool:
-    """Add the step that sets autostart; returns what it is then."""
+def _plan_autostart(draft: Draft) -> None:
+    """Add the step that sets autostart, where it's another one than asked."""
     before = draft.persistent and bool(draft.there.autostart())
     wanted = draft.params["autostart"]
-    if wanted is None or wanted == before:
-        return before
+    draft.autostart = before if wanted is None else bool(wanted)
+    if draft.autostart == before:
+        return
     words = ["stop starting {} with the host", "start {} with the host"]
     undo = draft.step("autostart", "put autostart back", value=before)
-    draft.add("autostart", words[wanted].format(draft.title), value=wanted, undo=undo)
+    draft.add("autostart", words[draft.autostart].format(draft.title), value=wanted, undo=undo)
     draft.plan.differs("autostart", None if draft.there is None else before, wanted)
-    return bool(wanted)
 
 
-def _plan_running(draft: Draft, left: list[str]) -> bool:
-    """Add the steps that start, stop or restart; returns whether the object is active then."""
-    plan = draft.plan
-    if draft.state == "active" and not draft.active:
-        draft.noun.before_start(draft)
+def reach(draft: Draft, left: list[str]) -> None:
+    """Add the steps that start, stop or restart; ``left`` waits for a restart."""
+    plan, noun = draft.plan, draft.noun
+    draft.runs = draft.active
+    if not noun.runs:
+        if draft.there is None:
+            plan.differs("state", "absent", "present")
+    elif draft.state == "active" and not draft.active:
+        noun.before_start(draft)
         draft.add("start", f"start {draft.title}")
-        draft.noun.after_start(draft, None)
+        noun.after_start(draft, None)
         plan.differs("state", "absent" if draft.there is None else "inactive", "active")
-        return True
-    if draft.state == "inactive" and draft.active:
-        draft.noun.before_stop(draft)
+        draft.runs = True
+    elif draft.state == "inactive" and draft.active:
+        noun.before_stop(draft)
         draft.add("stop", f"stop {draft.title}")
         plan.differs("state", "active", "inactive")
-        return False
-    if draft.there is None:
+        draft.runs = False
+    elif draft.there is None:
         plan.differs("state", "absent", "inactive")
     elif left and draft.params["apply"] == "restart":
-        draft.noun.before_restart(draft)
+        noun.before_restart(draft)
         _plan_restart(draft)
     else:
         plan.restart_required = left
-    return draft.active
 
 
 def _plan_restart(draft: Draft) -> None:
@@ -273,15 +297,14 @@ def _plan_restart(draft: Draft) -> None:
     draft.noun.after_start(draft, stop)
 
 
-def _plan_absence(draft: Draft) -> None:
-    if draft.there is None:
-        return
+def absent(draft: Draft) -> None:
+    """Add the steps that stop and undefine the object."""
+    noun = draft.noun
     if draft.active:
-        draft.noun.before_stop(draft)
-    if draft.noun.empty(draft) or draft.active:
+        noun.before_stop(draft)
+    if noun.empty(draft) or draft.active:
         draft.add("stop", f"stop {draft.title}")
-    draft.noun.remove(draft)
+    noun.remove(draft)
     if draft.persistent:
         draft.add("undefine", f"undefine {draft.title}")
-    there = ("active" if draft.active else "inactive") if draft.noun.runs else "present"
-    draft.plan.differs("state", there, "absent")
+    draft.plan.differs("state", ("active" if draft.active else "inactive") if noun.runs else "present", "absent")

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What libvirt's nouns (network, pool, secret ...) have in common: how one is found, read, defined, started, and read back.
 
-A noun is a subclass of ``Noun`` with a table of rows and the methods in which it differs. ``life.py`` makes plans of it.
+A noun is a subclass of ``Noun`` with a table of rows and the methods in which it differs. ``life.py`` has the phases of a
+plan in their order, and what each does if the noun doesn't say otherwise.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import typing as t
 from .._libvirt import found_or_none
 from .._plan import KvmError
 from .._xml import document, rows
+from . import life
+from .draft import Draft
 
 if t.TYPE_CHECKING:
     from .._libvirt import World
     from .._plan import Operations, Plan, Step
     from .._xml.rows import Element, Values
-    from .draft import Draft
 
 Params = dict[str, t.Any]
 
@@ -146,6 +148,10 @@ class Noun:
         """The document of libvirt's, completed where libvirt leaves out what it doesn't fill in."""
         return root
 
+    def compared(self, root: Element) -> str:
+        """A definition as it is compared before it is overwritten."""
+        return document.text_of(root)
+
     def measure(self, there: t.Any, active: bool) -> Values:
         """What a result shows beside the rows."""
         return {}
@@ -176,7 +182,41 @@ class Noun:
     def spell(self, root: Element) -> None:
         """Write in one way what libvirt leaves as it was written."""
 
-    # What a plan has to look at
+    # The phases of a plan
+
+    def draft(self, world: World, params: Params, plan: Plan) -> Draft:
+        """The object on its way from what it is to what the options say."""
+        return Draft(self, world, params, plan)
+
+    def edit(self, draft: Draft) -> None:
+        """Bring ``after`` and ``changes`` to what the options say, and note the diff."""
+        life.edit(draft)
+
+    def judge(self, draft: Draft) -> None:
+        """Refuse what can't be; forget what makes no difference to libvirt."""
+        life.judge(draft)
+
+    def defining(self, draft: Draft) -> tuple[str, str]:
+        """The sentences of the step that defines and of its undo; empty where there is nothing to define."""
+        return life.defining(draft)
+
+    def bring_live(self, draft: Draft) -> list[str]:
+        """Add the steps that change the running object; returns the options that wait for a restart of it."""
+        return life.bring_live(draft)
+
+    def reach(self, draft: Draft, left: list[str]) -> None:
+        """Add the steps that lead to the state; ``left`` are the options that wait for a restart."""
+        life.reach(draft, left)
+
+    def absent(self, draft: Draft) -> None:
+        """Add the steps that take the object away."""
+        life.absent(draft)
+
+    def predicted(self, draft: Draft) -> Values:
+        """The object as its ``_info`` module will show it."""
+        return life.predicted(draft)
+
+    # What the phases of a plan leave to the noun
 
     def check(self, draft: Draft) -> None:
         """Refuse what libvirt would refuse later or not at all."""
@@ -246,9 +286,7 @@ class Noun:
 
     def plan(self, world: World, params: Params) -> Plan:
         """What brings one object to what the options say."""
-        from .life import plan_object
-
-        return plan_object(self, world, params)
+        return life.plan_object(self, world, params)
 
     def operations(self) -> Operations:
         """What the steps of its plans can do."""

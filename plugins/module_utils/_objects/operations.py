@@ -65,7 +65,7 @@ def define(
     expect(noun, world, key, planned, running)
     there = getattr(world.connection, noun.define_call)(xml)
     got = noun.stored_document(there)
-    meanwhile.remember(world, f"{noun.name} {key}", document.text_of(got))
+    meanwhile.remember(world, f"{noun.name} {key}", noun.compared(got))
     lost = [
         change.path
         for change in rows.compare(noun.rows, document.document(xml), got)
@@ -98,7 +98,7 @@ def expect(noun: Noun, world: World, key: str, planned: t.Optional[str], running
 
 def _stored_text(noun: Noun, there: t.Any) -> str:
     """The definition as it is compared, ``""`` where there is no object."""
-    return "" if there is None else document.text_of(noun.stored_document(there))
+    return "" if there is None else noun.compared(noun.stored_document(there))
 
 
 def _stop_to_restart(noun: Noun, world: World, there: t.Any) -> t.Any:

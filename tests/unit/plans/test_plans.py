@@ -17,7 +17,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.options import ARGUMENTS, RULES
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import plan_domain
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import NOUN
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
 from recorded import Domain, Hypervisor
 
@@ -40,7 +40,7 @@ def planned(case: Case) -> Plan:
     validator = ModuleArgumentSpecValidator({"uri": {"type": "str", "default": world.uri}, **ARGUMENTS}, **RULES)
     result = validator.validate({"name": there.name(), **case["options"]})
     assert not result.error_messages, result.error_messages
-    return plan_domain(world, t.cast("Case", result.validated_parameters))
+    return NOUN.plan(world, t.cast("Case", result.validated_parameters))
 
 
 def decided(case: Case) -> Case:

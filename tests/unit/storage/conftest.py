@@ -30,10 +30,10 @@ class Store:
         return self._plan(pools, pools.NOUN.plan, args)
 
     def volume(self, **args: t.Any) -> t.Any:
-        return self._plan(volumes, volumes.plan_volume, args)
+        return self._plan(volumes, volumes.NOUN.plan, args)
 
     def run(self, plan: t.Any) -> t.Any:
-        operations = pools.NOUN.operations() if plan.noun == "pool" else volumes.operations()
+        operations = pools.NOUN.operations() if plan.noun == "pool" else volumes.NOUN.operations()
         run_steps(plan, operations, self.world)
         return plan
 

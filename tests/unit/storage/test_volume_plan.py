@@ -306,7 +306,7 @@ class Busy:
 
 
 def test_an_encrypted_volume_is_tried_again_where_qemu_img_could_not_gauge_the_processor() -> None:
-    make = operations.operations()["make"]
+    make = operations.OPERATIONS["volume.make"]
     make(Busy(*["qemu-img: x: Unable to get accurate CPU usage"] * 4), "images", "x", "<volume/>", False)
     for failures in (["Unable to get accurate CPU usage"] * 5, ["no room"]):
         with pytest.raises(RuntimeError):

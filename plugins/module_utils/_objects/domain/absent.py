@@ -10,27 +10,23 @@ import typing as t
 
 from ..._plan import KvmError, Plan
 from ..._xml import document
-from ..._xml.rows import Values
 from ..usage.users import Piece, Storage, shown, using
 from .devices import SEED_SERIAL
-from .documents import persistent_document
 from .mark import INSTALL, marked
-from .observed import OFF, observed
+from .observed import OFF
 from .state import add_acts
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
+    from .draft import DomainDraft
 
 Element = document.Element
 
 
-def plan_absent(world: World, plan: Plan, domain: t.Any, params: Values) -> Plan:
+def plan_absent(draft: DomainDraft) -> None:
     """Stop, undefine, delete what was asked for. Everything is checked before the first step."""
-    name = params["name"]
-    if domain is None:
-        return plan
-    state = observed(domain)
-    definition = persistent_document(domain)
+    world, plan, params, name = draft.world, draft.plan, draft.params, draft.name
+    state, definition = draft.observed, t.cast(Element, draft.before)
     if state == "saved" and not params["discard_saved"]:
         raise KvmError(
             f"state: domain {name} has saved memory, which would be lost",
@@ -41,7 +37,7 @@ def plan_absent(world: World, plan: Plan, domain: t.Any, params: Values) -> Plan
     seeds = _own_seeds(world, plan, definition, name)
     if state not in OFF:
         add_acts(plan, params, state, "stopped")
-    if domain.isPersistent():
+    if draft.persistent:
         kept = {"keep_nvram": True} if _shares_nvram(world, plan, definition, name) else {}
         plan.add("domain.undefine", f"undefine domain {name}", name=name, **kept)
     for source in seeds:
@@ -57,7 +53,6 @@ def plan_absent(world: World, plan: Plan, domain: t.Any, params: Values) -> Plan
     plan.before.pop("state", None)
     plan.after.pop("state", None)
     plan.differs("state", state, "absent")
-    return plan
 
 
 def _shares_nvram(world: World, plan: Plan, definition: Element, name: str) -> bool:

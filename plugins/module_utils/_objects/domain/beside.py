@@ -1,13 +1,13 @@
 # Copyright: metal.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a task plans beside a domain's definition, of a new domain and of one that is there: the seed, autostart, the wait."""
+"""What a task plans beside a domain's definition, of a new domain and of one that is there: the seed and the wait."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ..._plan import KvmError, Plan, Step
+from ..._plan import KvmError, Plan
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
@@ -32,13 +32,6 @@ def surroundings(world: World, plan: Plan, root: Element, wanted: Values) -> t.A
     from .surroundings import Surroundings
 
     return Surroundings(world, plan, root, wanted)
-
-
-def set_autostart(plan: Plan, name: str, value: bool) -> None:
-    text = f"{'start' if value else 'do not start'} domain {name} with the host"
-    undo = Step("domain.set_autostart", f"set autostart of domain {name} back", name=name, value=not value)
-    plan.add("domain.set_autostart", text, name=name, value=value, undo=undo)
-    plan.differs("autostart", not value, value)
 
 
 def wait(plan: Plan, params: Values, state: str) -> None:

@@ -9,28 +9,19 @@ import typing as t
 
 from ..._plan import Plan
 from ..._xml import document
-from ..._xml.rows import Values
 
 if t.TYPE_CHECKING:
-    from ..._libvirt import World
+    from ..draft import Draft
 
 Element = document.Element
 
 
-def patched(
-    world: World,
-    plan: Plan,
-    params: Values,
-    before: t.Optional[Element],
-    after: Element,
-    devices: t.Sequence[tuple[Element, Element]] = (),
-    wanted: t.Optional[Values] = None,
-) -> Element:
-    """``after`` with the single places of ``xml_patch``; ``before`` where libvirt's rendering of both is the same.
+def patched(draft: Draft, before: t.Optional[Element], devices: t.Sequence[tuple[Element, Element]] = ()) -> Element:
+    """The new definition with the single places of ``xml_patch``; ``before`` where libvirt's rendering of both is the same.
 
-    A value that libvirt rewrites or drops is a warning, and counts as applied. ``devices``: those of both documents, paired;
-    ``wanted``: the options of the same task.
+    A value that libvirt rewrites or drops is a warning, and counts as applied. ``devices``: those of both documents, paired.
     """
+    world, plan, params, wanted, after = draft.world, draft.plan, draft.params, draft.wanted, draft.after
     if not params["xml_patch"]:
         return after
     from ..._secret import learn, shown_edits

@@ -1,7 +1,7 @@
 # Copyright: metal.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A domain: from the options and what libvirt says to a plan."""
+"""The noun domain: what its plans, operations and results are."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ import contextlib
 import functools
 import typing as t
 
-from ..._creation import for_existing
-from ..._plan import KvmError, Plan
+from ..._plan import KvmError
 from ..._xml import document
-from ..._xml.contradictions import check as check_contradictions
-from ..._xml.rows import REFUSED, Change, Edit, Values, apply, parse
+from ..._xml.rows import Edit, apply
 from ..._xml.table import managed, unset_paths
-from .beside import add_seed, set_autostart, surroundings, wait
+from .. import life
+from ..noun import Noun
+from .beside import add_seed, surroundings, wait
 from .contradictions import CONTRADICTIONS
+from .definition import compared
 from .describe import describe, described
 from .documents import persistent_document, running_document
+from .draft import DomainDraft
 from .live import plan_live
-from .mark import CLONE, INSTALL, marked
+from .mark import CLONE, marked
 from .observed import OFF, observed
 from .patches import patched
 from .state import reach
@@ -28,136 +30,219 @@ from .table import DOMAIN
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
+    from ..._plan import Operations, Plan
+    from ..._xml.rows import Change, Values
+    from ..draft import Draft
 
 Element = document.Element
 
 
-def plan_domain(world: World, params: Values) -> Plan:
-    """What brings the domain to the task's options; raises KvmError for what can't be."""
-    plan = Plan("domain")
-    _check_name(params["name"])
-    plan.lock(f"domain {params['name']}")
-    domain = world.find("domain", params["name"])
-    if params["state"] == "absent":
-        from .absent import plan_absent
+class Domain(Noun):
+    """A domain: found by its name or its UUID, with a guest that has more states than active and inactive."""
 
-        return plan_absent(world, plan, domain, params)
-    wanted = parse(DOMAIN, params)
-    check_contradictions(CONTRADICTIONS, wanted)
-    if "uuid" in wanted:
-        plan.lock(f"domain {wanted['uuid']}")
-    if domain is None and "uuid" in wanted:
-        domain = world.find_uuid(wanted["uuid"])
-    if domain is None:
-        from .create import create
+    name = "domain"
+    rows = DOMAIN
+    define_call = "defineXML"
+    list_call = "listAllDomains"
+    contradictions = CONTRADICTIONS
 
-        create(world, plan, params, wanted)
-    else:
-        if params["creation_only"]:
-            params = for_existing(params, _arguments())
-            wanted = parse(DOMAIN, params)
-        _converge(world, plan, domain, params, wanted)
-    return plan
+    def key(self, params: Values) -> str:
+        """Its name."""
+        name = str(params["name"])
+        if not name.strip() or "/" in name or not name.isprintable():
+            raise KvmError(
+                f"name: {name!r} can't be the name of a domain",
+                "Use a name without slashes, line breaks and other signs that can't be printed.",
+                option="name",
+            )
+        return name
 
+    def status(self, there: t.Any) -> tuple[bool, bool]:
+        """Whether its guest runs, and whether it has a definition that outlives that."""
+        return observed(there) not in OFF, bool(there.isPersistent())
 
-def _arguments() -> Values:
-    """The module's argument spec."""
-    from .options import ARGUMENTS
+    def stored_document(self, there: t.Any, status: t.Optional[tuple[bool, bool]] = None) -> Element:
+        """The definition, with its secrets."""
+        return persistent_document(there)
 
-    return ARGUMENTS
+    def running_document(self, there: t.Any) -> Element:
+        """What runs, with its secrets."""
+        return running_document(there)
 
+    def compared(self, root: Element) -> str:
+        """A definition as it is compared: without the marks of what isn't finished."""
+        return compared(root)
 
-def _check_name(name: str) -> None:
-    if not name.strip() or "/" in name or not name.isprintable():
-        raise KvmError(
-            f"name: {name!r} can't be the name of a domain",
-            "Use a name without slashes, line breaks and other signs that can't be printed.",
-            option="name",
-        )
+    def draft(self, world: World, params: Values, plan: Plan) -> DomainDraft:
+        """The domain on its way from what it is to what the task says."""
+        return DomainDraft(self, world, params, plan)
 
+    def edit(self, draft: DomainDraft) -> None:  # type: ignore[override]
+        """Bring the definition to what the options say."""
+        if draft.before is None:
+            from .create import write
 
-def _converge(world: World, plan: Plan, domain: t.Any, params: Values, wanted: Values) -> None:
-    name = params["name"]
-    before_state = observed(domain)
-    persistent = bool(domain.isPersistent())
-    before = persistent_document(domain)
-    renamed = domain.name() != name
-    base = _renamed(world, plan, domain, before, before_state, name) if renamed else before
-    after, changes = _edited(world, plan, params, wanted, base)
-    unfinished = params["install"] is not None and marked(before, INSTALL) is not None
-    active = before_state not in OFF and not unfinished
-    with _naming_conflicts(world, after, wanted, changes):
-        after = _redefined(world, plan, params, wanted, before, after, persistent, renamed)
-    waiting: list[str] = []
-    if active:
-        spoken = functools.partial(_spoken, params, wanted)
-        count = len(plan.steps)
-        running, live = running_document(domain), params["apply"] != "stage"
-        waiting = plan_live(plan, name, spoken, before, running, after, live, world)
-        if len(plan.steps) > count and after is before:
+            write(draft)
+            return
+        if draft.renamed:
+            from .rename import rename
+
+            rename(draft)
+        if draft.params["xml"] is not None:
+            from .whole import change_whole
+
+            change_whole(draft)
+        else:
+            _edit(draft, document.clone(draft.after) if draft.renamed else draft.before)
+
+    def judge(self, draft: Draft) -> None:
+        """Raise what libvirt would say. The definition stays where libvirt makes of the new one what is there already."""
+        if draft.before is None:
+            from .rendering import settled
+
+            draft.rendered = settled(draft.world, draft.plan, draft.wanted, draft.after)
+        elif draft.persistent and not {*draft.plan.before, *draft.plan.after} - {"name"}:
+            draft.after = draft.before
+        else:
+            from .redefinition import settle
+
+            with _naming_conflicts(draft):
+                settle(draft)
+
+    def defining(self, draft: Draft) -> tuple[str, str]:
+        """The sentences of the step that defines and of its undo; empty where the definition stays."""
+        define, undefine = f"define {draft.title}", f"undefine {draft.title}"
+        if draft.before is None:
+            return define, undefine
+        if not draft.persistent:
+            return f"{define} (made persistent)", undefine
+        return ("", "") if draft.after is draft.before else (define, f"{define} as it was")
+
+    def after_define(self, draft: Draft) -> None:
+        """What is copied to make a clone whole."""
+        if draft.params["source_domain"] is None:
+            return
+        from . import clone
+
+        if draft.before is None:
+            clone.add_copies(draft.world, draft.plan, draft.params, draft.shown)
+        elif marked(draft.before, CLONE) is not None:
+            clone.finish_copies(draft.world, draft.plan, draft.params, draft.there, draft.shown)
+
+    def bring_live(self, draft: Draft) -> list[str]:
+        """Add the steps that change the running guest; returns the options that wait for a restart."""
+        plan, params = draft.plan, draft.params
+        count, live = len(plan.steps), params["apply"] != "stage"
+        before, running = t.cast(Element, draft.before), t.cast(Element, draft.running)
+        spoken = functools.partial(_spoken, params, draft.wanted)
+        waiting = plan_live(plan, draft.name, spoken, before, running, draft.shown, live, draft.world)
+        if len(plan.steps) > count and draft.after is before:
             from .redefinition import expect
 
-            expect(plan, name, before)
-    if params["source_domain"] is not None and marked(before, CLONE) is not None:
-        from .clone import finish_copies
+            expect(plan, draft.name, before)
+        return waiting
 
-        finish_copies(world, plan, params, domain, after)
-    if unfinished:
-        from .install import go_on
+    def reach(self, draft: DomainDraft, left: list[str]) -> None:  # type: ignore[override]
+        """Add the steps that lead to the state, and those that wait for the guest."""
+        world, plan, params = draft.world, draft.plan, draft.params
+        if draft.before is None:
+            from .create import reach_new
 
-        plan.no_return()
-        before_state = go_on(world, plan, params, domain, before_state, after)
-    autostart = bool(domain.autostart()) if persistent else False
-    if params["autostart"] is not None and params["autostart"] != autostart:
-        set_autostart(plan, name, params["autostart"])
-        autostart = params["autostart"]
-    plan.no_return()
-    state = reach(world, plan, params, domain, before_state, waiting, before)
-    _check_steps(world, plan, after)
-    if state in OFF or any(step.restarts for step in plan.steps):
-        waiting = []
-    wait(plan, params, state)
-    plan.restart_required = waiting
-    plan.predicted = described(
-        after, name=name, state=state, autostart=autostart, persistent=True, restart_required=waiting
-    )
+            draft.reached = reach_new(draft)
+        else:
+            state = draft.observed
+            if draft.unfinished:
+                from .install import go_on
+
+                state = go_on(world, plan, params, draft.there, state, draft.shown)
+            draft.reached = reach(world, plan, params, draft.there, state, left, draft.before)
+        if plan.steps:
+            from .start_checks import check_steps  # an unchanged domain doesn't pay for it
+
+            check_steps(world, plan, draft.shown)
+        if draft.before is None:
+            plan.differs("state", "absent", draft.reached)
+        wait(plan, params, draft.reached)
+        restarted = draft.reached in OFF or any(step.restarts for step in plan.steps)
+        plan.restart_required = [] if restarted else left
+
+    def absent(self, draft: DomainDraft) -> None:  # type: ignore[override]
+        """Stop, undefine, delete what was asked for."""
+        from .absent import plan_absent
+
+        plan_absent(draft)
+
+    def predicted(self, draft: DomainDraft) -> Values:  # type: ignore[override]
+        """The domain as domain_info will show it."""
+        return described(
+            draft.shown,
+            name=draft.name,
+            state=draft.reached,
+            autostart=draft.autostart,
+            persistent=True,
+            restart_required=draft.plan.restart_required,
+        )
+
+    def operations(self) -> Operations:
+        """What the steps of its plans can do."""
+        from .steps import OPERATIONS
+
+        return OPERATIONS
+
+    def describe(self, world: World, params: Values) -> t.Optional[Values]:
+        """The domain as it is now, None where there is none."""
+        return describe(world, params)
+
+    def info(self, world: World, params: Values) -> Values:
+        """The result of domain_info."""
+        from .inventory import read_domains
+
+        return read_domains(world, params)
 
 
-def _check_steps(world: World, plan: Plan, root: Element) -> None:
-    if plan.steps:
-        from .start_checks import check_steps  # an unchanged domain doesn't pay for it
+def _edit(draft: Draft, before: Element) -> None:
+    """Put the wanted options into the definition ``before``; the differences go to the plan's diff."""
+    world, plan, params, wanted = draft.world, draft.plan, draft.params, draft.wanted
+    after = draft.after
+    edit = Edit(lambda: surroundings(world, plan, after, wanted))
+    devices = list(zip(before.iterfind("devices/*"), after.iterfind("devices/*")))
+    apply(DOMAIN, after, wanted, "", edit)
+    if params["unset"]:
+        unset_paths(DOMAIN, after, params["unset"], wanted, edit)
+    draft.changes = edit.changes
+    life.refuse_unchangeable(draft)
+    if edit.changes:
+        from .dependents import settle
 
-        check_steps(world, plan, root)
+        plan.warnings += settle(before, after, devices, wanted, edit, params["hotplug_ports"])
+        for change in edit.changes:
+            plan.differs(change.path, change.before, change.after)
+        _check_changes(draft, before, edit)
+    add_seed(world, plan, params, after, edit)
+    draft.after = patched(draft, before, devices)
+
+
+def _check_changes(draft: Draft, before: Element, edit: Edit) -> None:
+    """What the changed options refer to is there, and media fit their drives."""
+    from .surroundings import check_references, check_sources
+
+    check_references(draft.world, draft.plan, draft.wanted, {change.path.partition("[")[0] for change in edit.changes})
+    check_sources(edit)
+    if any(change.path.startswith("disks[") for change in edit.changes):
+        from .medium import check_media
+
+        check_media(draft.world, before, draft.wanted, edit)
 
 
 @contextlib.contextmanager
-def _naming_conflicts(world: World, after: Element, wanted: Values, changes: list[Change]) -> t.Iterator[None]:
-    """Where libvirt refuses ``after``, name the option that the task doesn't mention and that stands in the way."""
+def _naming_conflicts(draft: Draft) -> t.Iterator[None]:
+    """Where libvirt refuses the new definition, name the option that the task doesn't mention and that stands in the way."""
     try:
         yield
     except KvmError as error:
         from .conflicts import explained
 
-        raise explained(world, error, after, wanted, changes) from error
-
-
-def _redefined(
-    world: World,
-    plan: Plan,
-    params: Values,
-    wanted: Values,
-    before: Element,
-    after: Element,
-    persistent: bool,
-    renamed: bool,
-) -> Element:
-    """The definition as it will be, with the step that makes it so; ``before`` itself where that is what is there."""
-    if persistent and not {*plan.before, *plan.after} - {"name"}:
-        return before
-    from .redefinition import redefine
-
-    unset = params["unset"] or ()
-    return redefine(world, plan, params["name"], wanted, before, after, persistent, renamed, unset)
+        raise explained(draft.world, error, draft.after, draft.wanted, draft.changes) from error
 
 
 def _spoken(params: Values, wanted: Values, change: Change) -> bool:
@@ -167,63 +252,4 @@ def _spoken(params: Values, wanted: Values, change: Change) -> bool:
     return any(change.path == path or change.path.startswith(path + ".") for path in params["unset"] or ())
 
 
-def _renamed(world: World, plan: Plan, domain: t.Any, before: Element, state: str, name: str) -> Element:
-    """The UUID is known under another name: the domain takes the task's. ``before`` has it from here on."""
-    from .redefinition import expect
-    from .rename import rename
-
-    plan.lock(f"domain {domain.name()}")
-    expect(plan, domain.name(), before)
-    return rename(world, plan, before, state, name)
-
-
-def _edited(world: World, plan: Plan, params: Values, wanted: Values, before: Element) -> tuple[Element, list[Change]]:
-    """The persistent definition with the wanted options in it, and the changes; the differences go to the plan's diff."""
-    if params["xml"] is not None:
-        from .whole import changed_whole
-
-        return changed_whole(world, plan, params, before), []
-    after = document.clone(before)
-    edit = Edit(lambda: surroundings(world, plan, after, wanted))
-    devices = list(zip(before.iterfind("devices/*"), after.iterfind("devices/*")))
-    apply(DOMAIN, after, wanted, "", edit)
-    if params["unset"]:
-        unset_paths(DOMAIN, after, params["unset"], wanted, edit)
-    for change in edit.changes:
-        if change.row.takes == REFUSED:
-            raise KvmError(
-                f"{change.path}: '{change.after}' is asked for, the domain has '{change.before}', and this can't be changed",
-                "Leave the option out, or make another domain.",
-                option=change.path,
-            )
-    if edit.changes:
-        from .dependents import settle
-
-        plan.warnings += settle(before, after, devices, wanted, edit, params["hotplug_ports"])
-    _note(plan, edit.changes)
-    if edit.changes:
-        from .surroundings import check_references, check_sources
-
-        check_references(world, plan, wanted, {change.path.partition("[")[0] for change in edit.changes})
-        check_sources(edit)
-        if any(change.path.startswith("disks[") for change in edit.changes):
-            from .medium import check_media
-
-            check_media(world, before, wanted, edit)
-    add_seed(world, plan, params, after, edit)
-    return patched(world, plan, params, before, after, devices, wanted), edit.changes
-
-
-def _note(plan: Plan, changes: t.Iterable[Change]) -> None:
-    for change in changes:
-        plan.differs(change.path, change.before, change.after)
-
-
-def operations() -> t.Mapping[str, t.Callable[..., t.Any]]:
-    """What the steps of a domain's plan do, by name."""
-    from .steps import OPERATIONS
-
-    return OPERATIONS
-
-
-__all__ = ["describe", "operations", "plan_domain"]
+NOUN = Domain()

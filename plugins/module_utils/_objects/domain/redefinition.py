@@ -10,55 +10,27 @@ import typing as t
 from ..._plan import Plan, Step
 from ..._xml import document
 from ..._xml.kept import filled_in
-from ..._xml.rows import Values, compare
+from ..._xml.rows import compare
 from .definition import compared
 from .rendering import settled
 from .table import DOMAIN
 
 if t.TYPE_CHECKING:
-    from ..._libvirt import World
+    from ..draft import Draft
 
 Element = document.Element
 
 
-def define(plan: Plan, name: str, after: Element, old: str, planned: t.Optional[str], remark: str = "") -> None:
-    """Add the step that defines ``after``. ``planned`` is the definition that the step must find."""
-    text = f"define domain {name} as it was" if old else f"undefine domain {name}"
-    undo = Step("domain.undo_define", text, name=name, xml=old)
-    xml = document.text_of(after)
-    plan.add("domain.define", f"define domain {name}{remark}", name=name, xml=xml, planned=planned, undo=undo)
-
-
-def differs(plan: Plan) -> bool:
-    """Whether the definition is to be another one, beyond its name."""
-    return bool({*plan.before, *plan.after} - {"name"})
-
-
-def redefine(
-    world: World,
-    plan: Plan,
-    name: str,
-    wanted: Values,
-    before: Element,
-    after: Element,
-    persistent: bool,
-    renamed: bool,
-    unset: t.Sequence[str],
-) -> Element:
-    """Add the step that takes the definition from ``before`` to ``after``; returns it as libvirt will have it.
-
-    There is no step, and ``before`` is returned, where libvirt makes of ``after`` what is there already.
-    """
-    result = settled(world, plan, wanted, after)
+def settle(draft: Draft) -> None:
+    """Have libvirt make of the new definition what it will. It stays as it is where that is what is there already."""
+    plan, before = draft.plan, t.cast(Element, draft.before)
+    result = settled(draft.world, plan, draft.wanted, draft.after)
     differences = compare(DOMAIN, before, result)
-    filled_in(plan, unset if result is not after else (), differences)
-    if not persistent:
-        define(plan, name, after, "", None, " (made persistent)")
-    elif differs(plan) or differences:
-        define(plan, name, after, document.text_of(before), None if renamed else compared(before))
+    filled_in(plan, (draft.params["unset"] or ()) if result is not draft.after else (), differences)
+    if draft.persistent and not differences and not {*plan.before, *plan.after} - {"name"}:
+        draft.after = before
     else:
-        return before
-    return result
+        draft.rendered = result
 
 
 def expect(plan: Plan, name: str, before: Element) -> None:

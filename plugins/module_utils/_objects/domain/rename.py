@@ -13,33 +13,37 @@ from ..._xml import document
 from ..._xml.rows import compare
 from .mark import CLONE, INSTALL, marked
 from .nvram import nvram_of, refuse_existing
+from .redefinition import expect
 from .table import DOMAIN
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
+    from .draft import DomainDraft
 
 Element = document.Element
 
 
-def rename(world: World, plan: Plan, definition: Element, state: str, name: str) -> Element:
-    """Rename the domain of ``definition``, which the task knows by its UUID; returns the definition to go on from.
+def rename(draft: DomainDraft) -> None:
+    """Rename the domain, which the task knows by its UUID.
 
-    ``definition`` has the new name from here on. The one returned has files of the new name too: otherwise a new domain
-    of the old name would share them. The seed is found by the definition, and keeps its name.
+    ``before`` has the new name from here on. ``after`` has files of the new name too: otherwise a new domain of the old
+    name would share them. The seed is found by the definition, and keeps its name.
     """
+    plan, name, definition = draft.plan, draft.name, t.cast(Element, draft.before)
     old = definition.findtext("name")
-    _check(definition, old, state, name)
+    plan.lock(f"domain {old}")
+    _check(definition, old, draft.observed, name)
+    expect(plan, old, definition)
     definition.find("name").text = name
-    after = document.clone(definition)
-    for log in after.iterfind("devices/*/log"):
+    draft.after = document.clone(definition)
+    for log in draft.after.iterfind("devices/*/log"):
         log.set("file", (log.get("file") or "").replace(f"/{old}-", f"/{name}-"))
-    _keep_nvram(world, plan, after, old, name)
+    _keep_nvram(draft.world, plan, draft.after, old, name)
     undo = Step("domain.rename", f"call domain {name} {old} again", name=name, to=old)
     plan.add("domain.rename", f"rename domain {old} to {name}", name=old, to=name, undo=undo)
     plan.differs("name", old, name)
-    for change in compare(DOMAIN, definition, after):
+    for change in compare(DOMAIN, definition, draft.after):
         plan.differs(change.path, change.before, change.after)
-    return after
 
 
 def _check(definition: Element, old: str, state: str, name: str) -> None:

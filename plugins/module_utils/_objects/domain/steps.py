@@ -68,7 +68,7 @@ def discard_saved(world: World, name: str) -> None:
     world.get("domain", name).managedSaveRemove(0)
 
 
-def set_autostart(world: World, name: str, value: bool) -> None:
+def autostart(world: World, name: str, value: bool) -> None:
     world.get("domain", name).setAutostart(value)
 
 
@@ -140,7 +140,7 @@ _HERE = (
     definition.define, definition.expect, definition.undo_define, definition.undefine, rename, reset,
     start, start_paused, shutdown, await_off, destroy, suspend, resume, wakeup, save, discard_saved,
     restart.stop_to_restart, restart.start_again, restart.start_as_before, restart.end_restart,
-    set_autostart, set_memory, set_vcpus, metadata, attach_back, update_back, delete_storage,
+    autostart, set_memory, set_vcpus, metadata, attach_back, update_back, delete_storage,
 )  # fmt: skip
 OPERATIONS: dict[str, t.Callable[..., t.Any]] = {
     **{f"domain.{function.__name__}": function for function in _HERE},

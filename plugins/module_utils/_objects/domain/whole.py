@@ -21,6 +21,7 @@ from .rendering import judged, ordered, rendered
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
+    from ..draft import Draft
 
 Element = document.Element
 
@@ -38,8 +39,10 @@ def new_whole(world: World, plan: Plan, params: Values) -> Element:
     return root
 
 
-def changed_whole(world: World, plan: Plan, params: Values, before: Element) -> Element:
-    """The definition as it's wanted: ``before`` itself where libvirt renders both alike."""
+def change_whole(draft: Draft) -> None:
+    """Bring ``after`` to the task's document: to ``before`` itself where libvirt renders both alike."""
+    world, plan, params = draft.world, draft.plan, draft.params
+    before = draft.after  # the definition that is there, which a rename has changed
     root = definition(params["xml"], "domain", params["name"])
     there, here = before.findtext("uuid"), root.findtext("uuid")
     if here is not None and here.strip().replace("-", "").lower() != str(there).replace("-", ""):
@@ -56,7 +59,7 @@ def changed_whole(world: World, plan: Plan, params: Values, before: Element) -> 
     except ValueError:  # a number that is none: libvirt says so
         root = document.clone(plain)
     if document.canonical(root) == document.canonical(before):
-        return before
+        return
     old = _rendered(world, before)
     old = before if old is None else old  # some of what libvirt writes it doesn't take again
     new = _rendered(world, root)
@@ -64,9 +67,9 @@ def changed_whole(world: World, plan: Plan, params: Values, before: Element) -> 
         root, new = plain, rendered(world, plain)
     plan.warnings += warnings(root, lambda: new)
     if ordered(old) == ordered(new):
-        return before
+        return
     plan.differs("xml", masked(old), masked(new))
-    return root
+    draft.after = root
 
 
 def _rendered(world: World, root: Element) -> t.Optional[Element]:

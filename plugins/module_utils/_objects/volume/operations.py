@@ -20,6 +20,7 @@ from .source import looked_up
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
+    from ..._plan import Operations
     from ..._xml.rows import Values
 
 
@@ -59,19 +60,17 @@ def _permit(world: World, pool: str, name: str, path: str, wanted: Values) -> No
     refresh(world.get("pool", pool, "pool"))
 
 
-def operations() -> t.Mapping[str, t.Callable[..., t.Any]]:
-    """What the steps of a volume's plan can do."""
-    return {
-        "make": _make,
-        "delete": _delete,
-        "delete_left": delete_left,
-        "grow": _grow,
-        "grow_live": _grow_live,
-        "permit": _permit,
-        "clone": clone,
-        "share": share,
-        "copy": copy,
-        "upload": upload,
-        "wipe": _wipe,
-        "settle": settle,
-    }
+OPERATIONS: Operations = {
+    "volume.make": _make,
+    "volume.delete": _delete,
+    "volume.delete_left": delete_left,
+    "volume.grow": _grow,
+    "volume.grow_live": _grow_live,
+    "volume.permit": _permit,
+    "volume.clone": clone,
+    "volume.share": share,
+    "volume.copy": copy,
+    "volume.upload": upload,
+    "volume.wipe": _wipe,
+    "volume.settle": settle,
+}

@@ -110,7 +110,7 @@ class Order:
 
     def add(self, operation: str, text: str, **arguments: t.Any) -> t.Any:
         """Add a step on this volume."""
-        return self.plan.add(operation, text, pool=self.pool_name, name=self.name, **arguments)
+        return self.plan.add(f"volume.{operation}", text, pool=self.pool_name, name=self.name, **arguments)
 
     def definition(self, backing: t.Optional[Values] = None) -> str:
         """The document of a new volume, an overlay where it has a backing volume."""

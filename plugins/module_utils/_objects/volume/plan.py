@@ -13,14 +13,16 @@ from ..._plan import KvmError, Plan, refuse
 from ..._xml import rows, table, units
 from .. import storage
 from ..formats import written
+from ..noun import Noun
 from ..pool.table import FILES, GIVEN
-from .describe import describe_volume
+from .describe import INFO_SPEC, describe, describe_volume, read_volumes
 from .limits import GROWING
 from .order import Order, refuse_in_use
 from .table import MADE_WITH, VOLUME
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
+    from ..._plan import Operations
     from ..._xml.rows import Values
     from .order import Params
 
@@ -53,31 +55,72 @@ ARGUMENT_SPEC: Values = {
 }
 
 
-def plan_volume(world: World, params: Params) -> Plan:
-    """What brings a volume to what the options say."""
-    plan = Plan("volume")
-    if params["state"] == "absent" and world.find("pool", params["pool"]) is None:
-        return plan
-    order = Order(world, params, plan)
-    if params["state"] == "absent":
-        _plan_absence(order)
-        return _settled(order)
-    if order.unfinished:
-        order.begin_anew()
-    if order.before is None:
-        from .making import plan_making
+class Volume(Noun):
+    """A volume: named by its pool and its name, and known by what it contains. It has no definition that is edited."""
 
-        plan_making(order)
-    else:
-        if params["creation_only"]:
-            order.leave_out(ARGUMENT_SPEC)
-        _plan_change(order)
-    return _settled(order)
+    name = "volume"
+    rows = VOLUME
+    runs = False
+    selectors = ("pool", "name")
+
+    def key(self, params: Params) -> str:
+        """``images/web1.qcow2``."""
+        return f"{params['pool']}/{params['name']}"
+
+    def called(self, there: t.Any) -> str:
+        """The key of an object of libvirt's."""
+        return f"{there.storagePoolLookupByVolume().name()}/{there.name()}"
+
+    def find(self, world: World, key: str) -> t.Any:
+        """The volume of that key, None where there is none, or its pool isn't active."""
+        pool, dummy, name = key.partition("/")
+        return world.volume(pool, name)
+
+    def plan(self, world: World, params: Params) -> Plan:
+        """What makes, grows, replaces or deletes the volume."""
+        plan = Plan(self.name)
+        if params["state"] == "absent" and world.find("pool", params["pool"]) is None:
+            return plan
+        order = Order(world, params, plan)
+        if params["state"] == "absent":
+            _plan_absence(order)
+            return _settled(order)
+        if order.unfinished:
+            order.begin_anew()
+        if order.before is None:
+            from .making import plan_making
+
+            plan_making(order)
+        else:
+            if params["creation_only"]:
+                order.leave_out(ARGUMENT_SPEC)
+            _plan_change(order)
+        return _settled(order)
+
+    def operations(self) -> Operations:
+        """What the steps of its plans can do."""
+        from .operations import OPERATIONS
+
+        return OPERATIONS
+
+    def describe(self, world: World, params: Params) -> t.Optional[Values]:
+        """The volume as it is now, None where there is none."""
+        return describe(world, params)
+
+    def info(self, world: World, params: Params) -> Values:
+        """The result of volume_info."""
+        return read_volumes(world, params)
+
+
+NOUN = Volume()
+
+
+FILLING = ("volume.copy", "volume.clone", "volume.share", "volume.upload")  # they end what a killed run began
 
 
 def _settled(order: Order) -> Plan:
     """The plan, with a step that completes or removes what a killed run has left, unless another step does."""
-    if order.left and not {step.operation for step in order.plan.steps} & {"copy", "clone", "share", "upload"}:
+    if order.left and not any(step.operation in FILLING for step in order.plan.steps):
         order.add("settle", f"remove what a killed run has left of {order.title}", changes=False)
         order.plan.repairs = True
     return order.plan
@@ -229,8 +272,4 @@ def _plan_permissions(order: Order, before: storage.Volume) -> None:
     predicted["permissions"] = {**predicted.get("permissions", {}), **differing}
 
 
-def operations() -> t.Mapping[str, t.Callable[..., t.Any]]:
-    """What the steps of a volume's plan can do."""
-    from .operations import operations as own
-
-    return own()
+__all__ = ["ARGUMENT_SPEC", "INFO_SPEC", "NOUN"]
