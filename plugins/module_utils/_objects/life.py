@@ -9,7 +9,7 @@ import typing as t
 
 from .._libvirt import KINDS
 from .._plan import KvmError, Plan, Result
-from .._xml import contradictions, document, place, rows, table
+from .._xml import contradictions, document, place, rows, table, units
 from .._xml.rows import REFUSED, Change, Edit
 from .draft import running_text
 
@@ -176,8 +176,9 @@ def refuse_unchangeable(draft: Draft) -> None:
     for change in draft.changes if draft.before is not None else []:
         takes = getattr(change.row, "takes", None)
         if takes == REFUSED or (callable(takes) and takes(change.before, change.after) == REFUSED):
+            before, after = units.written(change.before), units.written(change.after)
             raise KvmError(
-                f"{change.path}: {draft.title} has '{change.before}', and that can't be changed to '{change.after}'",
+                f"{change.path}: {draft.title} has '{before}', and that can't be changed to '{after}'",
                 "Keep the value it has; or remove the object with state: absent and declare it anew.",
                 option=change.path,
             )

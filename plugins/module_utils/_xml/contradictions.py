@@ -129,7 +129,7 @@ def first_of(rules: t.Iterable[Rule], wanted: Values) -> t.Optional[KvmError]:
         for where, values in _scopes(wanted, rule.below):
             one, other = _value(values, rule.first), _value(values, rule.second)
             if one is not None and other is not None and rule.wrong(one, other):
-                show = units.shown if rule.size else _shown
+                show = units.shown if rule.size else units.written
                 first, second = where + rule.first, where + rule.second
                 return KvmError(
                     f"{first}: '{show(one)}' contradicts {second}{_value_of(other, show)}; {rule.why}",
@@ -141,10 +141,6 @@ def first_of(rules: t.Iterable[Rule], wanted: Values) -> t.Optional[KvmError]:
 
 def _value_of(value: t.Any, show: t.Callable[[t.Any], str]) -> str:
     return "" if isinstance(value, (dict, list)) else f": '{show(value)}'"
-
-
-def _shown(value: t.Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _scopes(values: Values, below: str) -> t.Iterator[tuple[str, Values]]:

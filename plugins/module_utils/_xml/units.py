@@ -50,6 +50,11 @@ def _without_unit(written: str, number: float) -> str:
     return f"this size has no unit; write {' or '.join(map(repr, ways))}"
 
 
+def written(value: t.Any) -> str:
+    """A value in a sentence, as a user writes it: ``true``, not ``True``."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def shown(size_in_bytes: int) -> str:
     """``2147483648`` as ``2 GiB``: the largest unit that gives a whole number."""
     for power, name in zip(range(6, 0, -1), _NAMES):

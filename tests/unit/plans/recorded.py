@@ -6,32 +6,30 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as t
 
 import libvirt
-from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
+from ansible_collections.metal.kvm.plugins.module_utils._libvirt import KINDS, World
 
 HERE = pathlib.Path(__file__).parent
 STATES = {"running": 1, "paused": 3, "stopped": 5, "saved": 5, "crashed": 6, "pmsuspended": 7}
 
 
-class Domain:
-    """A domain by its documents: ``stored`` is the persistent one, ``running`` that of the guest that runs."""
+class Recorded:
+    """One of libvirt's objects by its documents: ``stored`` is the persistent one, ``running`` that of what runs."""
 
-    def __init__(self, stored: str, running: str, state: str, autostart: bool) -> None:
-        self.stored = (HERE / "domain" / stored).read_text(encoding="utf-8")
-        self.running = (HERE / "domain" / running).read_text(encoding="utf-8") if running else ""
-        self.observed = state
+    def __init__(self, stored: str, running: str = "", state: str = "", autostart: bool = False) -> None:
+        self.stored = stored
+        self.running = running or (stored if state == "active" else "")
+        self.state_name = state
         self.starts = autostart
 
     def name(self) -> str:
-        return self.stored.partition("<name>")[2].partition("<")[0]
+        return re.search(r"<name>(.*?)</name>|name='(.*?)'", self.stored).expand(r"\1\2")  # type: ignore[union-attr]
 
     def UUIDString(self) -> str:
         return self.stored.partition("<uuid>")[2].partition("<")[0]
-
-    def state(self) -> list[int]:
-        return [STATES[self.observed], 0]
 
     def isActive(self) -> bool:
         return bool(self.running)
@@ -42,12 +40,17 @@ class Domain:
     def autostart(self) -> bool:
         return self.starts
 
-    def hasManagedSaveImage(self, flags: int = 0) -> bool:
-        del flags
-        return self.observed == "saved"
-
     def XMLDesc(self, flags: int = 0) -> str:
         return self.stored if flags & libvirt.VIR_DOMAIN_XML_INACTIVE or not self.running else self.running
+
+    # A domain
+
+    def state(self) -> list[int]:
+        return [STATES[self.state_name], 0]
+
+    def hasManagedSaveImage(self, flags: int = 0) -> bool:
+        del flags
+        return self.state_name == "saved"
 
     def listAllSnapshots(self, flags: int = 0) -> list[t.Any]:
         del flags
@@ -59,73 +62,125 @@ class Domain:
         del flags
         raise failure(libvirt.VIR_ERR_NO_DOMAIN_BACKUP)
 
-
-class Network:
-    def __init__(self, name: str) -> None:
-        self.called = name
-
-    def name(self) -> str:
-        return self.called
-
-    def isActive(self) -> bool:
-        return True
+    # A network
 
     def bridgeName(self) -> str:
-        return "virbr1"
+        return re.search(r"<bridge name='(.*?)'", self.stored)[1]  # type: ignore[index]
 
-    def XMLDesc(self, flags: int = 0) -> str:
+    def DHCPLeases(self) -> list[t.Any]:
+        return []
+
+    def listAllPorts(self) -> list[t.Any]:
+        return [Recorded(port) for port in re.findall(r"<networkport>.*?</networkport>", self.running, re.DOTALL)]
+
+    # A pool: in a recorded document its volumes stand below it
+
+    def info(self) -> list[int]:
+        return [2 if self.isActive() else 0, 1 << 40, 1 << 30, (1 << 40) - (1 << 30)]
+
+    def listAllVolumes(self) -> list[Recorded]:
+        return [Recorded(volume) for volume in re.findall(r"<volume\b.*?</volume>", self.stored, re.DOTALL)]
+
+    def numOfVolumes(self) -> int:
+        return len(self.listAllVolumes())
+
+    def storageVolLookupByName(self, name: str) -> Recorded:
+        return found({volume.name(): volume for volume in self.listAllVolumes()}, name, libvirt.VIR_ERR_NO_STORAGE_VOL)
+
+    # A volume
+
+    def key(self) -> str:
+        return re.search("<path>(.*?)</path>", self.stored)[1]  # type: ignore[index]
+
+    path = key
+
+    # A secret
+
+    def value(self, flags: int = 0) -> bytes:
         del flags
-        return f"<network><name>{self.called}</name><bridge name='virbr1'/></network>"
+        raise failure(libvirt.VIR_ERR_INVALID_SECRET)
 
 
 class Connection:
-    """The host's objects by name."""
+    """The host's objects, by their noun."""
 
-    def __init__(self, domains: t.Sequence[Domain], networks: t.Sequence[Network]) -> None:
-        self.domains = {domain.name(): domain for domain in domains}
-        self.networks = {network.name(): network for network in networks}
+    def __init__(self, objects: t.Mapping[str, t.Sequence[Recorded]]) -> None:
+        self.objects = objects
+        for noun, (lookup, missing) in KINDS.items():
+            code = getattr(libvirt, missing)
+            setattr(self, lookup, self._lookup(noun, Recorded.name, code))
+            setattr(self, lookup.replace("ByName", "ByUUIDString"), self._lookup(noun, Recorded.UUIDString, code))
+        self.secretLookupByUUIDString = self._lookup("secret", Recorded.UUIDString, libvirt.VIR_ERR_NO_SECRET)
+
+    def _lookup(self, noun: str, key: t.Callable[[Recorded], str], code: int) -> t.Callable[[str], Recorded]:
+        return lambda name: found({key(one): one for one in self._all(noun)}, name, code)
+
+    def _all(self, noun: str) -> list[Recorded]:
+        return list(self.objects.get(noun, ()))
+
+    def secretLookupByUsage(self, number: int, usage: str) -> Recorded:
+        del number
+        places = {
+            re.sub("<.*?>", "", one.stored.partition("<usage")[2].partition(">")[2]).strip(): one
+            for one in self._all("secret")
+        }
+        return found(places, usage, libvirt.VIR_ERR_NO_SECRET)
+
+    def storageVolLookupByPath(self, path: str) -> Recorded:
+        volumes = [volume for pool in self._all("pool") for volume in pool.listAllVolumes()]
+        return found({volume.path(): volume for volume in volumes}, path, libvirt.VIR_ERR_NO_STORAGE_VOL)
 
     def getLibVersion(self) -> int:
         return 9_000_000
 
-    def lookupByName(self, name: str) -> Domain:
-        return found(self.domains, name, libvirt.VIR_ERR_NO_DOMAIN)
-
-    def lookupByUUIDString(self, uuid: str) -> Domain:
-        by_uuid = {domain.UUIDString(): domain for domain in self.domains.values()}
-        return found(by_uuid, uuid, libvirt.VIR_ERR_NO_DOMAIN)
-
-    def networkLookupByName(self, name: str) -> Network:
-        return found(self.networks, name, libvirt.VIR_ERR_NO_NETWORK)
-
-    def listAllDomains(self, flags: int = 0) -> list[Domain]:
+    def listAllDomains(self, flags: int = 0) -> list[Recorded]:
         del flags
-        return list(self.domains.values())
+        return self._all("domain")
 
-    def listAllStoragePools(self, flags: int = 0) -> list[t.Any]:
+    def listAllNetworks(self, flags: int = 0) -> list[Recorded]:
         del flags
-        return []
+        return self._all("network")
 
-    listAllNetworks = listAllStoragePools
+    def listAllStoragePools(self, flags: int = 0) -> list[Recorded]:
+        del flags
+        return self._all("pool")
+
+    def listAllNWFilters(self, flags: int = 0) -> list[Recorded]:
+        del flags
+        return self._all("nwfilter")
+
+    def getCapabilities(self) -> str:
+        return (HERE / "capabilities.xml").read_text(encoding="utf-8")
+
+    def getDomainCapabilities(self, *which: t.Any) -> str:
+        del which
+        return "<domainCapabilities><cpu><mode name='maximum' supported='yes'/></cpu></domainCapabilities>"
+
+    def getStoragePoolCapabilities(self, flags: int = 0) -> str:
+        del flags
+        types = "".join(
+            f"<pool type='{kind}' supported='yes'/>" for kind in ("dir", "fs", "netfs", "logical", "iscsi", "rbd")
+        )
+        return f"<storagepoolCapabilities>{types}</storagepoolCapabilities>"
 
 
 class Hypervisor(World):
     """The world of those objects."""
 
-    def __init__(self, domains: t.Sequence[Domain], networks: t.Sequence[str]) -> None:
+    def __init__(self, objects: t.Mapping[str, t.Sequence[Recorded]]) -> None:
         self.uri = "qemu+ssh://kvm1.example.org/system"  # so that no file of this machine is looked at
         self._readonly = False
         self._capabilities = None
         self.kept: dict[str, t.Any] = {}
         self.notes: dict[str, t.Any] = {}
         self.defined: dict[str, str] = {}
-        self.connection = Connection(domains, [Network(name) for name in networks])
+        self.connection = Connection(objects)
 
 
 T = t.TypeVar("T")
 
 
-def found(those: dict[str, T], name: str, code: int) -> T:
+def found(those: t.Mapping[str, T], name: str, code: int) -> T:
     if name not in those:
         raise failure(code)
     return those[name]

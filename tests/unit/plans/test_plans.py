@@ -3,50 +3,71 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the engine decides, as data: options and what is there, then the steps, the diff and what waits for a restart.
 
-A file below a noun's directory says what is there (``stored``, ``running``, ``state``) and has cases. A case says only what
-isn't empty: ``steps`` as "operation: what the user reads", ``diff`` as "option: [before, after]", ``restart_required``,
-``warnings``, ``assumed`` (what a check goes on with and a run refuses), or the ``error``, of which it says a part.
+A file below a noun's directory says what is there and has cases. ``name`` is the object's; ``stored`` and ``running`` are its
+documents (as text, or the name of a file beside it), ``state`` and ``autostart`` what libvirt says of it; ``host`` are the
+other objects, documents by noun. A case says only what isn't empty: ``steps`` as "operation: what the user reads", ``diff`` as
+"option: [before, after]", ``restart_required``, ``warnings``, ``assumed`` (what a check goes on with and a run refuses), or the
+``error``, of which it says a part.
 """
 
 from __future__ import annotations
 
+import importlib
 import pathlib
 import typing as t
 
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.options import ARGUMENTS, RULES
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.plan import NOUN
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain import options as domain_options
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
-from recorded import Domain, Hypervisor
+from recorded import Hypervisor, Recorded
 
 HERE = pathlib.Path(__file__).parent
+OBJECTS = "ansible_collections.metal.kvm.plugins.module_utils._objects"
+NOUNS = ("domain", "network", "nwfilter", "pool", "secret", "volume")
 Case = dict[str, t.Any]
 SAID = ("steps", "diff", "restart_required", "warnings", "assumed", "error")
 
 
 def cases() -> t.Iterator[t.Any]:
-    for path in sorted((HERE / "domain").glob("*.yml")):
+    for path in sorted(HERE.glob("*/*.yml")):
         file = yaml.safe_load(path.read_text(encoding="utf-8"))
         for case in file.pop("cases"):
-            yield pytest.param({**file, **case}, id=f"{path.stem}, {case['case']}")
+            noun = path.parent.name
+            yield pytest.param(noun, {**file, **case}, id=f"{noun} {path.stem}, {case['case']}")
 
 
-def planned(case: Case) -> Plan:
-    """The plan for the case's options on a host with its domain."""
-    there = Domain(case["stored"], case.get("running", ""), case["state"], case.get("autostart", False))
-    world = Hypervisor([there], case.get("networks", []))
-    validator = ModuleArgumentSpecValidator({"uri": {"type": "str", "default": world.uri}, **ARGUMENTS}, **RULES)
-    result = validator.validate({"name": there.name(), **case["options"]})
-    assert not result.error_messages, result.error_messages
-    return NOUN.plan(world, t.cast("Case", result.validated_parameters))
+def text(noun: str, given: str) -> str:
+    """A document: as it's given, or of that file."""
+    return (HERE / noun / given).read_text(encoding="utf-8") if given.endswith(".xml") else given
 
 
-def decided(case: Case) -> Case:
+def planned(noun: str, case: Case) -> Plan:
+    """The plan for the case's options on a host with its object."""
+    host = {
+        kind: [Recorded(text(kind, one), state="active") for one in those]
+        for kind, those in case.get("host", {}).items()
+    }
+    if "stored" in case:
+        documents = text(noun, case["stored"]), text(noun, case.get("running", ""))
+        there = Recorded(*documents, case.get("state", ""), case.get("autostart", False))
+        host[noun] = [there, *host.get(noun, ())]
+    world = Hypervisor(host)
+    plans = importlib.import_module(f"{OBJECTS}.{noun}.plan")
+    spec = domain_options.ARGUMENTS if noun == "domain" else plans.ARGUMENT_SPEC
+    rules = getattr(domain_options if noun == "domain" else plans, "RULES", {})
+    validator = ModuleArgumentSpecValidator({"uri": {"type": "str", "default": world.uri}, **spec}, **rules)
+    result = validator.validate({**case.get("always", {}), **case["options"]})
+    if result.error_messages:
+        raise KvmError("; ".join(result.error_messages))
+    return t.cast("Plan", plans.NOUN.plan(world, t.cast("Case", result.validated_parameters)))
+
+
+def decided(noun: str, case: Case) -> Case:
     """What a case says, of its plan."""
     try:
-        plan = planned(case)
+        plan = planned(noun, case)
     except KvmError as error:
         return {"error": str(error)}
     diff = {path: [plan.before.get(path), plan.after.get(path)] for path in {**plan.before, **plan.after}}
@@ -60,11 +81,15 @@ def decided(case: Case) -> Case:
     return {key: value for key, value in said.items() if value}
 
 
-@pytest.mark.parametrize("case", list(cases()))
-def test_plan(case: Case) -> None:
+@pytest.mark.parametrize(("noun", "case"), list(cases()))
+def test_plan(noun: str, case: Case) -> None:
     said = {key: case[key] for key in SAID if key in case}
-    got = decided(case)
+    got = decided(noun, case)
     if "error" in said and "error" in got:
         assert said["error"] in got["error"]
     else:
         assert got == said
+
+
+def test_every_noun_has_cases() -> None:
+    assert {path.parent.name for path in HERE.glob("*/*.yml")} == set(NOUNS)

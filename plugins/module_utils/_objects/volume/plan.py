@@ -192,10 +192,12 @@ def _refuse_remaking(order: Order, name: str, has: t.Any) -> None:
 
 def _refuse(order: Order, option: str, has: t.Any, asked: t.Any) -> t.NoReturn:
     made, keep = (
-        (f"with '{has}'", "Keep the value it has") if has is not None else (f"without {option}", "Leave it out")
+        (f"with '{units.written(has)}'", "Keep the value it has")
+        if has is not None
+        else (f"without {option}", "Leave it out")
     )
     raise KvmError(
-        f"{option}: {order.title} was made {made}, and that can't be changed to '{asked}'",
+        f"{option}: {order.title} was made {made}, and that can't be changed to '{units.written(asked)}'",
         f"{keep}; or make a new volume beside it.",
         option=option,
     )
