@@ -177,6 +177,12 @@ def guests(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Whether the pure tests notice when planning goes wrong: 100 random changes of its code, 90 of which must be seen."""
+    run(session, "python", "tools/mutants.py", *session.posargs)
+
+
+@nox.session
 def whole(session: nox.Session) -> None:
     """The generated tests of which the suite runs another part each day, whole."""
     files = session.posargs or WHOLE

@@ -26,7 +26,7 @@ LANES = (
     ["lint", "types", "docs_check", "ansible_lint", "package", "sanity", "molecule", "guests"],
     ["unit", "integration", "machine"],
 )
-MORE = (["newer", "molecule_all"], ["whole", "sanity_newest", "bench"])
+MORE = (["newer", "molecule_all"], ["whole", "sanity_newest", "bench", "mutants"])
 
 # pytest's last line: "== 3 passed, 1 skipped in 0.12s ==", and its reasons: "SKIPPED [1] test_x.py:3: no /dev/kvm"
 CLOSING = re.compile(r"^=+ (.*\b(?:passed|failed|skipped|errors?|no tests ran)\b.* in [\d.]+s.*?) =+$")
