@@ -155,6 +155,9 @@ class _Answer:
 
         try:
             if _libvirt.MISSING:
+                from ._interpreter import use_another
+
+                use_another()
                 raise _libvirt.missing_error()
             return _libvirt.World(self.params["uri"], readonly)
         except KvmError as error:

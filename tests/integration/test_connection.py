@@ -13,6 +13,7 @@ import yaml
 from ansible_collections.metal.kvm.plugins.module_utils._libvirt import Embedded
 from bench import Bench
 from cycle import ROOT, Task, assert_one_paragraph, foreseen
+from hosts import Play, hosts
 
 if t.TYPE_CHECKING:
     import pathlib
@@ -69,9 +70,42 @@ def bare_python(place: pathlib.Path) -> str:
     return str(place / "bare" / "bin" / "python")
 
 
-def test_the_bindings_are_missing(player: t.Any, bare_python: str) -> None:
-    results = player.play(tasks({"vars": {"ansible_python_interpreter": bare_python}}))
-    assert_refused_and_planned_on(results, bare_python, "libvirt", "python3-libvirt")
+def test_the_bindings_are_another_interpreter_s(player: t.Any, bare_python: str, tmp_path: pathlib.Path) -> None:
+    """A task on localhost runs under the interpreter of Ansible's virtual environment, which hasn't got them."""
+    network = {"name": "mkt-net", "ips": [{"address": "10.97.1.1/24"}]}
+    bare = {"vars": {"ansible_python_interpreter": bare_python}, "environment": {"HOME": str(tmp_path)}}
+    results = player.play(
+        [
+            Task("network", network, True, bare),
+            Task("network", network, False, bare),
+            Task("network", network, False, bare),
+            Task("network", {**network, "uuid": "1"}, False, bare),
+            Task("host_info", {"uri": "qemu:///system", "gather": ["libvirt"]}, False, bare),
+            Task("network", {"name": "mkt-net", "state": "absent"}, False, bare),
+        ]
+    )
+    assert [result["changed"] for result in results[:3]] == [True, True, False]
+    assert_one_paragraph(results[3])
+    assert "uuid" in results[3].message
+    assert results[4]["host"]["libvirt"]["reachable"]
+    assert results[5]["changed"]
+    remembered = tmp_path / ".ansible" / "metal.kvm" / "interpreter"
+    assert remembered.read_text() == "/usr/bin/python3"
+    assert remembered.stat().st_mode & 0o777 == 0o600
+
+
+def test_no_interpreter_has_the_bindings(tmp_path: pathlib.Path) -> None:
+    with hosts(tmp_path, "bare") as (host,):
+        host.run("mount", "-t", "tmpfs", "hidden", "/usr/lib/python3/dist-packages")
+        remembered = "/root/.ansible/metal.kvm/interpreter"
+        host.run("install", "-D", "-m", "600", "/dev/stdin", remembered, input="/usr/bin/python3")
+        network = {"metal.kvm.network": {"name": "mkt-net"}, "name": "Declare a network"}
+        (said,) = host.refused(Play([network]))
+        assert "/usr/bin/python3, has no module" in said
+        assert "Install python3-libvirt and python3-lxml" in said
+        assert host.run("test", "-e", remembered, ok=False).returncode != 0, "what no longer has them isn't remembered"
+        (checked,) = host.play(Play([network]), check=True)
+        assert (checked.failed, checked.changed) == (0, 1), checked.text
 
 
 def test_a_user_without_rights(player: t.Any) -> None:

@@ -20,6 +20,9 @@ def report(uri: str) -> dict[str, t.Any]:
     """What ``host_info`` says of libvirt with a connection. One that fails is an answer too, not an error."""
     try:
         if _libvirt.MISSING:
+            from .._interpreter import use_another
+
+            use_another()
             raise _libvirt.missing_error()
         world = _libvirt.World(uri, readonly=True)
     except KvmError as error:
