@@ -114,8 +114,19 @@ class _Module(AnsibleModule):
         if not hasattr(self, "validation_result") or self.validation_result.error_messages:
             self._secrets |= _secret.misfits(self._given, self.argument_spec)
             self.params = self._given
+            self._explain(kwargs)
         kwargs["invocation"] = {"module_args": _secret.shown(self.params, self.argument_spec)}
         super()._return_formatted(self._masked(kwargs))
+
+    def _explain(self, kwargs: dict[str, t.Any]) -> None:
+        """Say what is wrong with the arguments, and what was probably meant, in place of Ansible's list of all options."""
+        result = getattr(self, "validation_result", None)
+        if result is not None and result.error_messages:
+            from ._guess import explained
+
+            kwargs["msg"] = explained(
+                self._name, result.error_messages, result.unsupported_parameters, self.argument_spec
+            )
 
 
 class _Answer:

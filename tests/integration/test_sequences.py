@@ -516,7 +516,7 @@ class Machine(stateful.RuleBasedStateMachine):
 
     def assert_paragraph(self, result: Args) -> None:
         if result.get("failed"):
-            wrong = re.search(r"\n|Traceback|Unexpected|defect of metal\.kvm|Unsupported parameters", result["msg"])
+            wrong = re.search(r"\n|Traceback|Unexpected|defect of metal\.kvm|has no such option", result["msg"])
             self.assert_that(not wrong and not result.get("exception"), "not one paragraph", result)
 
     def assert_rest_stays(self, task: Task, before: Args, after: Args) -> None:

@@ -177,6 +177,17 @@ def _serial(world: World, name: str) -> Values:
     return serial
 
 
+def _machine_meant(world: World, arch: str, machine: str) -> str:
+    """The remedy for a machine type that QEMU hasn't got."""
+    from ..._guess import nearest
+
+    known = {node.text for node in world.capabilities().iterfind(f"guest/arch[@name='{arch}']//machine")}
+    meant = nearest(machine, sorted(known - {machine}))
+    if meant:
+        return f"Did you mean {meant}?"
+    return "Say an arch and a machine that this host's QEMU has (virsh domcapabilities, virsh capabilities)."
+
+
 def _cpu_mode(world: World, arch: str, machine: t.Optional[str], kind: str) -> str:
     """The closest that there is to the hardware's own processor: host-passthrough under KVM, else the emulator's largest."""
     try:
@@ -186,7 +197,7 @@ def _cpu_mode(world: World, arch: str, machine: t.Optional[str], kind: str) -> s
             raise
         raise KvmError(
             f"machine: no {machine or 'machine'} for {arch} ({kind}) can be made here: {explain(error).message}",
-            "Say an arch and a machine that this host's QEMU has (virsh domcapabilities, virsh capabilities).",
+            _machine_meant(world, arch, machine or ""),
             option="machine",
         ) from error
     supported = [mode.get("name") for mode in capabilities.iterfind("cpu/mode") if mode.get("supported") == "yes"]

@@ -9,10 +9,10 @@ check. What no other task can change is refused.
 
 from __future__ import annotations
 
-import difflib
 import os
 import typing as t
 
+from ..._guess import nearest
 from ..._libvirt import code_is
 from ..._plan import KvmError, Plan, refuse
 from ..._xml import document
@@ -280,9 +280,8 @@ def _cpu_models(world: World, arch: t.Optional[str]) -> list[str]:
 
 
 def _nearest(value: str, known: t.Iterable[str], otherwise: str) -> str:
-    lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(value.lower(), lower, 1)
-    return f"Did you mean {lower[near[0]]}?" if near else f"Correct it: {otherwise}."
+    near = nearest(value, known)
+    return f"Did you mean {near}?" if near else f"Correct it: {otherwise}."
 
 
 COMMON_CARDS = ("virtio", "virtio-transitional", "virtio-non-transitional", "e1000", "e1000e", "rtl8139")
