@@ -153,28 +153,33 @@ def canonical(root: Element, alone: bool = False) -> str:
 
 
 def _canonical(node: Element, declared: dict[t.Optional[str], str], comments: bool) -> t.Iterator[str]:
-    if node.tag is etree.Comment:
-        yield f"<!--{node.text}-->" if comments else ""
-        return
     if not isinstance(node.tag, str):
-        yield f"<?{node.target} {node.text or ''}?>"
+        yield _comment_or_instruction(node, comments)
         return
     tag, attributes, used = _names(node)
     new = {prefix: uri for prefix, uri in used.items() if declared.get(prefix, "") != uri}
     declared = {**declared, **new}
+    namespaces = sorted((f"xmlns:{prefix}" if prefix else "xmlns", uri) for prefix, uri in new.items())
     yield f"<{tag}"
-    for prefix, uri in sorted(new.items(), key=lambda one: one[0] or ""):
-        yield f' xmlns{":" + prefix if prefix else ""}="{_escaped(uri, _IN_ATTRIBUTES)}"'
-    for name, value in attributes:
+    for name, value in [*namespaces, *attributes]:
         yield f' {name}="{_escaped(value, _IN_ATTRIBUTES)}"'
     yield ">"
-    if (node.text or "").strip() or not len(node):
-        yield _escaped(node.text or "", _IN_TEXT)
+    yield _text(node.text, layout=len(node) > 0)
     for below in node:
         yield from _canonical(below, declared, comments)
-        if (below.tail or "").strip():
-            yield _escaped(below.tail, _IN_TEXT)
+        yield _text(below.tail, layout=True)
     yield f"</{tag}>"
+
+
+def _comment_or_instruction(node: Element, comments: bool) -> str:
+    if node.tag is etree.Comment:
+        return f"<!--{node.text}-->" if comments else ""
+    return f"<?{node.target} {node.text or ''}?>"
+
+
+def _text(text: t.Optional[str], layout: bool) -> str:
+    """The text, escaped. White space alone is left out where it can only be ``layout``."""
+    return _escaped(text, _IN_TEXT) if text and (text.strip() or not layout) else ""
 
 
 def _names(node: Element) -> tuple[str, list[tuple[str, str]], dict[t.Optional[str], str]]:

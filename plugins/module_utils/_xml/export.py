@@ -41,12 +41,7 @@ def flat(root: Element, ignored: t.Pattern[str]) -> Flat:
 
 def _walk(node: Element, path: str, out: Flat) -> None:
     above = f"{path}/" if path else ""
-    for key, value in node.attrib.items():
-        if f"@{key}='" not in path.rpartition("/")[2]:
-            out[f"{above}@{key}"] = value
-    text = node.text or ""
-    if text.strip() or not (len(node) or node.attrib) or path.endswith("']"):
-        out[path] = text.strip() if len(node) or not text.strip() else text
+    out.update(_own_values(node, path, above))
     seen: dict[str, int] = {}
     for below in node:
         if (below.tail or "").strip():
@@ -55,6 +50,18 @@ def _walk(node: Element, path: str, out: Flat) -> None:
             name = _name(below)
             number = seen[name] = seen.get(name, 0) + 1
             _walk(below, above + (name if number == 1 else f"{name}[{number}]"), out)
+
+
+def _own_values(node: Element, path: str, above: str) -> Flat:
+    """The attributes that aren't in the element's path already, and its text, which is empty where nothing else shows it."""
+    step = path.rpartition("/")[2]
+    own = {f"{above}@{key}": value for key, value in node.attrib.items() if f"@{key}='" not in step}
+    text = node.text or ""
+    if text.strip():
+        own[path] = text.strip() if len(node) else text
+    elif not (len(node) or node.attrib) or path.endswith("']"):
+        own[path] = ""
+    return own
 
 
 def _name(node: Element) -> str:
@@ -91,12 +98,17 @@ def alike(options: Values, other: Values, kept: t.Container[str] = (), whole: t.
     found: list[Leaf] = []
     for name, value in options.items():
         there = other.get(name)
-        pairs = zip(value, there) if isinstance(value, list) and isinstance(there, list) else [(value, there)]
-        for inner, one in pairs if name not in whole else ():
-            found += alike(inner, one, kept, whole) if isinstance(inner, dict) and isinstance(one, dict) else ()
+        for inner, one in _dicts(value, there) if name not in whole else ():
+            found += alike(inner, one, kept, whole)
         if name not in kept and (value == there or (not value and not there)):
             found.append((options, name))
     return found
+
+
+def _dicts(value: t.Any, there: t.Any) -> list[tuple[Values, Values]]:
+    """The dicts of an option that are compared: both values themselves, or what has the same place in two lists."""
+    pairs = zip(value, there) if isinstance(value, list) and isinstance(there, list) else [(value, there)]
+    return [(one, other) for one, other in pairs if isinstance(one, dict) and isinstance(other, dict)]
 
 
 def drop(candidates: t.Sequence[Leaf], same: t.Callable[[], bool]) -> None:
@@ -159,15 +171,22 @@ def _patch(path: str, wanted: t.Optional[str], root: Element, alone: bool) -> t.
     names: dict[str, str] = {}
     foreign = re.match(r"(?:[^{/]*/)*\{[^}]*\}[^/]*", path) if wanted is not None else None
     place = re.sub(r"\{([^}]*)\}", lambda match: _prefix(match[1], root, names) + ":", foreign[0] if foreign else path)
-    place = "" if place.endswith("text()") else _single(place, root, names, wanted is not None, alone or bool(foreign))
-    place = place and _by_identity(place, root, names, wanted is None)
+    if place.endswith("text()"):
+        return None
+    place = _single(place, root, names, wanted is not None, alone or bool(foreign))
+    place = _by_identity(place, root, names, wanted is None)
     if not place:
         return None
     if foreign:
         wanted = document.canonical(document.xpath(root, place, names, "path")[0], alone=True)
     patch: Values = {"path": place, "delete": True} if wanted is None else {"path": place, "set": wanted}
+    return {**patch, **_own_namespaces(names)}
+
+
+def _own_namespaces(names: dict[str, str]) -> Values:
+    """The entry of a patch for the prefixes that ``xml_patch`` doesn't know by itself, if there are any."""
     own = {prefix: uri for prefix, uri in names.items() if document.NAMESPACES.get(prefix) != uri}
-    return {**patch, "namespaces": own} if own else patch
+    return {"namespaces": own} if own else {}
 
 
 # What tells one of several elements apart, wherever it stands among them.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from .._plan import KvmError
@@ -14,7 +15,8 @@ from .alike import Said, match_alike
 from .later import Specs
 from .rows import RESTART, Change, Edit, Element, Field, Values, apply, compare, parse, read, specs, unset
 
-Pairs = list[tuple[t.Optional[Values], t.Optional[Element]]]
+Pairs = list[tuple[Values, t.Optional[Element]]]
+ById = dict[int, Values]  # the values of elements, by the element's id()
 
 
 class Items:
@@ -92,22 +94,30 @@ class Items:
         if items is None:
             return {}
         parsed = [parse(self.rows, item or {}, f"{where}{self.name}[{index}].") for index, item in enumerate(items)]
-        for number, key in enumerate(self.keys):
-            seen: dict[t.Any, int] = {}
-            for index, item in enumerate(parsed):
-                value = _key(key, item)
-                if self.repeats is not None and self.repeats(item):
-                    continue
-                if callable(key) and any(_key(one, item) is not None for one in self.keys[:number]):
-                    continue  # two may show the same: a disk's source is its identity only where no target is said
-                if value is not None and seen.setdefault(value, index) != index:
-                    option = f"{where}{self.name}" + ("" if callable(key) else f"[{index}].{key}")
-                    raise KvmError(
-                        f"{option}: items {seen[value]} and {index} have the same identity, '{value}'",
-                        "Give each its own, or remove one.",
-                        option=option,
-                    )
+        for number in range(len(self.keys)):
+            self._refuse_repeated(parsed, number, where)
         return {self.name: parsed}
+
+    def _refuse_repeated(self, items: list[Values], number: int, where: str) -> None:
+        """Refuse two items that have the same value of the key with this number."""
+        key = self.keys[number]
+        seen: dict[t.Any, int] = {}
+        for index, item in enumerate(items):
+            value = _key(key, item)
+            if value is None or self._may_repeat(item, number) or seen.setdefault(value, index) == index:
+                continue
+            option = f"{where}{self.name}" + ("" if callable(key) else f"[{index}].{key}")
+            raise KvmError(
+                f"{option}: items {seen[value]} and {index} have the same identity, '{value}'",
+                "Give each its own, or remove one.",
+                option=option,
+            )
+
+    def _may_repeat(self, item: Values, number: int) -> bool:
+        """Whether other items may have the key too: a disk's source is its identity only where no target is said."""
+        if self.repeats is not None and self.repeats(item):
+            return True
+        return callable(self.keys[number]) and any(_key(one, item) is not None for one in self.keys[:number])
 
     def elements(self, parent: Element) -> list[Element]:
         """All elements of the list, the implied ones among them."""
@@ -115,7 +125,10 @@ class Items:
 
     def listed(self, parent: Element) -> list[Element]:
         """The elements that count: without the implied ones."""
-        return [node for node in self.elements(parent) if self.implied is None or not self.implied(node)]
+        return self._without_implied(self.elements(parent))
+
+    def _without_implied(self, nodes: list[Element]) -> list[Element]:
+        return [node for node in nodes if self.implied is None or not self.implied(node)]
 
     def read(self, parent: Element) -> Values:
         items = [read(self.rows, node) for node in self.listed(parent)]
@@ -144,50 +157,24 @@ class Items:
         values = {id(node): read(self.rows, node) for node in free}
         found: dict[int, Element] = {}
         for key in self.keys:
-            self._match_key(key, wanted, free, values, found)
-        listed = [node for node in free if self.implied is None or not self.implied(node)]
+            _pair(wanted, free, found, functools.partial(_with_same, key, values))
+        listed = self._without_implied(free)
         if self.like is not None:
-            self._match_like(wanted, listed, values, found)
+            _pair(wanted, listed, found, functools.partial(self._like_it, values))
         if self.ordered:
             self._match_alike(wanted, listed, values, found, others)
-        for index, item in enumerate(wanted):
-            node = next(iter(self._unnamed(item, listed, values)), None) if index not in found else None
-            if node is not None:
-                found[index] = node
-                listed.remove(node)
+        _pair(wanted, listed, found, functools.partial(self._unnamed, values))
         return [(item, found.get(index)) for index, item in enumerate(wanted)], listed
 
-    @staticmethod
-    def _match_key(
-        key: t.Any, wanted: list[Values], free: list[Element], values: dict[int, Values], found: dict[int, Element]
-    ) -> None:
-        """Pair what has this key with the element that has it too; those found leave ``free``."""
-        for index, item in enumerate(wanted):
-            value = _key(key, item)
-            if index in found or value is None:
-                continue
-            node = next((node for node in free if _key(key, values[id(node)]) == value), None)
-            if node is not None:
-                found[index] = node
-                free.remove(node)
-
-    def _match_like(
-        self, wanted: list[Values], listed: list[Element], values: dict[int, Values], found: dict[int, Element]
-    ) -> None:
-        """Pair what has no first key with the first element that is like it; those found leave ``listed``."""
-        like = t.cast("t.Callable[[Values], t.Any]", self.like)
-        for index, item in enumerate(wanted):
-            value = None if index in found or _key(self.keys[0], item) is not None else like(item)
-            node = next((node for node in listed if value is not None and like(values[id(node)]) == value), None)
-            if node is not None:
-                found[index] = node
-                listed.remove(node)
+    def _like_it(self, values: ById, item: Values, listed: list[Element]) -> t.Optional[Element]:
+        """The first element that is like an item without the first key."""
+        return None if _key(self.keys[0], item) is not None else _with_same(self.like, values, item, listed)
 
     def _match_alike(
         self,
         wanted: list[Values],
         listed: list[Element],
-        values: dict[int, Values],
+        values: ById,
         found: dict[int, Element],
         others: t.Sequence[Element],
     ) -> None:
@@ -202,12 +189,13 @@ class Items:
     def _has_key(self, item: Values) -> bool:
         return any(_named(key, item) for key in self.keys)
 
-    def _unnamed(self, item: Values, listed: list[Element], values: dict[int, Values]) -> list[Element]:
+    def _unnamed(self, values: ById, item: Values, listed: list[Element]) -> t.Optional[Element]:
         """What an item may be that no key found: in order the next one, else the next one that has no identity either."""
         if self.ordered:
             free = listed[:0] if self.sequence else listed[:1]
-            return [node for node in free if not self._contradicts(item, values[id(node)])]
-        return [] if self._has_key(item) else [node for node in listed if not self._has_key(values[id(node)])]
+            return next((node for node in free if not self._contradicts(item, values[id(node)])), None)
+        free = [] if self._has_key(item) else listed
+        return next((node for node in free if not self._has_key(values[id(node)])), None)
 
     def _contradicts(self, item: Values, there: Values) -> bool:
         """Whether the item names an identity of its own that the element doesn't have."""
@@ -224,20 +212,27 @@ class Items:
         self._note_gone(parent, unwanted, path, edit)
         for node in [] if self.add_only else unwanted:
             place.drop(parent, node, steps)
-        for index, (given, node) in enumerate(pairs):
-            item = given or {}
-            if node is None:
-                pairs[index] = (item, self._insert(parent, steps, item, index, path, edit))
+        nodes = []
+        for index, (item, there) in enumerate(pairs):
+            if there is None:
+                nodes.append(self._insert(parent, steps, item, index, path, edit))
             else:
-                item_path = f"{path}{self.name}[{self.label(read(self.rows, node), index)}]."
-                first = len(edit.changes)
-                apply(self.rows, node, item, item_path, edit)
-                for change in edit.changes[first:]:
-                    change.items, change.key, change.new = self, read(self.rows, node), node
+                nodes.append(self._edit_item(there, item, index, path, edit))
         if self.sequence:
-            _arrange([node for _item, node in pairs if node is not None])
+            _arrange(nodes)
         if self.settle is not None:
             self.settle(parent)
+
+    def _edit_item(self, node: Element, item: Values, index: int, path: str, edit: Edit) -> Element:
+        first = len(edit.changes)
+        apply(self.rows, node, item, f"{path}{self.name}[{self.label(read(self.rows, node), index)}].", edit)
+        self._claim(edit.changes[first:], node)
+        return node
+
+    def _claim(self, changes: list[Change], node: Element) -> None:
+        """Note on the changes within an item which one it is."""
+        for change in changes:
+            change.items, change.key, change.new = self, read(self.rows, node), node
 
     def _insert(self, parent: Element, steps: place.Steps, item: Values, index: int, path: str, edit: Edit) -> Element:
         full = item if self.new is None else self.new(item, edit)
@@ -278,8 +273,7 @@ class Items:
         edit.changes = changes
         self._note_gone(before, unwanted, path, edit)
         elements = self.elements(after)
-        for (given, node), there in zip(pairs, wanted):
-            item = given or {}
+        for (item, node), there in zip(pairs, wanted):
             label = f"{path}{self.name}[{self.label(item, elements.index(there))}]"
             if node is None:
                 self._note(edit, label, None, item, item, new=there)
@@ -300,8 +294,7 @@ class Items:
             if self.label(read(self.rows, node), index) == label.rstrip("]"):
                 first = len(edit.changes)
                 known = unset(self.rows, node, keys[1:], f"{path}{keys[0]}.", edit)
-                for change in edit.changes[first:]:
-                    change.items, change.key, change.new = self, read(self.rows, node), node
+                self._claim(edit.changes[first:], node)
                 return known
         return any(isinstance(row, Field) and [row.name] == keys[1:] for row in self.rows)
 
@@ -319,6 +312,26 @@ def shown(rows: t.Iterable[t.Any], item: t.Optional[Values]) -> t.Optional[Value
 
 def _key(key: t.Any, item: Values) -> t.Any:
     return key(item) if callable(key) else item.get(key)
+
+
+def _pair(
+    wanted: list[Values],
+    free: list[Element],
+    found: dict[int, Element],
+    choose: t.Callable[[Values, list[Element]], t.Optional[Element]],
+) -> None:
+    """Pair the items that have no element yet with what ``choose(item, free)`` returns; those found leave ``free``."""
+    for index, item in enumerate(wanted):
+        node = None if index in found else choose(item, free)
+        if node is not None:
+            found[index] = node
+            free.remove(node)
+
+
+def _with_same(key: t.Any, values: ById, item: Values, free: list[Element]) -> t.Optional[Element]:
+    """The first element that has the item's ``key``, if it has one."""
+    value = _key(key, item)
+    return None if value is None else next((node for node in free if _key(key, values[id(node)]) == value), None)
 
 
 def _arrange(nodes: list[Element]) -> None:

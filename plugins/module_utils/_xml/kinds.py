@@ -11,8 +11,12 @@ import typing as t
 from . import document, place
 from .rows import Change, Edit, Element, Map, Row, Values, bad_value
 
-_EXAMPLE = {"spinlocks": 8191, "vendor_id": "KVM Hv", "dirty-ring": 4096}
-_DETAIL = {"spinlocks": "retries", "vendor_id": "value", "dirty-ring": "size"}
+# What some switches are on with: the attribute that has it, its form, and an example.
+_DETAIL: dict[str, tuple[str, str, t.Any]] = {
+    "spinlocks": ("retries", r"\d+", 8191),
+    "vendor_id": ("value", r"(?s:.+)", "KVM Hv"),
+    "dirty-ring": ("size", r"\d+", 4096),
+}
 
 
 def _switch(value: t.Any) -> t.Any:
@@ -61,24 +65,25 @@ def _wrong_switch(key: str, value: t.Any) -> str:
     """What would be right, where a switch can't be this."""
     if not re.fullmatch(r"[A-Za-z_][\w.-]*", key):
         return "the name of a switch has letters, digits, dots, dashes and underscores"
-    if key in _EXAMPLE:
-        fits = value is False or (value is not True and (key == "vendor_id" or re.fullmatch(r"\d+", value)))
-        return "" if fits and value != "" else f"false, or what it is on with: {key}: {_EXAMPLE[key]}"
-    fits = isinstance(value, bool) or re.fullmatch(r"[a-z][\w-]*( *, *[a-z][\w-]*)*", value)
-    return "" if fits and value != "none" else "true or false, or the names of switches within it: stimer: direct"
+    if key in _DETAIL:
+        _attribute, form, example = _DETAIL[key]
+        fits = value is False or (value is not True and re.fullmatch(form, value))
+        return "" if fits else f"false, or what it is on with: {key}: {example}"
+    fits = isinstance(value, bool) or (value != "none" and re.fullmatch(r"[a-z][\w-]*( *, *[a-z][\w-]*)*", value))
+    return "" if fits else "true or false, or the names of switches within it: stimer: direct"
 
 
 def _read_switch(node: Element) -> t.Any:
     if node.get("state") == "off":
         return False
     within = ",".join(below.tag for below in node.iterchildren("*") if below.get("state") == "on")
-    return (node.tag in _DETAIL and node.get(_DETAIL[node.tag])) or within or True
+    return (node.tag in _DETAIL and node.get(_DETAIL[node.tag][0])) or within or True
 
 
 def _write_switch(node: Element, value: t.Any) -> None:
     node.set("state", "on" if value else "off")
     if isinstance(value, str) and node.tag in _DETAIL:
-        node.set(_DETAIL[node.tag], value)
+        node.set(_DETAIL[node.tag][0], value)
     elif isinstance(value, str):
         for within in value.split(","):
             document.child(node, within.strip(), state="on")

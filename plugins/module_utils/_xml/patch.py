@@ -177,21 +177,22 @@ def _fill(node: Element, value: str) -> None:
 def _made(parent: t.Any, step: str, namespaces: dict[str, str], option: str, path: str) -> Element:
     """The element that ``step`` names, new below ``parent``."""
     plain = _PLAIN.match(step)
-    tag, tests, place = plain.groups() if plain else ("", "", None)
-    wanted = dict(_TEST.findall(tests))
-    name = _qualified(tag, namespaces, option) if plain else ""
-    there = [
-        one
-        for one in (parent.iterchildren(name) if hasattr(parent, "tag") and name else ())
-        if all(one.get(key) == value for key, value in wanted.items())
-    ]
-    if not hasattr(parent, "tag") or not plain or (place and (":" not in tag or int(place) != len(there) + 1)):
-        raise KvmError(
-            f"{option}.path: '{path}' selects nothing, and what is missing can't be made from it",
-            "Only plain paths are made, like devices/watchdog/@action or cpu/feature[@name='vmx']/@policy.",
-            option=f"{option}.path",
-        )
-    return document.subelement(parent, name, namespaces, wanted)
+    if plain:
+        tag, tests, place = plain.groups()
+        name, wanted = _qualified(tag, namespaces, option), dict(_TEST.findall(tests))
+        if hasattr(parent, "tag") and (not place or (":" in tag and int(place) == _next_place(parent, name, wanted))):
+            return document.subelement(parent, name, namespaces, wanted)
+    raise KvmError(
+        f"{option}.path: '{path}' selects nothing, and what is missing can't be made from it",
+        "Only plain paths are made, like devices/watchdog/@action or cpu/feature[@name='vmx']/@policy.",
+        option=f"{option}.path",
+    )
+
+
+def _next_place(parent: Element, name: str, wanted: dict[str, str]) -> int:
+    """The position that one more child of this name with these attributes would have."""
+    there = parent.iterchildren(name)
+    return 1 + sum(all(one.get(key) == value for key, value in wanted.items()) for one in there)
 
 
 def _qualified(tag: str, namespaces: dict[str, str], option: str) -> str:

@@ -75,15 +75,16 @@ def _given(table: t.Iterable[t.Any], wanted: Values, keys: list[str]) -> bool:
     if there is None or not keys[1:]:
         return there is not None and not bracket
     row = next((row for row in table if getattr(row, "name", "") == name), None)
-    inner = getattr(row, "rows", ())
-    if not bracket:
-        return _given(inner, there, keys[1:])
+    below = _labelled(row, there, label.rstrip("]")) if bracket else [there]
+    return any(_given(getattr(row, "rows", ()), one, keys[1:]) for one in below)
+
+
+def _labelled(row: t.Any, items: t.Any, label: str) -> list[Values]:
+    """The items of a list option that paths call ``label``."""
     named = getattr(row, "label", None)
-    if named is None or not isinstance(there, list):
-        return False
-    return any(
-        _given(inner, item, keys[1:]) for index, item in enumerate(there) if named(item, index) == label.rstrip("]")
-    )
+    if named is None or not isinstance(items, list):
+        return []
+    return [item for index, item in enumerate(items) if named(item, index) == label]
 
 
 def public(table: t.Iterable[t.Any], values: Values) -> Values:
@@ -95,13 +96,15 @@ def _public(specs: dict[str, Values], values: Values) -> Values:
     out: Values = {}
     for name, value in values.items():
         spec = specs.get(name, {})
-        if spec.get("no_log") or spec.get("quiet") or (isinstance(value, dict) and secret_name(name)):
-            continue
-        inner = spec.get("options")
-        if inner and isinstance(value, dict):
-            out[name] = _public(inner, value)
-        elif inner and isinstance(value, list):
-            out[name] = [_public(inner, item) for item in value]
-        else:
-            out[name] = value
+        if not (spec.get("no_log") or spec.get("quiet") or (isinstance(value, dict) and secret_name(name))):
+            out[name] = _public_within(spec.get("options"), value)
     return out
+
+
+def _public_within(options: t.Optional[dict[str, Values]], value: t.Any) -> t.Any:
+    """The value of an option, its nested options without the secret ones."""
+    if options and isinstance(value, dict):
+        return _public(options, value)
+    if options and isinstance(value, list):
+        return [_public(options, item) for item in value]
+    return value
