@@ -190,28 +190,39 @@ class _Answer:
         describe: t.Callable[[t.Any, Params], t.Any],
     ) -> None:
         """Plan; in a check show the plan, in a run carry it out; the object afterwards is part of the result."""
-        remarks: list[str] = []
         plan = self._planned(make_plan, subject)
         if plan.steps and not self.module.check_mode:
-            from ._converge import carry_out
-
-            def again() -> Plan:
-                return self._planned(make_plan, subject)
-
-            plan, remarks = carry_out(plan, again, operations(), subject, self.params.get("uri") or "this host")
-        self.warnings += remarks
+            plan = self._carried_out(plan, make_plan, operations(), subject)
         result: dict[str, t.Any] = {"restart_required": plan.restart_required, **plan.extra}
         if plan.before or plan.after:
             _secret.LEARNT.update(_secret.gather([plan.before, plan.after]))  # what libvirt had may be secret too
             result["diff"] = {"before": _lines(plan.before), "after": _lines(plan.after)}
-        result[plan.noun] = plan.predicted
         if self.module.check_mode:
+            result[plan.noun] = plan.predicted
             result["assumed"] = [error.details.get("option") or error.message for error in plan.assumed]
         else:
-            if plan.steps or plan.predicted is None:
-                result[plan.noun] = _steadily(lambda: describe(subject, self.params))
-            result.update((key, there) for key, there in (result[plan.noun] or {}).items() if key == "restart_required")
+            result.update(self._after(plan, describe, subject))
         self.result(changed=plan.changed, actions=plan.actions, **result)
+
+    def _carried_out(
+        self, plan: Plan, make_plan: t.Callable[[t.Any, Params], Plan], operations: Operations, subject: t.Any
+    ) -> Plan:
+        """Carry the plan out; returns it, or the one that took its place because another run was there before."""
+        from ._converge import carry_out
+
+        def again() -> Plan:
+            return self._planned(make_plan, subject)
+
+        plan, remarks = carry_out(plan, again, operations, subject, self.params.get("uri") or "this host")
+        self.warnings += remarks
+        return plan
+
+    def _after(self, plan: Plan, describe: t.Callable[[t.Any, Params], t.Any], subject: t.Any) -> dict[str, t.Any]:
+        """The object after the run, and what it says itself of a restart that it needs."""
+        there = plan.predicted
+        if plan.steps or there is None:
+            there = _steadily(lambda: describe(subject, self.params))
+        return {plan.noun: there, **{key: one for key, one in (there or {}).items() if key == "restart_required"}}
 
     def _planned(self, make_plan: t.Callable[[t.Any, Params], Plan], subject: t.Any) -> Plan:
         """The plan, whose warnings are the task's from here on."""

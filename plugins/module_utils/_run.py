@@ -56,10 +56,10 @@ def _undo(
     stuck: list[str] = []
     restored = False  # the object runs as it did before this run: what was done to it live is gone
     for step in reversed(done):
-        if step.undo is None:
-            stuck += [f"{step.text}: this can't be undone"] if step.changes and not (restored and step.live) else []
-            continue
         if restored and step.live:
+            continue
+        if step.undo is None:
+            stuck += [f"{step.text}: this can't be undone"] if step.changes else []
             continue
         try:
             left = _run(step.undo, operations, subject, results)

@@ -34,6 +34,7 @@ ABOUT = r"(?:uuid|usage|type|file|files|path|id|name|valid_?to|length|policy|exp
 HINTS = ("pass", "pwd", "rootpw", "sshpw", "secret", "token", "psk", "key", "private", "credential", "cookie", "authorization",
          "'env'", "://", "$", "value_base64")  # fmt: skip
 LEARNT: set[str] = set()  # secrets that this run met in libvirt's documents
+_UNKNOWN = {"no_log": True}  # in place of the spec of what is no option: nobody knows what it is
 LEAST = 4  # shorter values would mask half of a result
 _WORDS = {"none", "null", "true", "false", "yes", "no", "password", "passwd", "required", "disabled", "enabled",
           "(set)", "(another)", "(hidden)", "(hidden, another)", "(not shown)"}  # fmt: skip
@@ -116,16 +117,25 @@ def _in_values(value: t.Any, path: str, secret: bool) -> t.Iterator[str]:
 
 
 def _in_dict(values: dict[t.Any, t.Any], path: str, secret: bool) -> t.Iterator[str]:
-    named = next((str(values[key]) for key in ("name", "path", "key") if isinstance(values.get(key), str)), "")
     for key, value in values.items():
         below = f"{path}.{key}" if path else str(key)
         if path.endswith("chpasswd") and key == "list":
             yield from in_text("chpasswd:\n" + ("\n".join(map(str, value)) if isinstance(value, list) else str(value)))
-        elif key in ("set", "value") and named and secret_name(named):
+        elif key in ("set", "value") and _names_secret(values):
             yield from _in_values(value, below, isinstance(value, str) and not value.lstrip().startswith("<"))
         else:
-            own = secret_at(str(key), str(value)) and key != "chpasswd"
-            yield from _in_values(value, below, secret or own or below == "qemu.env")
+            yield from _in_values(value, below, secret or _is_secret_key(key, value, below))
+
+
+def _names_secret(values: dict[t.Any, t.Any]) -> bool:
+    """Whether a dict says in a value of its own what its ``value`` is: ``{name: password, value: x}``."""
+    names = (values[key] for key in ("name", "path", "key") if isinstance(values.get(key), str))
+    return secret_name(next(names, ""))
+
+
+def _is_secret_key(key: t.Any, value: t.Any, path: str) -> bool:
+    """Whether all that a dict has under this key is secret."""
+    return path == "qemu.env" or (key != "chpasswd" and secret_at(str(key), str(value)))
 
 
 def in_text(text: str) -> t.Iterator[str]:
@@ -146,15 +156,17 @@ def _assigned(text: str) -> t.Iterator[str]:
     for name, sign, *quoted, rest in _pattern("assigned").findall(text):
         if _pattern("about").search(name):
             continue
-        if any(quoted):
-            yield from [one for one in quoted if one][:1]
-        elif rest:
-            plain = re.split(r"\s#", rest)[0].strip()
-            token = re.split(r"[\s,;&}\]<>\"']", plain)[0]
-            if sign == ":" and not plain.startswith(("{", "[")):
-                yield plain
-            if sign == "=" or (len(token) < len(plain) and not plain.startswith(token + " ")):
-                yield token
+        yield from _unquoted(sign, rest) if rest else filter(None, quoted)
+
+
+def _unquoted(sign: str, rest: str) -> t.Iterator[str]:
+    """What a value without quotes may be: after a colon the rest of the line, after ``=`` its first word."""
+    line = re.split(r"\s#", rest)[0].strip()
+    token = re.split(r"[\s,;&}\]<>\"']", line)[0]
+    if sign == ":" and not line.startswith(("{", "[")):
+        yield line
+    if sign == "=" or (len(token) < len(line) and not line.startswith(token + " ")):
+        yield token
 
 
 def spellings(secrets: t.Iterable[str]) -> list[str]:
@@ -166,15 +178,8 @@ def spellings(secrets: t.Iterable[str]) -> list[str]:
     found = set()
     for secret in filter(None, secrets):
         escaped = html.escape(secret, quote=False)
-        found |= {
-            secret,
-            *secret.splitlines(),
-            json.dumps(secret)[1:-1],
-            repr(secret)[1:-1],
-            escaped,
-            html.escape(secret),
-        }
-        found |= {escaped.replace('"', "&quot;"), html.unescape(secret)}
+        found |= {secret, *secret.splitlines(), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+        found |= {escaped, html.escape(secret), escaped.replace('"', "&quot;"), html.unescape(secret)}
         found |= {urllib.parse.unquote(secret), urllib.parse.quote(secret, "")}
         if len(secret) >= LEAST:
             found |= {base64.b64encode(secret.encode("utf-8", "replace")).decode("ascii"), _decoded(secret)}
@@ -196,20 +201,19 @@ def mask(value: t.Any, secrets: t.Sequence[str]) -> t.Any:
     """``value`` without the ``secrets`` (in ``spellings``): the one way out of the process."""
     if not secrets:
         return value
-    if isinstance(value, str):
-        if value in secrets:
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        if str(value) in secrets:
             return ALONE
-        for secret in secrets:
-            if secret in value:
-                value = value.replace(secret, MASK)
-        return value
+        return _replaced(value, secrets, MASK) if isinstance(value, str) else value
     if isinstance(value, dict):
         return {key: mask(one, secrets) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [mask(one, secrets) for one in value]
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and str(value) in secrets:
-        return ALONE
-    return value
+    return [mask(one, secrets) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _replaced(text: str, secrets: t.Iterable[str], replacement: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, replacement)
+    return text
 
 
 def shown(params: t.Mapping[str, t.Any], spec: t.Mapping[str, t.Any], path: str = "") -> dict[str, t.Any]:
@@ -222,12 +226,12 @@ def shown(params: t.Mapping[str, t.Any], spec: t.Mapping[str, t.Any], path: str 
         if not path and str(name).startswith("_ansible_"):
             continue
         below = f"{path}.{name}" if path else str(name)
-        out[name] = value if value is None or value in ("", {}, []) else _shown(value, spec.get(name), below)
+        out[name] = value if value is None or value in ("", {}, []) else _shown(value, spec.get(name, _UNKNOWN), below)
     return out
 
 
-def _shown(value: t.Any, spec: t.Optional[t.Mapping[str, t.Any]], path: str) -> t.Any:
-    if spec is None or path in DOCUMENTS or spec.get("no_log") or _misfit(value, spec):
+def _shown(value: t.Any, spec: t.Mapping[str, t.Any], path: str) -> t.Any:
+    if path in DOCUMENTS or _may_be_secret(value, spec):
         return NOT_SHOWN
     options = spec.get("options")
     if options and isinstance(value, dict):
@@ -237,10 +241,11 @@ def _shown(value: t.Any, spec: t.Optional[t.Mapping[str, t.Any]], path: str) -> 
     return plain(value)
 
 
-def _misfit(value: t.Any, spec: t.Mapping[str, t.Any]) -> bool:
+def _may_be_secret(value: t.Any, spec: t.Mapping[str, t.Any]) -> bool:
+    """Whether a value is secret, or of another type than the option takes."""
     kind = spec.get("type", "str")
     fits: tuple[type, ...] = (list, tuple) if kind == "list" else (dict,) if kind == "dict" else (str, int, float, bool)
-    return kind != "raw" and not isinstance(value, fits)
+    return bool(spec.get("no_log")) or (kind != "raw" and not isinstance(value, fits))
 
 
 def plain(value: t.Any) -> t.Any:
@@ -254,20 +259,21 @@ def _is_secret(key: t.Any, value: t.Any) -> bool:
     return bool(value) and not isinstance(value, bool) and secret_at(str(key), str(value))
 
 
-def misfits(params: t.Mapping[str, t.Any], spec: t.Mapping[str, t.Any]) -> set[str]:
+def misfits(params: t.Any, spec: t.Mapping[str, t.Any]) -> set[str]:
     """The texts in what is secret, no option, or of a wrong type: Ansible's error may quote them."""
+    if not isinstance(params, dict):
+        return {*_leaves(params), str(params)}
     found: set[str] = set()
     for name, value in params.items():
-        option = spec.get(name)
+        option = spec.get(name, _UNKNOWN)
         if str(name).startswith("_ansible_") or value is None:
             continue
-        options = (option or {}).get("options")
-        if option is None or option.get("no_log") or _misfit(value, option):
+        if _may_be_secret(value, option):
             found |= {*_leaves(value), str(value)}
-        elif options:
+        elif option.get("options"):
             for one in [value] if isinstance(value, dict) else value:
-                found |= misfits(one, options) if isinstance(one, dict) else {*_leaves(one), str(one)}
-    return {one for one in _long_enough(found) if one not in spec}
+                found |= misfits(one, option["options"])
+    return set(_long_enough(found)).difference(spec)
 
 
 def _leaves(value: t.Any) -> t.Iterator[str]:
@@ -340,6 +346,4 @@ def shown_edits(edits: t.Iterable[t.Any], *roots: t.Any) -> t.Iterator[tuple[str
 def _shown_text(path: str, text: t.Optional[str], secrets: t.Sequence[str]) -> t.Optional[str]:
     if text and not text.startswith("<") and secret_at(path.rpartition("/")[2], text):
         return HIDDEN
-    for secret in secrets:
-        text = text and text.replace(secret, HIDDEN)
-    return text
+    return text and _replaced(text, secrets, HIDDEN)
