@@ -11,23 +11,9 @@ from ..._xml import units
 from ..._xml.items import Items
 from ..._xml.rows import REFUSED, Field, Group, Map, ValueList
 from ..._xml.types import MAC, ON_OFF, PCI, POSITIVE, STR, TEXT, UUID, WHOLE, YES_NO, Type
-from ..virtualport import put_type
+from ..virtualport import port_rows, rate_rows, vlan_rows
 from .addresses import DNS, IP, IPS, SUBNET, cidr, filled_in, put_cidr
 from .fields import FORWARDS, ForwardDev, chosen, mode_of, numbered, of_libvirt, put_forward, put_forward_dev
-
-
-def _rate(name: str, doc: str) -> Group:
-    return Group(
-        name,
-        name,
-        (
-            Field("average", "@average", WHOLE, "The average, in KiB/s.", silent=0),
-            Field("peak", "@peak", WHOLE, "The most for a moment, in KiB/s.", silent=0),
-            Field("burst", "@burst", WHOLE, "How much can be sent at the peak, in KiB.", silent=0),
-        ),
-        doc,
-    )
-
 
 BRIDGE = Type("str", str, parse=lambda value: value.strip() or "virbr%d")
 
@@ -35,57 +21,18 @@ BANDWIDTH = Group(
     "bandwidth",
     "bandwidth",
     (
-        _rate("inbound", "To the guests."),
-        _rate("outbound", "From the guests."),
+        Group("inbound", "inbound", rate_rows(), "To the guests."),
+        Group("outbound", "outbound", rate_rows(), "From the guests."),
     ),
     "Limits of the traffic.",
 )
 
-VLAN = Group(
-    "vlan",
-    "vlan",
-    (
-        Field("trunk", "@trunk", YES_NO, "Whether the port is a trunk; libvirt sets it where there are several tags."),
-        Items(
-            "tags",
-            "tag",
-            (
-                Field("id", "@id", WHOLE, "The VLAN's number.", required=True),
-                Field(
-                    "native_mode",
-                    "@nativeMode",
-                    STR,
-                    "The VLAN of frames without a tag (Open vSwitch).",
-                    choices=("tagged", "untagged"),
-                ),
-            ),
-            keys=("id",),
-            ordered=False,
-            doc="The VLANs.",
-        ),
-    ),
-    "VLANs, on Open vSwitch and SR-IOV networks.",
-)
+VLAN = Group("vlan", "vlan", vlan_rows(), "VLANs, on Open vSwitch and SR-IOV networks.")
 
 VIRTUALPORT = Group(
     "virtualport",
     "virtualport",
-    (
-        Field(
-            "type",
-            "@type",
-            STR,
-            "What the ports are connected to.",
-            choices=("openvswitch", "midonet", "802.1Qbg", "802.1Qbh"),
-            put=put_type,
-        ),
-        Field("interfaceid", "parameters@interfaceid", UUID, "The interface's UUID."),
-        Field("profileid", "parameters@profileid", STR, "The port profile."),
-        Field("managerid", "parameters@managerid", STR, "The VSI manager (802.1Qbg)."),
-        Field("typeid", "parameters@typeid", STR, "The VSI type (802.1Qbg)."),
-        Field("typeidversion", "parameters@typeidversion", STR, "The version of the VSI type (802.1Qbg)."),
-        Field("instanceid", "parameters@instanceid", UUID, "The VSI instance (802.1Qbg)."),
-    ),
+    port_rows("What the ports are connected to.", "The interface's UUID."),
     "How guests' ports are made on a switch that isn't libvirt's own bridge.",
 )
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from ...._xml.items import Items
 from ...._xml.maps import Multimap
 from ...._xml.rows import Field, Group
-from ...._xml.types import ON_OFF, PATH, PCI, PORT, POSITIVE, STR, UUID, WHOLE, YES_NO
-from ...virtualport import put_type
+from ...._xml.types import ON_OFF, PATH, PCI, PORT, POSITIVE, STR, WHOLE, YES_NO
+from ...virtualport import port_rows, rate_rows, vlan_rows
 from .common import instead, unsaid
 
 HOSTDEV = (
@@ -47,15 +47,6 @@ UDP = (
 )
 
 
-def _rate(name: str, doc: str, *more: Field) -> Group:
-    return Group(name, name, (
-        Field("average", "@average", WHOLE, "The average, in KiB/s.", live="interface", silent=0),
-        Field("peak", "@peak", WHOLE, "The most for a moment, in KiB/s.", live="interface", silent=0),
-        Field("burst", "@burst", WHOLE, "How much can be sent at the peak, in KiB.", live="interface", silent=0),
-        *more,
-    ), doc)  # fmt: skip
-
-
 FLOOR = Field(
     "floor",
     "@floor",
@@ -64,31 +55,12 @@ FLOOR = Field(
     live="interface",
     silent=0,
 )
-BANDWIDTH = (_rate("inbound", "To the guest.", FLOOR), _rate("outbound", "From the guest."))
-VLAN = (
-    Field("trunk", "@trunk", YES_NO, "Whether the port is a trunk; libvirt sets it where there are several tags."),
-    Items("tags", "tag", (
-        Field("id", "@id", WHOLE, "The VLAN's number.", required=True),
-        Field("native_mode", "@nativeMode", STR, "The VLAN of frames without a tag (Open vSwitch).",
-              choices=("tagged", "untagged")),
-    ), keys=("id",), ordered=False, doc="The VLANs."),
-)  # fmt: skip
-VIRTUALPORT = (
-    Field(
-        "type",
-        "@type",
-        STR,
-        "What the port is on.",
-        choices=("openvswitch", "midonet", "802.1Qbg", "802.1Qbh"),
-        put=put_type,
-    ),
-    Field("interfaceid", "parameters@interfaceid", UUID, "The interface's UUID; libvirt makes one up (Open vSwitch)."),
-    Field("profileid", "parameters@profileid", STR, "The port profile."),
-    Field("managerid", "parameters@managerid", STR, "The VSI manager (802.1Qbg)."),
-    Field("typeid", "parameters@typeid", STR, "The VSI type (802.1Qbg)."),
-    Field("typeidversion", "parameters@typeidversion", STR, "The version of the VSI type (802.1Qbg)."),
-    Field("instanceid", "parameters@instanceid", UUID, "The VSI instance (802.1Qbg)."),
+BANDWIDTH = (
+    Group("inbound", "inbound", (*rate_rows(live="interface"), FLOOR), "To the guest."),
+    Group("outbound", "outbound", rate_rows(live="interface"), "From the guest."),
 )
+VLAN = vlan_rows()
+VIRTUALPORT = port_rows("What the port is on.", "The interface's UUID; libvirt makes one up (Open vSwitch).")
 FILTER = (
     Field("name", "@filter", STR, "The filter's name.", live="interface"),
     Multimap("parameters", "parameter", STR, "Parameters by name; a list for one with several values. Full when given.",
