@@ -85,15 +85,16 @@ def _put_vcpus(domain: Element, value: int) -> None:
 
 
 class _Maximum(Field):
-    """A maximum that no document is without: unset, it's what the guest has."""
+    """A maximum that no document is without: unset, it's what the guest has, as ``least(domain)`` says."""
 
-    __slots__ = ()
+    __slots__ = ("least",)
+
+    def __init__(self, *row: t.Any, least: t.Callable[[Element], int], **more: t.Any) -> None:
+        super().__init__(*row, **more)
+        self.least = least
 
     def delete(self, parent: Element) -> None:
-        if self.name == "vcpus_maximum":
-            _put_vcpus_maximum(parent, _boot_vcpus(parent) or 1)
-        else:
-            KIB.put(_child(parent, "memory"), "", _boot_memory(parent) or 0)
+        self.write(parent, self.least(parent))
 
 
 def _put_vcpus_maximum(domain: Element, value: int) -> None:
@@ -238,7 +239,7 @@ DOMAIN: tuple[t.Any, ...] = (
         " it's decided when the domain is made, and that is the default then.",
     ], choices=("auto", "kvm", "qemu"), same=lambda a, b: "auto" in (a, b)),
     _Maximum("vcpus_maximum", "vcpu", SOME, "The number up to which vCPUs can be added while the guest runs.",
-             put=_put_vcpus_maximum),
+             put=_put_vcpus_maximum, least=lambda domain: _boot_vcpus(domain) or 1),
     Field("vcpus", "vcpu@current", SOME, "How many vCPUs the guest has. Raises the maximum where that is lower.",
           get=_boot_vcpus, put=_put_vcpus, live="vcpus"),
     Field("vcpus_placement", "vcpu@placement", STR, "Whether the vCPUs' places are given, or numad is asked.",
@@ -246,7 +247,8 @@ DOMAIN: tuple[t.Any, ...] = (
     Field("vcpus_cpuset", "vcpu@cpuset", CPUSET, "The host's CPUs that vCPUs run on which O(cputune.vcpupin) doesn't name."),
     Items("vcpu_states", "vcpus/vcpu", later("tuning", "VCPU"), ("id",), "Single vCPUs, where some are to be there and others not.",
           ordered=False, volatile=lambda persistent, running: persistent.find("vcpus") is None),
-    _Maximum("memory_maximum", "memory", SOME_KIB, "The memory up to which the guest can be given more while it runs.", volatile=_aligned),
+    _Maximum("memory_maximum", "memory", SOME_KIB, "The memory up to which the guest can be given more while it runs.",
+             volatile=_aligned, least=lambda domain: _boot_memory(domain) or 0),
     Field("memory", "currentMemory", SOME_KIB, "The memory that the guest has, V(2 GiB). Raises the maximum where that is lower.",
           get=_boot_memory, put=_put_memory, live="memory", volatile=_unsettled),
     Field("memory_dump_core", "memory@dumpCore", ON_OFF, "Whether a core dump of QEMU has the guest's memory in it."),
