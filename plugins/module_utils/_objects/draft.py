@@ -77,6 +77,11 @@ class Draft:
         """Whether the object runs before and after."""
         return self.active and self.state != "inactive"
 
+    @property
+    def unchanged(self) -> bool:
+        """Whether the object is there and its definition stays as it is."""
+        return self.before is not None and not self.changes
+
     def add(self, verb: str, text: str, **arguments: t.Any) -> Step:
         """Add a step on this object."""
         step = self.step(verb, text, **arguments)

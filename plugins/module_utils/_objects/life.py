@@ -68,7 +68,7 @@ def edit(draft: Draft) -> None:
     rows.apply(noun.rows, draft.after, draft.wanted, "", edit)
     table.unset_paths(noun.rows, draft.after, params.get("unset") or [], draft.wanted, edit)
     draft.changes = edit.changes
-    if contradiction is not None and (draft.before is None or draft.changes):  # what is there already may be so
+    if contradiction is not None and not draft.unchanged:  # what is there already may be so
         raise contradiction
     for change in draft.changes:
         draft.plan.differs(change.path, None if draft.before is None else change.before, change.after)

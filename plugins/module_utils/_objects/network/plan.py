@@ -62,9 +62,10 @@ class Network(Noun):
 
     def check(self, draft: Draft) -> None:
         """Refuse what doesn't fit together; the name of another bridge is never taken along into a mode without one."""
-        if any(change.path == "forward_interfaces" for change in draft.changes):
+        changed = {change.path for change in draft.changes}
+        if "forward_interfaces" in changed:
             _follow_interfaces(draft.after)
-        if draft.before is not None and not draft.changes:
+        if draft.unchanged:
             return
         from .limits import check_bridge, check_functions, check_limits
         from .subnets import check_addresses, check_overlaps, subnets
@@ -73,7 +74,7 @@ class Network(Noun):
         check_addresses(values)
         check_limits(values, draft.world.version)
         check_functions(draft.world, values)
-        if draft.before is None or any(change.path in ("bridge", "xml") for change in draft.changes):
+        if draft.before is None or changed & {"bridge", "xml"}:
             check_bridge(draft.world, draft.name, values)
         if draft.before is None or subnets(draft.before) != subnets(draft.after):
             check_overlaps(draft.world, draft.plan, draft.name, draft.after, draft.active or draft.state == "active")
@@ -86,7 +87,7 @@ class Network(Noun):
 
     def before_start(self, draft: Draft) -> None:
         """A network whose definition stays was checked when it was made: others may have come since."""
-        if draft.before is not None and not draft.changes:
+        if draft.unchanged:
             from .subnets import check_overlaps
 
             check_overlaps(draft.world, draft.plan, draft.name, draft.after, True)

@@ -82,7 +82,7 @@ class NodeDevice(ByRows):
     def check(self, draft: Draft) -> None:
         """A new one says what it is made of; the parent is there, and has that type as far as it says."""
         values = rows.read(NODE_DEVICE, draft.after)
-        if draft.before is not None and not draft.changes:
+        if draft.unchanged:
             return
         for option, example in (("parent", "0000:3b:00.0"), ("type", "nvidia-35")):
             if option not in values:

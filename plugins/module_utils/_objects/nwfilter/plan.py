@@ -52,7 +52,7 @@ class NWFilter(ByRows):
 
     def check(self, draft: Draft) -> None:
         """What libvirt would take and then not do: sets of addresses with flags, references that lead nowhere."""
-        if draft.before is not None and not draft.changes:
+        if draft.unchanged:
             return
         for node in draft.after.iterfind("rule/*[@ipset]"):
             flags = node.attrib.pop("ipsetflags", "src")

@@ -67,7 +67,7 @@ class Pool(Noun):
     def check(self, draft: Draft) -> None:
         """A new pool says what its type needs, and libvirt has that type."""
         values = _values(draft)
-        if draft.before is not None and not draft.changes:
+        if draft.unchanged:
             return
         if "type" not in values:
             raise KvmError(
