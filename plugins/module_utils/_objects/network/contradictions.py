@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..._xml.contradictions import Rule, either, only, ordered, without
 from .. import virtualport
-from .fields import BRIDGED, FORWARDS
+from .fields import BRIDGED, FORWARDS, ON_BRIDGES
 
 _PORTS = ("", "portgroups[].")
 _AWAY = tuple(mode for mode in FORWARDS if mode != "isolated")
@@ -20,7 +20,7 @@ CONTRADICTIONS = (
     *(only("forward", _AWAY, name) for name in _DEVICES),
     only("forward", ("nat",), "nat"),
     *(only("forward", BRIDGED, name) for name in ("ips", "routes", "dns", "domain", "mac", "delay", "mtu")),
-    *(only("forward", (*BRIDGED, "bridge"), name) for name in ("bridge", "mac_table_manager", "bandwidth")),
+    *(only("forward", ON_BRIDGES, name) for name in ("bridge", "mac_table_manager", "bandwidth")),
     *(without("enable", False, name, "dns") for name in ("forwarders", "hosts", "txt", "srv")),
     *(either(one, other) for one, other in (("forward_pf", "forward_addresses"), ("forward_pf", "forward_dev"))),
     *(ordered("start", "end", f"nat.{name}") for name in ("addresses", "ports")),

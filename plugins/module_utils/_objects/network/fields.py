@@ -11,6 +11,7 @@ from ..._xml import document, place, units
 from ..._xml.rows import Element, Field
 
 BRIDGED = ("isolated", "nat", "route", "open")  # libvirt makes the bridge
+ON_BRIDGES = (*BRIDGED, "bridge")  # there is one, of libvirt or of the host
 FORWARDS = (*BRIDGED, "bridge", "private", "vepa", "passthrough", "hostdev")
 
 

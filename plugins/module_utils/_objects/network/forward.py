@@ -9,13 +9,12 @@ import typing as t
 
 from ..._plan import refuse
 from ..virtualport import REQUIRED
-from .fields import BRIDGED
+from .fields import BRIDGED, ON_BRIDGES
 
 if t.TYPE_CHECKING:
     from ..._xml.rows import Values
 
 POOLS = ("forward_interfaces", "forward_addresses", "forward_pf")
-LIMITED = (*BRIDGED, "bridge")  # modes in which libvirt limits traffic
 
 
 def check_way_out(values: Values) -> None:
@@ -23,40 +22,56 @@ def check_way_out(values: Values) -> None:
     mode = values["forward"]
     if mode not in BRIDGED and values.get("stp") is not None:
         refuse("stp", f"with forward {mode} libvirt makes no bridge that could have it", "Leave it out.")
-    for option in () if mode in (*BRIDGED, "bridge") else ("bridge", "mac_table_manager"):
+    for option in () if mode in ON_BRIDGES else ("bridge", "mac_table_manager"):
         if values.get(option):
             refuse(option, f"with forward {mode} the network has no bridge", "Leave it out.")
     _check_devices(values)
     _check_pairs(values)
-    groups = [(f"portgroups[{one['name']}].", one) for one in values.get("portgroups", [])]
-    for where, one in (("", values), *groups):
+    for where, one in sections(values):
         _check_bandwidth(values["forward"], one, where)
         _check_port(one, where)
 
 
+def sections(values: Values) -> list[tuple[str, Values]]:
+    """The network itself and its portgroups, each with what the paths of its options begin with."""
+    return [("", values), *((f"portgroups[{one['name']}].", one) for one in values.get("portgroups", []))]
+
+
 def _check_devices(values: Values) -> None:
-    mode = values["forward"]
-    devices = values.get("forward_interfaces") or [name for name in [values.get("forward_dev")] if name]
-    said = "forward_interfaces" if values.get("forward_interfaces") else "forward_dev"
-    pools = [name for name in POOLS if values.get(name)]
+    """Refuse devices that the traffic of this forward mode doesn't leave by."""
+    mode, said, count = values["forward"], _device_option(values), len(values.get("forward_interfaces", ()))
     away = f"Leave {said} out; a network that has it already gives it up by forward_interfaces: []."
-    if mode == "hostdev" and devices:
+    if mode == "hostdev" and said:
         refuse(
             said, "with forward hostdev the devices are PCI addresses", f"Say forward_addresses or forward_pf. {away}"
         )
-    if len(pools) > 1 or (devices and pools and pools[0] != said and said not in pools):
-        one, other = pools[:2] if len(pools) > 1 else (said, pools[0])
+    pool = _only_pool(values, said)
+    if mode in ("nat", "route") and count > 1:
+        why = f"with forward {mode} the traffic leaves by one device, and there are {count}"
+        refuse(said, why, "Name one.")
+    if mode == "open" and said:
+        refuse(said, "with forward open the traffic leaves by any device", away)
+    if mode == "bridge" and values.get("bridge") and pool:
+        remedy = "Leave bridge out for a macvtap bridge; else set forward_interfaces: []."
+        refuse(pool, f"bridge: '{values['bridge']}' is there too, and a network has the one or the other", remedy)
+
+
+def _device_option(values: Values) -> str:
+    """The option that names the devices which the traffic leaves by, ``""`` if none does."""
+    return next((name for name in ("forward_interfaces", "forward_dev") if values.get(name)), "")
+
+
+def _only_pool(values: Values, device: str) -> str:
+    """The option that says which devices the network has, ``""`` if none does. Refuses a second one beside it."""
+    pools = [name for name in POOLS if values.get(name)]
+    if device == "forward_dev" and len(pools) < 2:
+        pools.insert(0, device)
+    if len(pools) > 1:
+        one, other = pools[:2]
         refuse(
             other, f"{one} is there too, and a network has one pool of devices", f"Keep one of them; unset: [{other}]."
         )
-    if mode in ("nat", "route") and len(devices) > 1:
-        refuse(said, f"with forward {mode} the traffic leaves by one device, and there are {len(devices)}", "Name one.")
-    if mode == "open" and devices:
-        refuse(said, "with forward open the traffic leaves by any device", away)
-    if mode == "bridge" and values.get("bridge") and (devices or pools):
-        option = said if devices else pools[0]
-        remedy = "Leave bridge out for a macvtap bridge; else set forward_interfaces: []."
-        refuse(option, f"bridge: '{values['bridge']}' is there too, and a network has the one or the other", remedy)
+    return pools[0] if pools else ""
 
 
 def _check_pairs(values: Values) -> None:
@@ -70,7 +85,7 @@ def _check_pairs(values: Values) -> None:
 
 def _check_bandwidth(mode: str, values: Values, where: str) -> None:
     limits = values.get("bandwidth", {})
-    if limits and mode not in LIMITED:
+    if limits and mode not in ON_BRIDGES:
         remedy = f"Leave it out, or unset: [{where}bandwidth]; guests' interfaces can have limits of their own."
         refuse(f"{where}bandwidth", f"with forward {mode} the network doesn't see the traffic", remedy)
     for way, rates in limits.items():

@@ -11,8 +11,9 @@ import typing as t
 
 from ..._libvirt import documents
 from ..._plan import refuse
-from .fields import BRIDGED
-from .forward import check_way_out
+from ..._xml import place
+from .fields import BRIDGED, ON_BRIDGES
+from .forward import check_way_out, sections
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
@@ -40,29 +41,39 @@ def check_limits(values: Values, version: int) -> None:
         refuse("nat", f"forward is {mode}", "Say forward: nat, or leave nat out.")
     _check_mtu(values)
     _check_dhcp_servers(values)
-    default = [one["name"] for one in values.get("portgroups", []) if one.get("default")]
-    if len(default) > 1:
-        refuse(f"portgroups[{default[1]}].default", f"{default[0]} is the default already", "Choose one of them.")
+    _check_default(values.get("portgroups", []))
 
 
 def _check_vlans(values: Values, version: int) -> None:
-    """Refuse VLANs where libvirt has none: on whole devices and Open vSwitch, from 11.0 on Linux bridges too."""
+    """Refuse VLANs, of the network or of a portgroup, where libvirt has none."""
     mode, own = values["forward"], values.get("virtualport", {}).get("type")
-    allowed = mode in ("hostdev", "passthrough") or (mode == "bridge" and own == "openvswitch")
-    standard = version >= VLANS_ON_BRIDGES and (mode in BRIDGED or mode == "bridge") and not own
-    for where, one in (
-        ("vlan", values),
-        *((f"portgroups[{one['name']}].vlan", one) for one in values.get("portgroups", [])),
-    ):
-        if not (one.get("vlan", {}).get("tags") or values.get("vlan", {}).get("tags")):
-            continue
-        port = one.get("virtualport", {}).get("type") if one is not values else None
-        if not (standard or (port == "openvswitch" and mode == "bridge" if port else allowed)):
+    for where, one in sections(values):
+        port = one.get("virtualport", {}).get("type") if where else None
+        tagged = one.get("vlan", {}).get("tags") or values.get("vlan", {}).get("tags")
+        if tagged and not _has_vlans(mode, own, port, version):
             refuse(
-                where,
+                f"{where}vlan",
                 f"with forward {mode} and {port or own or 'no virtualport'} there are no VLANs",
                 "Use forward: bridge with virtualport: {type: openvswitch}, or hostdev.",
             )
+
+
+def _has_vlans(mode: str, own: t.Optional[str], port: t.Optional[str], version: int) -> bool:
+    """Whether libvirt has VLANs on ports of the type ``port``, if a portgroup has one, in a network of the type ``own``.
+
+    It has them on Open vSwitch and whole devices, and from 11.0 on Linux bridges too.
+    """
+    if version >= VLANS_ON_BRIDGES and mode in ON_BRIDGES and not own:
+        return True
+    if mode == "bridge":
+        return (port or own) == "openvswitch"
+    return mode in ("hostdev", "passthrough") and not port
+
+
+def _check_default(portgroups: list[Values]) -> None:
+    default = [one["name"] for one in portgroups if one.get("default")]
+    if len(default) > 1:
+        refuse(f"portgroups[{default[1]}].default", f"{default[0]} is the default already", "Choose one of them.")
 
 
 def check_bridge(world: World, name: str, values: Values) -> None:
@@ -71,13 +82,16 @@ def check_bridge(world: World, name: str, values: Values) -> None:
     if values["forward"] not in BRIDGED or not bridge or "%d" in bridge:
         return
     for other, root in documents("network", world.connection.listAllNetworks()):
-        node = root.find("bridge")
-        if other != name and node is not None and node.get("name") == bridge:
+        if other != name and place.value(root, "bridge@name") == bridge:
             refuse("bridge", f"network {other} has '{bridge}' already", "Choose another name.")
-    there = world.find("network", name)
-    own = there is not None and there.isActive() and there.bridgeName() == bridge
-    if world.local and not own and os.path.exists(f"/sys/class/net/{bridge}"):
+    if world.local and not _is_own(world, name, bridge) and os.path.exists(f"/sys/class/net/{bridge}"):
         refuse("bridge", f"this machine has a device '{bridge}' already", "Choose another name.")
+
+
+def _is_own(world: World, name: str, bridge: str) -> bool:
+    """Whether the network is active with this bridge."""
+    there = world.find("network", name)
+    return bool(there is not None and there.isActive() and there.bridgeName() == bridge)
 
 
 def check_functions(world: World, values: Values, devices: str = "/sys/bus/pci/devices") -> None:

@@ -49,7 +49,7 @@ def replug(world: World, there: t.Any, ports: t.Optional[list[str]]) -> None:
 
     ``ports`` are the documents of the ports that the network had; others are made from the guests' interfaces.
     """
-    known = {document.document(xml).findtext("uuid"): xml for xml in ports or ()}
+    known = _by_uuid(ports or ())
     made = {port.UUIDString() for port in there.listAllPorts()}
     failed: list[KvmError] = []
     for owner, interface in _plugged(world, there.name()):
@@ -63,6 +63,10 @@ def replug(world: World, there: t.Any, ports: t.Optional[list[str]]) -> None:
             failed.append(error)
     if failed:
         raise failed[0]
+
+
+def _by_uuid(ports: t.Iterable[str]) -> dict[t.Optional[str], str]:
+    return {document.document(xml).findtext("uuid"): xml for xml in ports}
 
 
 def _plugged(world: World, network: str) -> list[Plugged]:

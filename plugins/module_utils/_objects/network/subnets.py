@@ -10,8 +10,8 @@ import ipaddress
 import typing as t
 
 from ..._libvirt import tried
-from ..._plan import KvmError, Plan
-from ..._xml import document, rows
+from ..._plan import KvmError, Plan, refuse
+from ..._xml import document, place, rows
 from .addresses import IPS
 from .fields import BRIDGED
 
@@ -30,36 +30,26 @@ def subnets(root: Element) -> list[Subnet]:
 
 def check_addresses(values: Values) -> None:
     """Ranges and hosts lie in their subnet, no address is promised twice, and forwarding has an address."""
-    forward, ips = values.get("forward", "isolated"), values.get("ips", [])
-    if forward in ("nat", "route", "open") and not ips:
-        raise KvmError(
-            f"ips: forward is {forward}, which needs an address of the host in the network",
-            "Add one, for example ips: [{address: 10.20.0.1/24}].",
-            option="ips",
-        )
-    if forward not in BRIDGED and ips:
-        raise KvmError(
-            f"ips: with forward {forward} the network isn't libvirt's, so it gives no addresses",
-            "Set ips: [], or another forward mode.",
-            option="ips",
-        )
-    if forward == "bridge" and not (
-        values.get("bridge") or values.get("forward_dev") or values.get("forward_interfaces")
-    ):
-        raise KvmError(
-            "bridge: forward is bridge, which needs the name of a bridge that the host has",
-            "Add bridge: br0 (or forward_dev for a macvtap bridge).",
-            option="bridge",
-        )
+    ips = values.get("ips", [])
+    _check_forward(values.get("forward", "isolated"), ips, values)
     for item in ips:
         if "address" not in item:
-            raise KvmError(
-                "xml: one of the addresses has a netmask that is none",
-                "Correct it, or write prefix='24'.",
-                option="xml",
-            )
+            refuse("xml", "one of the addresses has a netmask that is none", "Correct it, or write prefix='24'.")
         _check_dhcp(item, f"ips[{item['address']}].dhcp")
     _check_routes(values.get("routes", []), [ipaddress.ip_interface(item["address"]).network for item in ips])
+
+
+def _check_forward(forward: str, ips: list[Values], values: Values) -> None:
+    """The network has the addresses or the bridge that its forward mode needs."""
+    if forward in ("nat", "route", "open") and not ips:
+        why = f"forward is {forward}, which needs an address of the host in the network"
+        refuse("ips", why, "Add one, for example ips: [{address: 10.20.0.1/24}].")
+    if forward not in BRIDGED and ips:
+        why = f"with forward {forward} the network isn't libvirt's, so it gives no addresses"
+        refuse("ips", why, "Set ips: [], or another forward mode.")
+    if forward == "bridge" and not any(map(values.get, ("bridge", "forward_dev", "forward_interfaces"))):
+        why = "forward is bridge, which needs the name of a bridge that the host has"
+        refuse("bridge", why, "Add bridge: br0 (or forward_dev for a macvtap bridge).")
 
 
 def _check_routes(routes: list[Values], own: list[Subnet]) -> None:
@@ -69,11 +59,8 @@ def _check_routes(routes: list[Values], own: list[Subnet]) -> None:
             continue  # libvirt says what is missing
         where, gateway = f"routes[{one['address']}].gateway", ipaddress.ip_address(one["gateway"])
         if not any(gateway in subnet for subnet in own):
-            raise KvmError(
-                f"{where}: {gateway} is in none of the network's subnets ({', '.join(str(subnet) for subnet in own) or 'it has none'})",
-                "Name a gateway that is in one of ips, or add its subnet there.",
-                option=where,
-            )
+            why = f"{gateway} is in none of the network's subnets ({', '.join(map(str, own)) or 'it has none'})"
+            refuse(where, why, "Name a gateway that is in one of ips, or add its subnet there.")
 
 
 def _check_dhcp(item: Values, option: str) -> None:
@@ -84,25 +71,20 @@ def _check_dhcp(item: Values, option: str) -> None:
         for end in ("start", "end"):
             _check_within(one[end], own, f"{option}.ranges[{index}].{end}")
         if int(ipaddress.ip_address(one["start"])) > int(ipaddress.ip_address(one["end"])):
-            raise KvmError(
-                f"{option}.ranges[{index}]: {one['start']} comes after {one['end']}",
-                "Write the lower address as start.",
-                option=f"{option}.ranges[{index}]",
-            )
+            why = f"{one['start']} comes after {one['end']}"
+            refuse(f"{option}.ranges[{index}]", why, "Write the lower address as start.")
     for index, one in enumerate(dhcp.get("hosts", [])):
         where = f"{option}.hosts[{index}].ip"
         _check_within(one["ip"], own, where)
         if promised.setdefault(one["ip"], index) != index:
             other = promised[one["ip"]]
             owner = "the host itself" if other < 0 else f"hosts[{other}]"
-            raise KvmError(f"{where}: {one['ip']} is the address of {owner} already", "Choose another.", option=where)
+            refuse(where, f"{one['ip']} is the address of {owner} already", "Choose another.")
 
 
 def _check_within(address: str, own: t.Any, option: str) -> None:
     if ipaddress.ip_address(address) not in own.network:
-        raise KvmError(
-            f"{option}: {address} is not in the subnet {own.network}", "Choose an address in the subnet.", option=option
-        )
+        refuse(option, f"{address} is not in the subnet {own.network}", "Choose an address in the subnet.")
 
 
 def check_overlaps(world: World, plan: Plan, name: str, root: Element, active: bool) -> None:
@@ -114,32 +96,29 @@ def check_overlaps(world: World, plan: Plan, name: str, root: Element, active: b
     wanted = subnets(root)
     if not wanted:
         return
-    for other in world.connection.listAllNetworks():
-        there, dummy = tried(functools.partial(_other, other))
-        if there is not None and there[0] != name:
-            _say_overlap(plan, wanted, subnets(there[1]), f"network {there[0]} has", active and there[2])
+    networks = _networks(world)
+    for other, there, runs in networks:
+        if other != name:
+            _say_overlap(plan, wanted, subnets(there), f"network {other} has", active and runs)
     if world.local:
-        bridge = root.find("bridge")
-        own = "" if bridge is None else bridge.get("name") or ""
-        bridges = _bridges(world)
-        for device, connected in host_subnets():
-            if device != own and device not in bridges:
-                _say_overlap(plan, wanted, [connected], f"the host is in by its device {device}", active)
+        for device, connected in _subnets_beside([root, *(there for _other, there, runs in networks if runs)]):
+            _say_overlap(plan, wanted, [connected], f"the host is in by its device {device}", active)
 
 
-def _other(network: t.Any) -> tuple[str, Element, bool]:
-    """A network's name and document, and whether it's active."""
+def _networks(world: World) -> list[tuple[str, Element, bool]]:
+    """Name and document of each network that can be read, and whether it's active."""
+    found = (tried(functools.partial(_read, network))[0] for network in world.connection.listAllNetworks())
+    return [one for one in found if one is not None]
+
+
+def _subnets_beside(networks: list[Element]) -> list[tuple[str, Subnet]]:
+    """The devices of this machine that aren't the bridges of these networks, and the subnets that they're in."""
+    bridges = {place.value(root, "bridge@name") for root in networks}
+    return [(device, subnet) for device, subnet in host_subnets() if device not in bridges]
+
+
+def _read(network: t.Any) -> tuple[str, Element, bool]:
     return str(network.name()), document.document(network.XMLDesc(0)), bool(network.isActive())
-
-
-def _bridges(world: World) -> set[str]:
-    """The bridges of active networks: libvirt's own devices on the host."""
-    found = set()
-    for network in world.connection.listAllNetworks():
-        there, dummy = tried(functools.partial(_other, network))
-        bridge = there[1].find("bridge") if there is not None and there[2] else None
-        found.add("" if bridge is None else bridge.get("name") or "")
-    return found
 
 
 def _say_overlap(plan: Plan, wanted: list[Subnet], taken: list[Subnet], owner: str, refused: bool) -> None:
