@@ -109,19 +109,23 @@ def users(world: World, name: str) -> list[str]:
     """Who refers to a filter: domains by their interfaces, and other filters."""
     missed: list[str] = []
     others = documents("nwfilter", world.connection.listAllNWFilters(), missed)
-    found = [f"nwfilter {other}" for other, root in others if _refers(root, "filterref", name)]
+    found = [f"nwfilter {other}" for other, root in others if _refers(root, name)]
     for domain in world.connection.listAllDomains():
-        said = [
-            one for one in descriptions(domain) if not one[0]
-        ]  # a snapshot needs its filter only when it's reverted to
-        if any(root is not None and _refers(root, "filterref", name) for dummy, root, dummy2 in said):
-            found.append(f"domain {tried(domain.name)[0]}")
-        missed += [f"domain {tried(domain.name)[0]} can't be read: {why}" for dummy, root, why in said if root is None]
+        title = f"domain {tried(domain.name)[0]}"
+        roots, unread = _definitions(domain)
+        found += [title] if any(_refers(root, name) for root in roots) else []
+        missed += [f"{title} can't be read: {why}" for why in unread]
     return sorted(found) + [f"perhaps another ({why})" for why in missed]
 
 
-def _refers(root: Element, path: str, name: str) -> bool:
-    return any(node.get("filter") == name for node in root.iterfind(f".//{path}"))
+def _definitions(domain: t.Any) -> tuple[list[Element], list[str]]:
+    """A domain's definitions, and why others can't be read. A snapshot needs its filter only when it's reverted to."""
+    said = [(root, why) for what, root, why in descriptions(domain) if not what]
+    return [root for root, _why in said if root is not None], [why for root, why in said if root is None]
+
+
+def _refers(root: Element, name: str) -> bool:
+    return any(node.get("filter") == name for node in root.iterfind(".//filterref"))
 
 
 NOUN = NWFilter()

@@ -10,7 +10,7 @@ import json
 import re
 import typing as t
 
-from ..._plan import KvmError
+from ..._plan import KvmError, refuse
 from ..._xml import document
 from ..._xml.later import Specs
 from ..._xml.rows import RESTART, Change, Edit, Element, Values, bad_value
@@ -114,7 +114,10 @@ class Rules:
         for node in list(parent.iterchildren("rule", "filterref")):
             document.remove(node)
         for item in after:
-            _write(parent, item)
+            if "filterref" in item:
+                _write_reference(parent, item)
+            else:
+                _write_rule(parent, item)
         self._note(before, after, path, edit.changes)
 
     def compare(self, before: Element, after: Element, path: str, changes: list[Change]) -> None:
@@ -144,24 +147,21 @@ class Rules:
 
 def _parse(item: Values, where: str) -> Values:
     said = {name: value for name, value in item.items() if value is not None}
-    if "filterref" in said:
-        return _parse_reference(said, where)
+    return _parse_reference(said, where) if "filterref" in said else _parse_rule(said, where)
+
+
+def _parse_rule(said: Values, where: str) -> Values:
     for option in ("action", "direction"):
         if option not in said:
-            raise KvmError(
-                f"{where}: a rule needs {option}", "Add it; or name another filter with filterref.", option=where
-            )
+            refuse(where, f"a rule needs {option}", "Add it; or name another filter with filterref.")
     if "parameters" in said:
         raise KvmError(
             f"{where}.parameters: they belong to a filterref, and this is a rule", "Leave them out.", option=where
         )
     protocols = [name for name in said if name in PROTOCOLS]
     if len(protocols) > 1:
-        raise KvmError(
-            f"{where}: {' and '.join(protocols)} are given together, and a rule matches one protocol",
-            "Make a rule of each.",
-            option=where,
-        )
+        why = f"{' and '.join(protocols)} are given together, and a rule matches one protocol"
+        refuse(where, why, "Make a rule of each.")
     priority = said.get("priority", PRIORITY)
     if abs(priority) > PRIORITY_MOST:
         raise bad_value(f"{where}.priority", priority, "must be from -1000 to 1000")
@@ -176,23 +176,27 @@ def _parse(item: Values, where: str) -> Values:
 def _parse_reference(said: Values, where: str) -> Values:
     beside = [name for name in said if name not in ("filterref", "parameters")]
     if beside:
-        raise KvmError(
-            f"{where}.{beside[0]}: belongs to a rule, and this is a filterref",
-            "Leave it out, or make two items.",
-            option=f"{where}.{beside[0]}",
-        )
-    parameters: Values = {}
-    for name, value in said.get("parameters", {}).items():
-        values = [str(one) for one in (value if isinstance(value, list) else [value])]
-        for text in [*values, str(name)]:
-            if not (VALUE if text in values else NAME).fullmatch(text):
-                raise bad_value(
-                    f"{where}.parameters.{name}",
-                    text,
-                    "names have letters, digits and _; values also dots and colons: libvirt drops others",
-                )
-        parameters[str(name)] = values
-    return {"filterref": said["filterref"], **({"parameters": _shown(parameters)} if parameters else {})}
+        refuse(f"{where}.{beside[0]}", "belongs to a rule, and this is a filterref", "Leave it out, or make two items.")
+    parameters = {
+        str(name): _parse_parameter(str(name), value, f"{where}.parameters.{name}")
+        for name, value in said.get("parameters", {}).items()
+    }
+    return _reference(said["filterref"], parameters)
+
+
+def _parse_parameter(name: str, value: t.Any, where: str) -> list[str]:
+    values = [str(one) for one in (value if isinstance(value, list) else [value])]
+    for text in [*values, name]:
+        if not (VALUE if text in values else NAME).fullmatch(text):
+            expected = "names have letters, digits and _; values also dots and colons: libvirt drops others"
+            raise bad_value(where, text, expected)
+    return values
+
+
+def _reference(name: t.Optional[str], parameters: t.Mapping[str, list[str]]) -> Values:
+    """A reference as an item of the list, a parameter's only value without a list."""
+    shown = {key: values[0] if len(values) == 1 else values for key, values in sorted(parameters.items())}
+    return {"filterref": name, **({"parameters": shown} if shown else {})}
 
 
 def _parse_match(protocol: str, given: Values, where: str) -> Values:
@@ -214,9 +218,7 @@ def _parse_match(protocol: str, given: Values, where: str) -> Values:
 
 def _parse_value(protocol: str, key: str, value: t.Any, where: str) -> t.Any:
     if key not in PROTOCOLS[protocol]:
-        raise KvmError(
-            f"{where}: {protocol} has no attribute '{key}'", f"It has {', '.join(PROTOCOLS[protocol])}.", option=where
-        )
+        refuse(where, f"{protocol} has no attribute '{key}'", f"It has {', '.join(PROTOCOLS[protocol])}.")
     try:
         return parse(protocol, key, value)
     except ValueError as error:
@@ -231,11 +233,8 @@ def _refuse_twins(protocol: str, match: Values, where: str) -> None:
             raise KvmError(f"{where}.not.{key}: it must match and must not", "Keep one of them.", option=where)
     for key, leader in leaders(protocol).items():
         if (key in negated and leader not in negated) or (key in match and leader in negated):
-            raise KvmError(
-                f"{where}: libvirt negates {key} when it negates {leader}, and only then",
-                "Write both below not, or neither; or make a rule of the opposite.",
-                option=where,
-            )
+            why = f"libvirt negates {key} when it negates {leader}, and only then"
+            refuse(where, why, "Write both below not, or neither; or make a rule of the opposite.")
 
 
 def _refuse_ports(protocol: str, match: Values, where: str) -> None:
@@ -244,21 +243,23 @@ def _refuse_ports(protocol: str, match: Values, where: str) -> None:
     port = portless(protocol, both)
     if port:
         said = f"protocol: '{both['protocol']}' has no ports" if "protocol" in both else "no protocol is given"
-        raise KvmError(
-            f"{where}.{port}: {said}",
-            "Add protocol: tcp, udp, sctp or 33 (DCCP), or leave the port out.",
-            option=f"{where}.{port}",
-        )
+        refuse(f"{where}.{port}", said, "Add protocol: tcp, udp, sctp or 33 (DCCP), or leave the port out.")
 
 
 def _read(node: Element) -> Values:
-    if node.tag == "filterref":
-        parameters: dict[str, list[str]] = {}
-        for one in node.findall("parameter"):
-            name, value = one.get("name") or "", one.get("value") or ""
-            if NAME.fullmatch(name) and VALUE.fullmatch(value):
-                parameters.setdefault(name, []).append(value)
-        return {"filterref": node.get("filter"), **({"parameters": _shown(parameters)} if parameters else {})}
+    return _read_reference(node) if node.tag == "filterref" else _read_rule(node)
+
+
+def _read_reference(node: Element) -> Values:
+    parameters: dict[str, list[str]] = {}
+    for one in node.findall("parameter"):
+        name, value = one.get("name") or "", one.get("value") or ""
+        if NAME.fullmatch(name) and VALUE.fullmatch(value):
+            parameters.setdefault(name, []).append(value)
+    return _reference(node.get("filter"), parameters)
+
+
+def _read_rule(node: Element) -> Values:
     rule: Values = {
         "action": node.get("action"),
         "direction": node.get("direction"),
@@ -293,8 +294,10 @@ def _read_match(protocol: str, nodes: list[Element]) -> Values:
     for key, leader in leaders(protocol).items():
         if key in values:
             negated[key] = negated.get(leader, False)
-    match = {key: value for key, value in values.items() if not negated[key]}
-    without = {key: value for key, value in values.items() if negated[key]}
+    match: Values = {}
+    without: Values = {}
+    for key, value in values.items():
+        (without if negated[key] else match)[key] = value
     return {**match, **({"not": without} if without else {})}
 
 
@@ -305,23 +308,26 @@ def _value(protocol: str, key: str, text: str) -> t.Any:
         return text  # libvirt says what is wrong with it
 
 
-def _write(parent: Element, item: Values) -> None:
-    if "filterref" in item:
-        node = document.subelement(parent, "filterref", {}, {"filter": item["filterref"]})
-        for name, value in item.get("parameters", {}).items():
-            for one in value if isinstance(value, list) else [value]:
-                document.child(node, "parameter", name=name, value=one)
-        return
+def _write_reference(parent: Element, item: Values) -> None:
+    node = document.subelement(parent, "filterref", {}, {"filter": item["filterref"]})
+    for name, value in item.get("parameters", {}).items():
+        for one in value if isinstance(value, list) else [value]:
+            document.child(node, "parameter", name=name, value=one)
+
+
+def _write_rule(parent: Element, item: Values) -> None:
     said = ("action", "direction", "priority", "statematch")
     node = document.subelement(parent, "rule", {}, {name: write(item[name]) for name in said if name in item})
     for protocol in [name for name in item if name in PROTOCOLS]:
-        match = {key: value for key, value in item[protocol].items() if key != "not"}
-        without = {"match": "no", **item[protocol].get("not", {})}
-        sides = [match, without] if "not" in item[protocol] else [match]
-        # In a second element libvirt spoils the first one's comment when it reads dscp.
-        for side in sorted((side for side in sides if side or sides == [match]), key=lambda side: "dscp" not in side):
+        for side in _sides(item[protocol]):
             document.child(node, protocol.replace("_", "-"), **{key: write(value) for key, value in side.items()})
 
 
-def _shown(parameters: t.Mapping[str, list[str]]) -> Values:
-    return {name: values[0] if len(values) == 1 else values for name, values in sorted(parameters.items())}
+def _sides(match: Values) -> list[Values]:
+    """The attributes of each element that says what must match, or what must not."""
+    plain = {key: value for key, value in match.items() if key != "not"}
+    if "not" not in match:
+        return [plain]
+    negated = {"match": "no", **match["not"]}
+    # In a second element libvirt spoils the first one's comment when it reads dscp.
+    return sorted([plain, negated] if plain else [negated], key=lambda side: "dscp" not in side)
