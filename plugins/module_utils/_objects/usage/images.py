@@ -154,17 +154,15 @@ def _spelled(name: str, directory: str) -> list[str]:
     return [os.path.join(directory, name)]
 
 
-def _in_json(value: t.Any) -> t.Iterator[str]:
+def _in_json(value: t.Any, key: str = "") -> t.Iterator[str]:
     """QEMU's description of an image: files by their name, images of Ceph by pool and name, and so on."""
     if isinstance(value, list):
         for inner in value:
             yield from _in_json(inner)
-    if not isinstance(value, dict):
-        return
-    if value.get("pool") and value.get("image"):
-        yield f"rbd:{value['pool']}/{value['image']}"
-    for key, inner in value.items():
-        if isinstance(inner, (dict, list)):
-            yield from _in_json(inner)
-        elif key.rpartition(".")[2] in ("filename", "path") and str(inner):
-            yield str(inner) if str(inner).startswith("/") else f"json:{inner}"
+    elif isinstance(value, dict):
+        if value.get("pool") and value.get("image"):
+            yield f"rbd:{value['pool']}/{value['image']}"
+        for name, inner in value.items():
+            yield from _in_json(inner, name)
+    elif key.rpartition(".")[2] in ("filename", "path") and str(value):
+        yield str(value) if str(value).startswith("/") else f"json:{value}"

@@ -54,20 +54,24 @@ def of_source(source: Element) -> t.Iterator[Reference]:
 
 
 def _of(node: Element) -> t.Iterator[Reference]:
+    words = list(node.attrib.values())
     if node.tag == "source":
-        disk = next((one for one in node.iterancestors("disk", "mirror", "backingStore")), None)
-        for one in of_source(node):
-            one.disk = disk is not None
-            one.raw = disk is not None and _raw(disk)
-            yield one
+        yield from _of_disk(node)
+        words = []
     elif node.tag.startswith(OF_QEMU):
-        words = re.split(r"[=,\"']", " ".join(node.attrib.values()))
-        yield from (Reference(path=word.strip()) for word in words if word.strip().startswith("/"))
-    else:
-        yield from (Reference(path=value) for value in node.attrib.values() if value.startswith("/"))
-    text = (node.text or "").strip()
-    if text.startswith("/"):
-        yield Reference(path=text)
+        words = [word.strip() for word in re.split(r"[=,\"']", " ".join(words))]
+    for word in [*words, (node.text or "").strip()]:
+        if word.startswith("/"):
+            yield Reference(path=word)
+
+
+def _of_disk(source: Element) -> t.Iterator[Reference]:
+    """Those of a ``source`` element, with what is declared of the disk that it may belong to."""
+    disk = next(source.iterancestors("disk", "mirror", "backingStore"), None)
+    for one in of_source(source):
+        one.disk = disk is not None
+        one.raw = disk is not None and _raw(disk)
+        yield one
 
 
 def _raw(holder: Element) -> bool:

@@ -43,7 +43,7 @@ class User:
 
     __slots__ = ("doubt", "keys", "name", "noun", "own", "paths", "trees", "via")
 
-    def __init__(self, noun: str, name: str, via: str = "") -> None:
+    def __init__(self, noun: str, name: str, via: str = "", doubt: str = "") -> None:
         self.noun = noun
         self.name = name
         self.via = via
@@ -51,7 +51,7 @@ class User:
         self.paths: list[str] = []
         self.trees: list[str] = []  # directories of which it uses everything
         self.own: set[Key] = set()
-        self.doubt = ""
+        self.doubt = doubt
 
     def __str__(self) -> str:
         via = f" ({self.via})" if self.via else ""
@@ -97,13 +97,9 @@ class Storage:
         keys: set[Key] = set()
         path = ""
         for one in of_source(source):
-            if one.volume:
-                keys.add(volume_key(one.pool, one.volume))
-                path = self._volume_path(one.pool, one.volume)[0]
-            elif one.network:
-                keys.add(network_key(one.network))
-            else:
-                path = one.path
+            named, there, _doubt = self._named(one)
+            keys |= named
+            path = there or path
         return self.at(path, keys)
 
     def pool(self, root: Element) -> Piece:
@@ -130,8 +126,7 @@ class Storage:
             return found
         overlays, directories = self._pools(found, but)
         if self.images.local:
-            directories += [os.path.dirname(piece.path) for piece in pieces if piece.path]
-            directories += [piece.path for piece in pieces if piece.path and piece.directory]
+            directories += _directories(pieces)
             overlays += self._beside(directories, {key for user in overlays for key in user.own})
         return found + [user for user in overlays if user.keys or user.doubt]
 
@@ -150,40 +145,38 @@ class Storage:
     def _domain(self, domain: t.Any, running_only: bool) -> t.Iterator[User]:
         name = str(tried(domain.name)[0])
         for what, root, why in descriptions(domain, running_only):
-            user = User("domain", name, what)
             if root is None:
-                user.doubt = f"{what or 'its definition'} can't be read ({why})"
-                yield user
+                yield User("domain", name, what, f"{what or 'its definition'} can't be read ({why})")
                 continue
+            user = User("domain", name, what)
             doubts: list[str] = []
             for one in references(root):
                 doubts += self._refer(user, one)
             yield user
             for doubt in dict.fromkeys(doubts):
-                unsure = User("domain", name, what)
-                unsure.doubt = doubt
-                yield unsure
+                yield User("domain", name, what, doubt)
 
     def _refer(self, user: User, one: Reference) -> list[str]:
         """Add what a reference leads to; returns what of it isn't known."""
-        doubts: list[str] = []
-        path = one.path
-        if one.volume:
-            user.keys.add(volume_key(one.pool, one.volume))
-            path, doubt = self._volume_path(one.pool, one.volume)
-            doubts += [doubt] if doubt else []
-        elif one.network:
-            user.keys.add(network_key(one.network))
-        if path and not path.startswith("/"):
-            user.keys.add(network_key(path))
-        elif path:
+        keys, path, doubt = self._named(one)
+        user.keys |= keys
+        doubts = [doubt] if doubt else []
+        if path.startswith("/"):
             chain = self.images.chain(path)
             doubts += chain.doubts
             _take(user, chain)
             if one.directory:
                 user.trees.append(chain.paths[0])
+        elif path:
+            user.keys.add(network_key(path))
         device = not self.images.local and path.startswith("/dev/")  # may have any name there
         return doubts if one.disk and (not one.raw or device) else []
+
+    def _named(self, one: Reference) -> tuple[set[Key], str, str]:
+        """The key of the volume or the name on a server that a reference is; its path, and why that isn't known."""
+        if one.volume:
+            return ({volume_key(one.pool, one.volume)}, *self._volume_path(one.pool, one.volume))
+        return {network_key(one.network)} if one.network else set(), one.path, ""
 
     def _volume_path(self, pool: str, name: str) -> tuple[str, str]:
         """The path of a volume, and why it isn't known."""
@@ -216,20 +209,26 @@ class Storage:
             root, why = tried(lambda pool=there: document.document(pool.XMLDesc(0)))  # type: ignore[misc]
             piece = Piece(set()) if root is None else self.pool(root)
             if ("pool", name) != but:
-                user = User("pool", name)
-                user.keys, user.paths = set(piece.keys), [piece.path] if piece.path else []
-                for device in () if root is None or not self.images.local else root.iterfind("source/device"):
-                    user.keys |= device_keys(device.get("path") or "")
-                user.doubt = f"its definition can't be read ({why})" if why else ""
+                user = User("pool", name, doubt=f"its definition can't be read ({why})" if why else "")
+                user.keys = piece.keys | self._device_keys(root)
+                user.paths = [piece.path] if piece.path else []
                 found.append(user)
             directories += [piece.path] if piece.path else []
-            listed, why = tried(functools.partial(_listed, there))
-            if why and not (piece.path and self.images.local):  # else its files are read
-                unsure = User("pool", name)
-                unsure.doubt = f"its volumes can't be listed ({why})"
-                overlays.append(unsure)
-            overlays += [user for volume in listed or () for user in self._overlay(name, volume)]
+            overlays += self._overlays(there, name, piece)
         return overlays, directories
+
+    def _device_keys(self, pool: t.Optional[Element]) -> set[Key]:
+        """What this machine calls the devices of a pool beside their paths."""
+        devices = [] if pool is None or not self.images.local else pool.findall("source/device")
+        return {key for device in devices for key in device_keys(device.get("path") or "")}
+
+    def _overlays(self, pool: t.Any, name: str, piece: Piece) -> t.Iterator[User]:
+        """A pool's volumes as users of what is below them; the pool as a doubt where nobody can tell."""
+        listed, why = tried(functools.partial(_listed, pool))
+        if why and not (piece.path and self.images.local):  # else its files are read
+            yield User("pool", name, doubt=f"its volumes can't be listed ({why})")
+        for volume in listed or ():
+            yield from self._overlay(name, volume)
 
     def _overlay(self, pool: str, there: t.Any) -> t.Iterator[User]:
         """A volume as a user of what is below it."""
@@ -264,9 +263,7 @@ class Storage:
                 entries = sorted(entry.path for entry in os.scandir(directory) if entry.is_file())
             except OSError as error:
                 if error.errno not in NOTHING:
-                    unsure = User("directory", directory)
-                    unsure.doubt = f"it can't be read ({error.strerror})"
-                    yield unsure
+                    yield User("directory", directory, doubt=f"it can't be read ({error.strerror})")
                 continue
             for path in entries:
                 user = User("image", path)
@@ -280,6 +277,12 @@ class Storage:
 def _take(user: User, chain: Chain) -> None:
     user.keys |= chain.keys
     user.paths += chain.paths
+
+
+def _directories(pieces: t.Sequence[Piece]) -> list[str]:
+    """Where images that refer to the pieces may be: the directories with them, and those that they are."""
+    paths = [os.path.dirname(piece.path) for piece in pieces if piece.path]
+    return paths + [piece.path for piece in pieces if piece.path and piece.directory]
 
 
 def _listed(pool: t.Any) -> list[t.Any]:
@@ -304,15 +307,14 @@ def using(
 
 def distinct(users: t.Iterable[User]) -> list[User]:
     """Each once; those that certainly use it come first, and one that does is not doubted too."""
-    by_text = {str(user): user for user in users}
-    sure = {(user.noun, user.name) for user in by_text.values() if not user.doubt}
-    plain = {(user.noun, user.name) for user in by_text.values() if not user.doubt and not user.via}
-    kept = []
-    for user in by_text.values():
-        same = (user.noun, user.name)
-        if not (same in sure if user.doubt else user.via and same in plain):
+    once = {str(user): user for user in users}.values()
+    kept: list[User] = []
+    surest: dict[tuple[str, str], User] = {}  # the first user of an object, which may leave nothing to say about it
+    for user in sorted(once, key=lambda user: (bool(user.doubt), user.noun, user.name, user.via)):
+        first = surest.setdefault((user.noun, user.name), user)
+        if user is first or first.doubt or (first.via and not user.doubt):
             kept.append(user)
-    return sorted(kept, key=lambda user: (bool(user.doubt), user.noun, user.name, user.via))
+    return kept
 
 
 def shown(users: t.Iterable[User]) -> str:
