@@ -63,19 +63,22 @@ def refuse_lasting_directory(draft: Draft) -> None:
     path = root.findtext("target/path")
     if root.get("type") != "dir" or not path or not draft.world.local or not os.path.isdir(path):
         return
-    why = ""
-    if os.path.ismount(path):
-        why = f"{path} is a mount point"
-    else:
-        kept = [entry.name for entry in os.scandir(path) if _lasts(entry)]
-        if kept:
-            why = f"{path} holds what is no volume: {', '.join(sorted(kept)[:3])}{' ...' if len(kept) > 3 else ''}"
+    why = _why_lasting(path)
     if why:
         raise KvmError(
             f"storage: the directory of {draft.title} can't be deleted: {why}",
             "Say storage: keep. metal.kvm.volume deletes single volumes.",
             option="storage",
         )
+
+
+def _why_lasting(directory: str) -> str:
+    """Why a directory stays when its volumes go, ``""`` if it doesn't."""
+    if os.path.ismount(directory):
+        return f"{directory} is a mount point"
+    kept = [entry.name for entry in os.scandir(directory) if _lasts(entry)]
+    more = " ..." if len(kept) > 3 else ""
+    return f"{directory} holds what is no volume: {', '.join(sorted(kept)[:3])}{more}" if kept else ""
 
 
 def _lasts(entry: os.DirEntry[str]) -> bool:

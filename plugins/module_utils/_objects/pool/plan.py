@@ -10,7 +10,7 @@ import typing as t
 
 from ... import _libvirt
 from ..._command import found
-from ..._plan import KvmError, Plan, Step
+from ..._plan import KvmError, Plan, Step, refuse
 from ..._xml import document, rows, table
 from ..._xml.contradictions import either
 from ..noun import LIFE_SPEC, Noun, Params
@@ -69,20 +69,7 @@ class Pool(Noun):
         values = _values(draft)
         if draft.unchanged:
             return
-        if "type" not in values:
-            raise KvmError(
-                f"type: pool {draft.name} isn't there yet, and a new one needs a type",
-                "Add one, for example type: dir with path: /srv/images.",
-                option="type",
-            )
-        for option in NEEDS.get(values["type"], ()):
-            if not _given(values, option):
-                raise KvmError(f"{option}: a pool of type {values['type']} needs it", "Add the option.", option=option)
-        path = values.get("path", "/")
-        if not path.startswith("/"):
-            raise KvmError(
-                f"path: '{path}' is not an absolute path", "Write it from the root: /srv/images.", option="path"
-            )
+        _check_whole(values, draft.name)
         if draft.before is None:
             _check_backend(draft.world, values["type"])
         if any(change.path.partition(".")[0] in ("type", "path", "source", "xml") for change in draft.changes):
@@ -171,6 +158,19 @@ def _given(values: Values, option: str) -> bool:
     for key in option.split("."):
         there = there.get(key) if isinstance(there, dict) else None
     return bool(there)
+
+
+def _check_whole(values: Values, name: str) -> None:
+    """The options have all that the pool's type needs."""
+    if "type" not in values:
+        why = f"pool {name} isn't there yet, and a new one needs a type"
+        refuse("type", why, "Add one, for example type: dir with path: /srv/images.")
+    for option in NEEDS.get(values["type"], ()):
+        if not _given(values, option):
+            refuse(option, f"a pool of type {values['type']} needs it", "Add the option.")
+    path = values.get("path", "/")
+    if not path.startswith("/"):
+        refuse("path", f"'{path}' is not an absolute path", "Write it from the root: /srv/images.")
 
 
 def _check_kept(draft: Draft, made_of: str) -> None:
