@@ -16,28 +16,38 @@ if t.TYPE_CHECKING:
     from .noun import Noun, Params
 
 
+EXPORTED = ("options", "not_exported", "secrets_needed")
+
+
 def info(noun: Noun, world: World, params: Params) -> Values:
     """The objects under the noun's plural, or with ``as: options`` what makes them."""
-    one = noun.key(params) if any(params.get(option) is not None for option in noun.selectors) else None
+    name = noun.key(params) if any(params.get(option) is not None for option in noun.selectors) else None
+    missed: list[str] = []
     if params.get("as", "info") == "info":
-        missed: list[str] = []
-        found = _listed(noun, world, one, missed)
-        return {noun.plural: found, **({"warnings": missed} if missed else {})}
+        result: Values = {noun.plural: _listed(noun, world, name, missed)}
+    else:
+        result = as_options(_exports(noun, world, name, params["identity"], missed), name is not None)
+    return {**result, **({"warnings": missed} if missed else {})}
+
+
+def as_options(exports: list[Values], asked: bool) -> Values:
+    """The result with ``as: options``: what was exported of the object that was asked for, else a list of each part."""
+    return exports[0] if asked and exports else {part: [one[part] for one in exports] for part in EXPORTED}
+
+
+def _exports(noun: Noun, world: World, name: t.Optional[str], identity: str, missed: list[str]) -> list[Values]:
+    """What makes each object, or the one of that name. ``missed`` gets a sentence for what can't be read or exported."""
     from .export import exported
 
-    said: list[str] = []
-    results = []
-    for name, there in _named(noun, world, one, said):
-        look = functools.partial(exported, noun, there, params["identity"])
-        result = read_one(look, f"{noun.name} {name}", one is not None, said)
-        if result is not None:
-            results.append(result)
-            left = result["not_exported"]
-            said += [f"as: no option says {', '.join(left)} of {noun.name} {name}"] if left else []
-    warned: Values = {"warnings": said} if said else {}
-    if one is not None and results:
-        return {**results[0], **warned}
-    return {**{key: [one[key] for one in results] for key in ("options", "not_exported", "secrets_needed")}, **warned}
+    found = []
+    for called, there in _named(noun, world, name, missed):
+        title = f"{noun.name} {called}"
+        one = read_one(functools.partial(exported, noun, there, identity), title, name is not None, missed)
+        if one is not None:
+            found.append(one)
+            left = one["not_exported"]
+            missed += [f"as: no option says {', '.join(left)} of {title}"] if left else []
+    return found
 
 
 def _listed(noun: Noun, world: World, name: t.Optional[str], missed: list[str]) -> list[Values]:

@@ -10,10 +10,10 @@ import typing as t
 
 from ... import _libvirt
 from ..._libvirt import found_or_none, missing_object
-from ..._plan import KvmError, Plan
+from ..._plan import KvmError, Plan, refuse
 from ..._wait import until
 from ..._xml import document, rows, table
-from ..info import read_one
+from ..info import as_options, read_one
 from ..noun import LIFE_SPEC, STATES, ByRows, Params
 from ..operations import expect
 from .describe import described
@@ -58,23 +58,16 @@ class NodeDevice(ByRows):
 
     def plan(self, world: World, params: Params) -> Plan:
         """What brings a device to what the options say: by ``uuid`` a mediated one, by ``name`` a PCI device."""
-        passed = params["state"] in ("detached", "attached")
         if params["uuid"] is not None:
-            if passed or params["driver"] is not None:
-                raise KvmError(
-                    f"{'state' if passed else 'driver'}: a mediated device has no driver of the host to be detached from",
-                    "Say state: active, inactive, present or absent, and no driver.",
-                    option="state" if passed else "driver",
-                )
+            wrong = _given(params, ("state", "driver"), PCI_STATES)
+            if wrong:
+                why = "a mediated device has no driver of the host to be detached from"
+                refuse(wrong[0], why, "Say state: active, inactive, present or absent, and no driver.")
             return super().plan(world, params)
-        wrong = [option for option in OF_MDEV if params[option] is not None]
-        if wrong or params["state"] in STATES:
-            option = wrong[0] if wrong else "state"
-            raise KvmError(
-                f"{option}: this is for mediated devices, which are named by uuid",
-                "For a PCI device say state: detached or attached; for a mediated one say uuid.",
-                option=option,
-            )
+        wrong = _given(params, OF_MDEV, STATES)
+        if wrong:
+            remedy = "For a PCI device say state: detached or attached; for a mediated one say uuid."
+            refuse(wrong[0], "this is for mediated devices, which are named by uuid", remedy)
         from .passthrough import plan_passthrough
 
         return plan_passthrough(world, params)
@@ -86,22 +79,15 @@ class NodeDevice(ByRows):
             return
         for option, example in (("parent", "0000:3b:00.0"), ("type", "nvidia-35")):
             if option not in values:
-                raise KvmError(
-                    f"{option}: the mediated device {draft.name} isn't there yet, and a new one needs a {option}",
-                    f"Add it, for example {option}: {example}.",
-                    option=option,
-                )
+                why = f"the mediated device {draft.name} isn't there yet, and a new one needs a {option}"
+                refuse(option, why, f"Add it, for example {option}: {example}.")
         parent = draft.world.find("node_device", values["parent"])
         if parent is None:
             draft.plan.assume(missing_object("node_device", values["parent"], "parent"))
             return
         types = _types(parent)
-        if types and values["type"] not in [one["id"] for one in types]:
-            raise KvmError(
-                f"type: {values['parent']} has no type '{values['type']}'",
-                f"It has {', '.join(one['id'] for one in types)}.",
-                option="type",
-            )
+        if types and values["type"] not in types:
+            refuse("type", f"{values['parent']} has no type '{values['type']}'", f"It has {', '.join(types)}.")
         if not types and draft.state != "active":
             draft.plan.warnings.append(
                 f"{values['parent']} has no types of mediated devices now, so that none can be started"
@@ -164,33 +150,27 @@ class NodeDevice(ByRows):
 
     def info(self, world: World, params: Params) -> Values:
         """The result of node_device_info."""
-        one = params["name"] is not None or params["uuid"] is not None
+        asked = params["name"] is not None or params["uuid"] is not None
         if _mdevs(world):
             world.writable()  # a reader isn't told whether they start with the host
-        listed = [_selected(world, params)] if one else world.connection.listAllDevices(0)
-        there = [device for device in listed if device is not None]
         missed: list[str] = []
-        found = [(device, _read(device, one, missed)) for device in there]
-        wanted = params["capability"]
-        pairs = sorted(
-            ((device, values) for device, values in found if values and wanted in (None, values["capability"])),
-            key=lambda pair: str(pair[1]["name"]),
-        )
+        found = _found(world, params, asked, missed)
         if params["as"] == "info":
-            warned = {"warnings": missed} if missed else {}
-            return {"node_devices": [values for dummy, values in pairs], **warned}
-        results = [
-            options for device, values in pairs for options in [_exported(device, values, params, one)] if options
-        ]
-        if one and results:
-            return results[0]
-        keys = {key: [result[key] for result in results] for key in ("options", "not_exported", "secrets_needed")}
-        return {**keys, **({"warnings": missed} if missed else {})}
+            result: Values = {"node_devices": [values for _device, values in found]}
+        else:
+            exports = (_exported(device, values, params, asked) for device, values in found)
+            result = as_options([one for one in exports if one], asked)
+        return {**result, **({"warnings": missed} if missed else {})}
 
 
-def _types(parent: t.Any) -> list[Values]:
+def _given(params: Params, options: t.Sequence[str], states: t.Sequence[str]) -> list[str]:
+    """Those of the options that the task gives; ``state`` counts if it is one of ``states``."""
+    return [one for one in options if (params[one] in states if one == "state" else params[one] is not None)]
+
+
+def _types(parent: t.Any) -> list[str]:
     """The types of mediated devices that a device has."""
-    return t.cast("list[Values]", described(parent).get("mdev_types", []))
+    return [one["id"] for one in described(parent).get("mdev_types", [])]
 
 
 def _mdevs(world: World) -> list[t.Any]:
@@ -213,17 +193,19 @@ def _await(world: World, name: str, done: t.Callable[[t.Any], bool]) -> None:
 
 NOUN = NodeDevice()
 
+PCI_STATES = ("detached", "attached")
+
 ARGUMENT_SPEC: Values = {
     **LIFE_SPEC,
     "name": {"type": "str"},
-    "state": {"type": "str", "choices": [*STATES, "detached", "attached"]},
+    "state": {"type": "str", "choices": [*STATES, *PCI_STATES]},
     "driver": {"type": "str"},
     **table.argument_spec(NODE_DEVICE),
 }
 
 RULES: Values = {"required_one_of": [("name", "uuid")], "mutually_exclusive": [("name", "uuid")]}
 
-OF_MDEV = ("parent", "type", "attributes", "autostart", "xml", "xml_patch", "unset")
+OF_MDEV = ("parent", "type", "attributes", "autostart", "xml", "xml_patch", "unset", "state")
 
 
 def _selected(world: World, params: Params) -> t.Any:
@@ -238,6 +220,15 @@ INFO_SPEC: Values = {
     "capability": {"type": "str"},
 }
 INFO_RULES: Values = {"mutually_exclusive": [("name", "uuid", "capability")]}
+
+
+def _found(world: World, params: Params, asked: bool, missed: list[str]) -> list[tuple[t.Any, Values]]:
+    """The devices that are ``asked`` for, else all of the capability, and what results say of them; sorted by name."""
+    listed = [_selected(world, params)] if asked else world.connection.listAllDevices(0)
+    read = [(device, _read(device, asked, missed)) for device in listed if device is not None]
+    wanted = params["capability"]
+    found = [(device, values) for device, values in read if values and wanted in (None, values["capability"])]
+    return sorted(found, key=lambda pair: str(pair[1]["name"]))
 
 
 def _read(device: t.Any, asked: bool, missed: list[str]) -> t.Optional[Values]:

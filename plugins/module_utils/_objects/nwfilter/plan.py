@@ -10,6 +10,7 @@ import typing as t
 from ..._libvirt import documents, missing_object, tried
 from ..._plan import KvmError
 from ..._xml import table
+from ..info import EXPORTED
 from ..noun import DEFINITION_SPEC, ByRows, Params
 from ..usage.descriptions import descriptions
 from .contradictions import CONTRADICTIONS
@@ -46,7 +47,7 @@ class NWFilter(ByRows):
         result = super().info(world, params)
         if isinstance(result.get("options"), list):
             order = _references_first(result["options"])
-            for key in ("options", "not_exported", "secrets_needed"):
+            for key in EXPORTED:
                 result[key] = [result[key][index] for index in order]
         return result
 
