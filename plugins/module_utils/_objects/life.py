@@ -255,9 +255,8 @@ def reach(draft: Draft, left: list[str]) -> None:
     """Add the steps that start, stop or restart; ``left`` waits for a restart."""
     plan, noun = draft.plan, draft.noun
     draft.runs = draft.active
-    if not noun.runs:
-        if draft.there is None:
-            plan.differs("state", "absent", "present")
+    if draft.there is None and draft.state != "active":
+        plan.differs("state", "absent", "inactive" if noun.runs else "present")
     elif draft.state == "active" and not draft.active:
         noun.before_start(draft)
         draft.add("start", f"start {draft.title}")
@@ -269,8 +268,6 @@ def reach(draft: Draft, left: list[str]) -> None:
         draft.add("stop", f"stop {draft.title}")
         plan.differs("state", "active", "inactive")
         draft.runs = False
-    elif draft.there is None:
-        plan.differs("state", "absent", "inactive")
     elif left and draft.params["apply"] == "restart":
         noun.before_restart(draft)
         _plan_restart(draft)

@@ -94,18 +94,9 @@ def warnings(given: Element, taken: t.Callable[[], Element]) -> list[str]:
 def carry(root: Element, before: Element, places: t.Iterable[str]) -> None:
     """Put into ``root`` what it leaves out of the identity in ``before``: at ``places``, and our own metadata."""
     for path in places:
-        steps, attribute = place.place(path)
-        there, here = place.find(before, steps), place.find(root, steps)
-        if there is None:
-            continue
-        value = there.get(attribute) if attribute else there.text
-        given = "" if here is None else (here.get(attribute) if attribute else here.text) or ""
+        value, given = place.value(before, path), place.value(root, path) or ""
         if value and (not given.strip() or units.numbered(given, value)):
-            node = place.ensure(root, steps)
-            if attribute:
-                node.set(attribute, value)
-            else:
-                node.text = value
+            place.put(root, path, value)
     kept = place.find(before, place.place(METADATA)[0])
     if kept is not None and place.find(root, place.place(METADATA)[0]) is None:
         place.ensure(root, place.place("metadata")[0]).append(document.clone(kept))
