@@ -258,11 +258,7 @@ def reach(draft: Draft, left: list[str]) -> None:
     if draft.there is None and draft.state != "active":
         plan.differs("state", "absent", "inactive" if noun.runs else "present")
     elif draft.state == "active" and not draft.active:
-        noun.before_start(draft)
-        draft.add("start", f"start {draft.title}")
-        noun.after_start(draft, None)
-        plan.differs("state", "absent" if draft.there is None else "inactive", "active")
-        draft.runs = True
+        _plan_start(draft)
     elif draft.state == "inactive" and draft.active:
         noun.before_stop(draft)
         draft.add("stop", f"stop {draft.title}")
@@ -273,6 +269,15 @@ def reach(draft: Draft, left: list[str]) -> None:
         _plan_restart(draft)
     else:
         plan.restart_required = left
+
+
+def _plan_start(draft: Draft) -> None:
+    """Add the steps that start the object."""
+    draft.noun.before_start(draft)
+    draft.add("start", f"start {draft.title}")
+    draft.noun.after_start(draft, None)
+    draft.plan.differs("state", "absent" if draft.there is None else "inactive", "active")
+    draft.runs = True
 
 
 def _plan_restart(draft: Draft) -> None:
