@@ -130,28 +130,33 @@ def _quoted(value: str) -> str:
 def edit(text: str, grammar: str, path: str, wanted: t.Mapping[str, t.Optional[Value]]) -> str:
     """The text with each key at its value, None for its default. What is so already stays as it is written."""
     for key, value in wanted.items():
-        there = [entry for entry in entries(text, grammar, path) if entry.key == key]
-        if value is None:
-            for entry in reversed(there):
-                text = _without(text, entry)
-        elif not there:
-            text = _insert(text, key, render(key, value, grammar), grammar)
-        elif any(entry.value != value for entry in there):
-            for entry in reversed(there[1:]):
-                text = _without(text, entry)
-            text = text[: there[0].start] + render(key, value, grammar) + text[there[0].end :]
+        text = _edit_key(text, grammar, path, key, value)
     return text if text.strip() or not wanted else NOTE
 
 
-def _without(text: str, entry: Entry) -> str:
-    """The text without an entry, and without its line if nothing else is on it."""
-    start, end = entry.start, entry.end
-    line_start = text.rfind("\n", 0, start) + 1
-    line_end = text.find("\n", end)
-    line_end = len(text) if line_end < 0 else line_end + 1
-    if not (text[line_start:start] + text[end:line_end]).strip():
-        start, end = line_start, line_end
-    return text[:start] + text[end:]
+def _edit_key(text: str, grammar: str, path: str, key: str, value: t.Optional[Value]) -> str:
+    there = [entry for entry in entries(text, grammar, path) if entry.key == key]
+    if value is None:
+        return _without(text, there)
+    if not there:
+        return _insert(text, key, render(key, value, grammar), grammar)
+    if all(entry.value == value for entry in there):
+        return text
+    text = _without(text, there[1:])
+    return text[: there[0].start] + render(key, value, grammar) + text[there[0].end :]
+
+
+def _without(text: str, gone: t.Sequence[Entry]) -> str:
+    """The text without some entries, and without the lines that have nothing else."""
+    for entry in reversed(gone):
+        start, end = entry.start, entry.end
+        line_start = text.rfind("\n", 0, start) + 1
+        line_end = text.find("\n", end)
+        line_end = len(text) if line_end < 0 else line_end + 1
+        if not (text[line_start:start] + text[end:line_end]).strip():
+            start, end = line_start, line_end
+        text = text[:start] + text[end:]
+    return text
 
 
 def _insert(text: str, key: str, line: str, grammar: str) -> str:

@@ -54,13 +54,18 @@ def checked(key: str, value: t.Any, kind: str) -> Value:
     """A value as libvirt wants it for a key of this kind; what can't be meant is an error."""
     if isinstance(value, dict) or value is None:
         raise _wrong(key, value, "a text, a number, a switch or a list of texts")
-    if kind == "list" or (isinstance(value, list) and (kind == "any" or key in LISTS_TOO)):
-        if not isinstance(value, list) or any(isinstance(item, (dict, list, bool)) for item in value):
-            raise _wrong(key, value, "a list of texts")
-        return [_text(key, item) for item in value]
-    if isinstance(value, list):
+    listed = isinstance(value, list)
+    if kind == "list" or (listed and (kind == "any" or key in LISTS_TOO)):
+        return _list(key, value)
+    if listed:
         raise _wrong(key, value, f"a {kind}")
     return SCALARS[kind](key, value)
+
+
+def _list(key: str, value: t.Any) -> list[str]:
+    if not isinstance(value, list) or any(isinstance(item, (dict, list, bool)) for item in value):
+        raise _wrong(key, value, "a list of texts")
+    return [_text(key, item) for item in value]
 
 
 def _text(key: str, value: t.Any) -> str:

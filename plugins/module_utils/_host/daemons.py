@@ -138,12 +138,7 @@ def _pki(plan: Plan, root: Root, layout: str, listen: t.Mapping[str, t.Optional[
 def _systemd(
     plan: Plan, root: Root, params: Params, there: units.Units, layout: str, listen: t.Mapping[str, t.Optional[bool]]
 ) -> None:
-    changed = drop_in.plan(root, params.get("drop_ins") or {})
-    for unit, (before, after) in changed.items():
-        path = drop_in.path(unit)
-        files.plan_file(plan, f"/{path}", root.at(path), before, after)
-    if changed:
-        plan.add("unit.run", "have systemd read its units", verb="daemon-reload", names=())
+    changed = _drop_ins(plan, root, params)
     sockets = [unit for unit in changed if unit.endswith(".socket")]
     services = [unit[: -len(".service")] for unit in changed if unit.endswith(".service")]
     restart = [*services, *_restart(root, params, layout)]
@@ -153,23 +148,38 @@ def _systemd(
         plan.differs("layout", units.layout(there), layout)
 
 
+def _drop_ins(plan: Plan, root: Root, params: Params) -> list[str]:
+    """Add the steps that write our drop-ins; the units whose drop-in differs."""
+    changed = drop_in.plan(root, params.get("drop_ins") or {})
+    for unit, (before, after) in changed.items():
+        path = drop_in.path(unit)
+        files.plan_file(plan, f"/{path}", root.at(path), before, after)
+    if changed:
+        plan.add("unit.run", "have systemd read its units", verb="daemon-reload", names=())
+    return list(changed)
+
+
 def _restart(root: Root, params: Params, layout: str) -> list[str]:
     """Daemons that started before a file that they read was last written."""
     found = []
     for name in params.get("restart_for") or ():
         daemon = units.FRONT[layout] if name in SHARED else units.reader(name, layout)
-        started = root.status(f"run/{daemon}.pid") if daemon else None
-        written = [root.status(path) for path in SHARED.get(name, (f"etc/libvirt/{name}.conf",))]
-        if daemon and started and any(file and file.st_mtime_ns > started.st_mtime_ns for file in written):
+        if daemon and _older(root, daemon, SHARED.get(name, (f"etc/libvirt/{name}.conf",))):
             found.append(daemon)
     return list(dict.fromkeys(found))
+
+
+def _older(root: Root, daemon: str, paths: t.Iterable[str]) -> bool:
+    """Whether the daemon runs, and started before one of the files was last written."""
+    started = root.status(f"run/{daemon}.pid")
+    written = [status.st_mtime_ns for status in map(root.status, paths) if status]
+    return started is not None and any(time > started.st_mtime_ns for time in written)
 
 
 def _by_hand(plan: Plan, root: Root, params: Params, layout: str, listen: t.Mapping[str, t.Optional[bool]]) -> None:
     """Without systemd: the daemons of the layout run, those of the other don't."""
     state = plan.predicted["units"] if plan.predicted else {}
-    other = "modular" if layout == "monolithic" else "monolithic"
-    going = [name for name in units.DAEMONS[other] if state.get(name, {}).get("running")]
+    going = [name for name in units.DAEMONS[units.OTHER[layout]] if state.get(name, {}).get("running")]
     for name in going:
         plan.add("daemon.stop", f"stop {name}", name=name, sysroot=root.path)
         plan.differs(name, "running", "stopped")
@@ -196,10 +206,9 @@ def _daemon(
     plan: Plan, root: Root, name: str, running: bool, restart: bool, listen: t.Mapping[str, t.Optional[bool]]
 ) -> None:
     """A daemon without a service manager: in the background, with ``--listen`` if it shall hear other machines."""
-    words = daemon_run.command_line(root, name) if running else []
-    hears = any(word in ("-l", "--listen") for word in words)
-    wanted = hears if all(value is None for value in listen.values()) else any(listen.values())
-    wanted = wanted and name == libvirt.MONOLITHIC  # virtproxyd goes by its configuration alone
+    hears = running and not {"-l", "--listen"}.isdisjoint(daemon_run.command_line(root, name))
+    # virtproxyd goes by its configuration alone.
+    wanted = name == libvirt.MONOLITHIC and _shall_hear(listen, hears)
     if running and not restart and wanted == hears:
         return
     if running and name in units.HELPERS:
@@ -208,6 +217,16 @@ def _daemon(
     if running:
         plan.add("daemon.stop", f"stop {name}", name=name, sysroot=root.path)
     program = root.program(name) or os.path.join("/usr/sbin", name)
-    flags = ["--listen"] if wanted else []
+    flags = ["--listen"] * wanted
     plan.add("daemon.start", f"start {' '.join([name, *flags])}", program=program, flags=flags)
-    plan.differs(name, ("running" + " --listen" * hears) if running else "stopped", "running" + " --listen" * wanted)
+    plan.differs(name, _state(running, hears), _state(True, wanted))
+
+
+def _shall_hear(listen: t.Mapping[str, t.Optional[bool]], now: bool) -> bool:
+    """Whether a daemon shall hear other machines: as it does now, unless tls or tcp says."""
+    told = [value for value in listen.values() if value is not None]
+    return any(told) if told else now
+
+
+def _state(running: bool, hears: bool) -> str:
+    return "stopped" if not running else "running --listen" if hears else "running"

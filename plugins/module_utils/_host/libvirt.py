@@ -45,11 +45,14 @@ def report(root: Root) -> dict[str, t.Any]:
 
 def version(root: Root, units: t.Mapping[str, t.Any]) -> t.Optional[str]:
     """From the library's file name (``libvirt.so.0.9000.0`` is 9.0.0), else from a daemon."""
-    directories = [*LIBRARIES, *(f"usr/lib/{name}" for name in root.names("usr/lib") if "linux-gnu" in name)]
-    for directory in directories:
+    for directory in _library_directories(root):
         found = re.search(r"\.so\.0\.(\d+)\.(\d+)$", root.link(f"{directory}/libvirt.so.0") or "")
         if found:
             return f"{int(found[1]) // 1000}.{int(found[1]) % 1000}.{found[2]}"
+    return _daemon_version(root, units)
+
+
+def _daemon_version(root: Root, units: t.Mapping[str, t.Any]) -> t.Optional[str]:
     daemon = next((name for name in units if units[name]["installed"]), None)
     path = daemon and root.program(daemon)
     if not path:
@@ -58,10 +61,14 @@ def version(root: Root, units: t.Mapping[str, t.Any]) -> t.Optional[str]:
     return found[1] if found else None
 
 
+def _library_directories(root: Root) -> list[str]:
+    return [*LIBRARIES, *(f"usr/lib/{name}" for name in root.names("usr/lib") if "linux-gnu" in name)]
+
+
 def drivers(root: Root) -> list[str]:
     """libvirt's drivers that are installed: qemu, network, storage ..."""
-    directories = [*LIBRARIES, *(f"usr/lib/{name}" for name in root.names("usr/lib") if "linux-gnu" in name)]
-    found = [name for directory in directories for name in root.names(f"{directory}/libvirt/connection-driver")]
+    directories = [f"{directory}/libvirt/connection-driver" for directory in _library_directories(root)]
+    found = [name for directory in directories for name in root.names(directory)]
     return sorted({name[len("libvirt_driver_") : -len(".so")] for name in found if name.startswith("libvirt_driver_")})
 
 

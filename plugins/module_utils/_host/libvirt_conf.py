@@ -90,11 +90,7 @@ class Conf:
 
     def wanted(self, params: Params) -> dict[str, t.Optional[conf_file.Value]]:
         """Each key named, with its value, or None for its default. Unknown keys are refused."""
-        settings = {key: value for key, value in (params.get("settings") or {}).items() if value is not None}
-        defaults = set(params.get("creation_only") or ())
-        if defaults:
-            there = {entry.key for entry in conf_file.entries(self.text or "", self.grammar, f"/{self.path}")}
-            settings = {key: value for key, value in settings.items() if key not in defaults & there}
+        settings = self._managed(params)
         unset = list(params.get("unset") or ())
         both = sorted(set(settings).intersection(unset))
         if both:
@@ -108,6 +104,23 @@ class Conf:
         wanted.update(dict.fromkeys(unset))
         return wanted
 
+    def _managed(self, params: Params) -> dict[str, t.Any]:
+        """The settings that aren't null, without those that only a new file gets and that this one has."""
+        settings = {key: value for key, value in (params.get("settings") or {}).items() if value is not None}
+        for_creation = set(params.get("creation_only") or ())
+        if not for_creation:
+            return settings
+        kept = for_creation & set(self.values(self.text or ""))
+        return {key: value for key, value in settings.items() if key not in kept}
+
+    def entries(self, text: str) -> list[conf_file.Entry]:
+        """What a text of this file sets, line by line."""
+        return conf_file.entries(text, self.grammar, f"/{self.path}")
+
+    def values(self, text: str) -> dict[str, conf_file.Value]:
+        """What a text of this file sets, by key: of several lines the last counts."""
+        return {entry.key: entry.value for entry in self.entries(text)}
+
     def unknown(self, key: str) -> KvmError:
         """The error for a key that this version doesn't have, with what was perhaps meant."""
         near = difflib.get_close_matches(key, self.kinds, 1)
@@ -119,17 +132,14 @@ class Conf:
             option=f"settings.{key}",
         )
 
-    def shown(self, text: str) -> dict[str, t.Any]:
-        """The file for the result; secrets only as being set."""
-        mode = self.root.mode(self.path)
+    def shown(self, text: str, mode: t.Optional[int] = None) -> dict[str, t.Any]:
+        """The file for the result, with the mode that it has or will have; secrets only as being set."""
+        mode = self.root.mode(self.path) if mode is None else mode
         return {
             "path": f"/{self.path}",
             "exists": self.text is not None,
             "mode": None if mode is None else f"{mode:04o}",
-            "values": {
-                entry.key: _masked(entry.key, entry.value)
-                for entry in conf_file.entries(text, self.grammar, f"/{self.path}")
-            },
+            "values": {key: _masked(key, value) for key, value in self.values(text).items()},
         }
 
 
@@ -150,11 +160,11 @@ def make(root: Root, params: Params) -> Plan:
     after = conf_file.edit(before, conf.grammar, f"/{conf.path}", wanted)
     if after != before and conf.path == conf_trial.CONF and not found.assumed:
         _ask_libvirt(conf, before, after, wanted)
-    mode = PRIVATE if _private(conf, after) else None
-    if after != before or (mode is not None and conf.text is not None and (root.mode(conf.path) or 0) & 0o077):
+    mode = _mode(conf, after)
+    if after != before or (mode is not None and _open_to_others(conf)):
         files.add_step(found, f"/{conf.path}", root.at(conf.path), after, mode)
         _note(found, conf, before, after, mode)
-    found.predicted = {**conf.shown(after), **({} if mode is None else {"mode": f"{mode:04o}"})}
+    found.predicted = conf.shown(after, mode)
     return found
 
 
@@ -171,20 +181,25 @@ def _ask_libvirt(conf: Conf, before: str, after: str, wanted: t.Mapping[str, t.O
     )
 
 
-def _private(conf: Conf, text: str) -> bool:
-    """Whether the file has secrets, or is one that libvirt ships readable by root alone."""
-    held = conf_file.entries(text, conf.grammar, f"/{conf.path}")
-    return any(secret_name(entry.key) and entry.value for entry in held) or (conf.name == "qemu" and not conf.text)
+def _mode(conf: Conf, text: str) -> t.Optional[int]:
+    """For root alone if the file has secrets, or is one that libvirt ships so; else None, as it is."""
+    secrets = any(secret_name(entry.key) and entry.value for entry in conf.entries(text))
+    return PRIVATE if secrets or (conf.name == "qemu" and not conf.text) else None
+
+
+def _open_to_others(conf: Conf) -> bool:
+    """Whether the file is there, and others than its owner may read it."""
+    return conf.text is not None and bool((conf.root.mode(conf.path) or 0) & 0o077)
 
 
 def _note(plan: Plan, conf: Conf, before: str, after: str, mode: t.Optional[int]) -> None:
     """The diff by key."""
-    path = f"/{conf.path}"
-    sides = [{e.key: e.value for e in conf_file.entries(text, conf.grammar, path)} for text in (before, after)]
-    for key in [*sides[0], *(key for key in sides[1] if key not in sides[0])]:
-        old, new = sides[0].get(key), sides[1].get(key)
+    had, has = conf.values(before), conf.values(after)
+    for key in {**had, **has}:
+        old, new = had.get(key), has.get(key)
         if old != new:
-            plan.differs(key, _masked(key, old), "(another)" if secret_name(key) and old and new else _masked(key, new))
+            other_secret = secret_name(key) and old and new
+            plan.differs(key, _masked(key, old), "(another)" if other_secret else _masked(key, new))
     now = conf.root.mode(conf.path)
     if mode is not None and now is not None and now != mode:
         plan.differs("mode", f"{now:04o}", f"{mode:04o}")

@@ -18,7 +18,9 @@ from .libvirt import MONOLITHIC, PROXY
 DRIVERS = ("virtqemud", "virtnetworkd", "virtstoraged", "virtnodedevd", "virtnwfilterd", "virtsecretd",
            "virtinterfaced")  # fmt: skip
 HELPERS = ("virtlogd", "virtlockd")
+DRIVING = {"monolithic": (MONOLITHIC,), "modular": DRIVERS}  # without the proxy, which drives nothing itself
 DAEMONS = {"monolithic": (MONOLITHIC,), "modular": (*DRIVERS, PROXY)}
+OTHER = {"monolithic": "modular", "modular": "monolithic"}
 FRONT = {"monolithic": MONOLITHIC, "modular": PROXY}  # who listens for other machines
 REMOTE = ("tls", "tcp")
 PARTS = ("", "-ro", "-admin")
@@ -75,7 +77,7 @@ def parse(text: str) -> dict[str, Unit]:
 def layout(units: Units) -> str:
     """The layout in force (``none``, ``monolithic``, ``modular``, ``mixed``) by what runs, else by what is enabled."""
     for test in (_runs, _starts):
-        found = [name for name, daemons in DAEMONS.items() if test(units, daemons)]
+        found = [name for name, daemons in DRIVING.items() if test(units, daemons)]
         if found:
             return found[0] if len(found) == 1 else "mixed"
     found = [name for name in ("modular", "monolithic") if _there(units, f"{DAEMONS[name][0]}.service")]
@@ -83,17 +85,16 @@ def layout(units: Units) -> str:
 
 
 def _runs(units: Units, daemons: t.Iterable[str]) -> bool:
-    drivers = [daemon for daemon in daemons if daemon != PROXY]
-    return any(_is(units, unit, "active") for daemon in drivers for unit in (f"{daemon}.service", f"{daemon}.socket"))
+    return any(_is(units, unit, "active") for unit in _main_units(daemons))
 
 
 def _starts(units: Units, daemons: t.Iterable[str]) -> bool:
-    drivers = [daemon for daemon in daemons if daemon != PROXY]
-    return any(
-        _there(units, unit) and units[unit].enabled
-        for daemon in drivers
-        for unit in (f"{daemon}.service", f"{daemon}.socket")
-    )
+    return any(_there(units, unit) and units[unit].enabled for unit in _main_units(daemons))
+
+
+def _main_units(daemons: t.Iterable[str]) -> list[str]:
+    """Each daemon's service and its main socket."""
+    return [f"{daemon}.{kind}" for daemon in daemons for kind in ("service", "socket")]
 
 
 def _there(units: Units, name: str) -> bool:
@@ -116,52 +117,58 @@ def actions(
     ``listen``: tls and tcp to whether the daemon shall listen for it, None for as it is. ``changed_sockets``: units
     whose drop-in differs now. ``restart``: daemons that must read their files anew; those that idle will anyway.
     """
-    other = "modular" if wanted == "monolithic" else "monolithic"
-    found = [*_off(units, other), *_deaf(units, wanted, listen)]
     sockets = _sockets(units, wanted, listen)
-    renewed = [unit for unit in changed_sockets if _is(units, unit, "active")]
-    missing = [unit for unit in sockets if not units[unit].active and not _held(units, unit)]
-    blocked = list(dict.fromkeys(_service(unit) for unit in (*renewed, *missing)))
-    stopped = [unit for unit in blocked if _is(units, unit, "active") and unit.split(".")[0] not in HELPERS]
-    services = [f"{name}.service" for name in (*DAEMONS[wanted], *HELPERS)]
-    enable = [unit for unit in sockets if not units[unit].enabled]
-    enable += [
-        unit
-        for unit in services
-        if _there(units, unit) and not units[unit].enabled and unit.split(".")[0] in (*DRIVERS, MONOLITHIC)
-    ]
-    again = [f"{name}.service" for name in restart if _is(units, f"{name}.service", "active")]
+    services = [f"{name}.service" for name in DRIVING[wanted]]
+    renewed = _that_are(units, "active", changed_sockets)
+    missing = _missing(units, sockets)
+    blocked = list(dict.fromkeys(map(_service, (*renewed, *missing))))
+    stopped = _stoppable(_that_are(units, "active", blocked))
+    again = _that_are(units, "active", [f"{name}.service" for name in restart])
     # systemd starts nothing anew that ended too often, until it's told to forget that.
-    failed = [unit for unit in dict.fromkeys([*blocked, *missing]) if _is(units, unit, "failed")]
-    found += [
-        ("enable", tuple(enable)),
-        ("reset-failed", tuple(failed)),
-        ("stop", tuple(stopped)),
-        ("restart", tuple(unit for unit in renewed if unit.split("-")[0].split(".")[0] not in HELPERS)),
-        ("start", tuple(missing)),
-        ("start", tuple(stopped)),
-        ("reload", tuple(unit for unit in again if unit.split(".")[0] in HELPERS)),
-        ("restart", tuple(unit for unit in again if unit.split(".")[0] not in HELPERS and unit not in stopped)),
+    failed = _that_are(units, "failed", dict.fromkeys([*blocked, *missing]))
+    found = [
+        *_stop_layout(units, OTHER[wanted]),
+        *_stop_listening(units, wanted, listen),
+        ("enable", _not_enabled(units, [*sockets, *services])),
+        ("reset-failed", failed),
+        ("stop", stopped),
+        ("restart", _stoppable(renewed)),
+        ("start", missing),
+        ("start", stopped),
+        ("reload", tuple(unit for unit in again if unit.startswith(HELPERS))),
+        ("restart", tuple(unit for unit in _stoppable(again) if unit not in stopped)),
     ]
     return [action for action in found if action[1]]
 
 
-def _off(units: Units, layout_name: str) -> list[Action]:
+def _that_are(units: Units, what: str, names: t.Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if _is(units, name, what))
+
+
+def _not_enabled(units: Units, names: t.Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if _there(units, name) and not units[name].enabled)
+
+
+def _stoppable(names: t.Iterable[str]) -> tuple[str, ...]:
+    """The units but those of virtlogd and virtlockd, which hold what running guests have open."""
+    return tuple(name for name in names if not name.startswith(HELPERS))
+
+
+def _stop_layout(units: Units, layout_name: str) -> list[Action]:
     """What stops the other layout, sockets first, so that none starts a daemon again."""
     daemons = DAEMONS[layout_name]
-    mine = [f"{name}{part}.socket" for name in daemons for part in PARTS]
-    mine += [f"{FRONT[layout_name]}-{kind}.socket" for kind in REMOTE]
-    mine += [f"{name}.service" for name in daemons]
-    there = [unit for unit in mine if _there(units, unit)]
-    return [
-        ("stop", tuple(unit for unit in there if units[unit].active)),
-        ("disable", tuple(unit for unit in there if units[unit].enabled)),
-    ]
+    sockets = [f"{name}{part}.socket" for name in daemons for part in PARTS]
+    remote = [f"{FRONT[layout_name]}-{kind}.socket" for kind in REMOTE]
+    return _stop_and_disable(units, [*sockets, *remote, *(f"{name}.service" for name in daemons)])
 
 
-def _deaf(units: Units, wanted: str, listen: t.Mapping[str, t.Optional[bool]]) -> list[Action]:
-    refused = [f"{FRONT[wanted]}-{kind}.socket" for kind in REMOTE if listen.get(kind) is False]
-    there = [unit for unit in refused if _there(units, unit)]
+def _stop_listening(units: Units, wanted: str, listen: t.Mapping[str, t.Optional[bool]]) -> list[Action]:
+    """What stops listening for other machines in a way that isn't wanted."""
+    return _stop_and_disable(units, [f"{FRONT[wanted]}-{kind}.socket" for kind in REMOTE if listen.get(kind) is False])
+
+
+def _stop_and_disable(units: Units, names: t.Iterable[str]) -> list[Action]:
+    there = [unit for unit in names if _there(units, unit)]
     return [
         ("stop", tuple(unit for unit in there if units[unit].active)),
         ("disable", tuple(unit for unit in there if units[unit].enabled)),
@@ -186,9 +193,13 @@ def _sockets(units: Units, wanted: str, listen: t.Mapping[str, t.Optional[bool]]
     return found
 
 
-def _held(units: Units, socket: str) -> bool:
-    """Whether a socket can't start for now: its service holds what guests have open, and runs without it."""
-    return socket.startswith(HELPERS) and _is(units, _service(socket), "active")
+def _missing(units: Units, sockets: t.Iterable[str]) -> tuple[str, ...]:
+    """Sockets to start. A helper's can't start while its service, which guests have open, runs without it."""
+    return tuple(
+        unit
+        for unit in sockets
+        if not units[unit].active and not (unit.startswith(HELPERS) and _is(units, _service(unit), "active"))
+    )
 
 
 def _service(socket: str) -> str:
