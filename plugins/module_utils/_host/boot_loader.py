@@ -59,11 +59,16 @@ def changes(root: Root, loader: str, words: t.Sequence[str]) -> list[Change]:
     note = "".join(f"{word}\n" for word in words) or None
     found: list[Change] = [(NOTE, root.text(NOTE), note)]
     if loader == "kernel-install" or root.exists(KERNEL_INSTALL):
-        before = root.text(KERNEL_INSTALL)
-        start = before.split() if before is not None else running(root)
-        kept = [word for word in start if word not in ours(root, loader) and word not in words]
-        found.append((KERNEL_INSTALL, before, " ".join([*kept, *words]) + "\n"))
+        found.append(_whole_line(root, loader, words))
     return [change for change in found if change[1] != change[2]]
+
+
+def _whole_line(root: Root, loader: str, words: t.Sequence[str]) -> Change:
+    """The line that kernel-install keeps for all: what others have put there, then our words."""
+    before = root.text(KERNEL_INSTALL)
+    start = running(root) if before is None else before.split()
+    kept = [word for word in start if word not in ours(root, loader) and word not in words]
+    return KERNEL_INSTALL, before, " ".join([*kept, *words]) + "\n"
 
 
 def running(root: Root) -> list[str]:
@@ -99,12 +104,15 @@ def command(root: Root, loader: str, words: t.Sequence[str]) -> list[list[str]]:
         config = next(path for path in GRUB_CONFIGS if root.exists(path))
         return [[_mkconfig(root) or "", "-o", f"/{config}"]]
     if loader == "grubby":
-        gone = [word for word in ours(root, loader) if word not in words]
-        found = ["grubby", "--update-kernel=ALL"]
-        found += [f"--args={' '.join(words)}"] if words else []
-        return [found + ([f"--remove-args={' '.join(gone)}"] if gone else [])]
+        return [_grubby_command(root, words)]
     kernels = [name for name in root.names("lib/modules") if root.exists(f"lib/modules/{name}/vmlinuz")]
     return [["kernel-install", "add", name, f"/lib/modules/{name}/vmlinuz"] for name in kernels]
+
+
+def _grubby_command(root: Root, words: t.Sequence[str]) -> list[str]:
+    gone = [word for word in ours(root, "grubby") if word not in words]
+    args = [f"--args={' '.join(words)}"] if words else []
+    return ["grubby", "--update-kernel=ALL", *args, *([f"--remove-args={' '.join(gone)}"] if gone else [])]
 
 
 def update(subject: t.Any, commands: t.Sequence[t.Sequence[str]]) -> None:

@@ -49,10 +49,7 @@ def words(root: Root, params: Params) -> list[str]:
     """What is asked for, as words, in an order that the kernel understands."""
     found = _iommu(root, params.get("iommu"))
     for item in params.get("hugepages") or ():
-        size = kibibytes(item["size"])
-        text = next(f"{size // unit}{letter}" for unit, letter in UNITS if size % unit == 0)
-        found += [f"default_hugepagesz={text}"] if item.get("default") else []
-        found += [f"hugepagesz={text}", f"hugepages={item['count']}"]
+        found += _hugepages(item)
     cpus = params.get("isolated_cpus")
     if cpus:
         if not CPUS.fullmatch(cpus):
@@ -71,12 +68,18 @@ def words(root: Root, params: Params) -> list[str]:
     return found
 
 
+def _hugepages(item: Params) -> list[str]:
+    size = kibibytes(item["size"])
+    text = next(f"{size // unit}{letter}" for unit, letter in UNITS if size % unit == 0)
+    default = [f"default_hugepagesz={text}"] if item.get("default") else []
+    return [*default, f"hugepagesz={text}", f"hugepages={item['count']}"]
+
+
 def _iommu(root: Root, wanted: t.Optional[str]) -> list[str]:
     """Intel's has to be switched on unless the kernel was built so; AMD's and others' are on by themselves."""
     if wanted is None:
         return []
-    text = root.text("proc/cpuinfo") or ""
-    vendor = "intel" if "GenuineIntel" in text else "amd" if re.search("AuthenticAMD|HygonGenuine", text) else None
+    vendor = _iommu_vendor(root)
     if wanted == "off":
         return [f"{vendor}_iommu=off"] if vendor else ["iommu.passthrough=1"]
     found = ["intel_iommu=on"] if vendor == "intel" else []
@@ -85,6 +88,11 @@ def _iommu(root: Root, wanted: t.Optional[str]) -> list[str]:
             raise KvmError("iommu: pt switches off SEV-SNP, which this host has", "Use iommu: on.", option="iommu")
         found.append("iommu=pt" if vendor else "iommu.passthrough=1")
     return found
+
+
+def _iommu_vendor(root: Root) -> t.Optional[str]:
+    text = root.text("proc/cpuinfo") or ""
+    return "intel" if "GenuineIntel" in text else "amd" if re.search("AuthenticAMD|HygonGenuine", text) else None
 
 
 def plan(params: Params) -> Plan:
@@ -124,20 +132,22 @@ def pending(root: Root, asked: t.Sequence[str], loader: t.Optional[str]) -> list
     now = (root.text("proc/cmdline") or "").split()
     if not now:
         return []
-    gone = [word for word in (boot_loader.ours(root, loader) if loader else []) if word not in asked and word in now]
-    rows: list[tuple[t.Optional[str], t.Optional[str], str]]
-    rows = [(word, None, "is not on the running kernel's command line") for word in asked if word not in now]
-    rows += [(None, word, "is still on the running kernel's command line") for word in gone]
-    return [
-        {
-            "kind": "reboot",
-            "reason": f"{wanted or held} {why}.",
-            "source": loader,
-            "wanted": wanted,
-            "current": held or _same(now, wanted or ""),
-        }
-        for wanted, held, why in rows
+    ours = boot_loader.ours(root, loader) if loader else []
+    missing = [
+        _reboot(loader, f"{word} is not on the running kernel's command line.", word, _same(now, word))
+        for word in asked
+        if word not in now
     ]
+    gone = [word for word in ours if word not in asked and word in now]
+    return missing + [
+        _reboot(loader, f"{word} is still on the running kernel's command line.", None, word) for word in gone
+    ]
+
+
+def _reboot(
+    loader: t.Optional[str], reason: str, wanted: t.Optional[str], current: t.Optional[str]
+) -> dict[str, t.Any]:
+    return {"kind": "reboot", "reason": reason, "source": loader, "wanted": wanted, "current": current}
 
 
 def _same(now: t.Sequence[str], word: str) -> t.Optional[str]:

@@ -106,23 +106,9 @@ def _hopeless(plan: Plan, wanted: Wanted) -> None:
 
 def _take_away(plan: Plan, root: Root, wanted: Wanted) -> None:
     name = wanted.name
-    there = root.live and modules.loaded(root, name)
-    if there and modules.builtin(root, name):
-        if wanted.state == "unloaded":
-            raise KvmError(
-                f"name: {name} is built into this kernel and can't be unloaded",
-                "Use another kernel, or leave it: unused it does nothing.",
-                option="state",
-            )
-        there = False
-    order = kernel_values.unload_order(root, name) if there else []
-    if there and not modules.idle(root, name):
-        raise KvmError(
-            f"state: {name} is in use ({kernel_values.use(root, name)}) and can't be unloaded",
-            "Stop the guests and other users of it first (metal.kvm.domain with state stopped).",
-            option="state",
-        )
-    for path in (options_file.boot_path(name), options_file.path(name))[: 2 if wanted.state == "absent" else 1]:
+    order = _unload_order(root, wanted) if root.live and modules.loaded(root, name) else []
+    ours = [options_file.boot_path(name), *([options_file.path(name)] if wanted.state == "absent" else [])]
+    for path in ours:
         plan_file(plan, f"/{path}", root.at(path), root.text(path), None)
     if order:
         _unload(plan, root, order)
@@ -130,6 +116,26 @@ def _take_away(plan: Plan, root: Root, wanted: Wanted) -> None:
     elsewhere = modules.loads_at_boot(root).get(name)
     if elsewhere and elsewhere[1:] != options_file.boot_path(name):
         plan.warnings.append(f"{elsewhere} still loads {name} at boot; that file isn't this collection's.")
+
+
+def _unload_order(root: Root, wanted: Wanted) -> list[str]:
+    """The modules to unload, users first; none where it is built in, of which only our files can be absent."""
+    name = wanted.name
+    if modules.builtin(root, name):
+        if wanted.state == "unloaded":
+            raise KvmError(
+                f"name: {name} is built into this kernel and can't be unloaded",
+                "Use another kernel, or leave it: unused it does nothing.",
+                option="state",
+            )
+        return []
+    if not modules.idle(root, name):
+        raise KvmError(
+            f"state: {name} is in use ({kernel_values.use(root, name)}) and can't be unloaded",
+            "Stop the guests and other users of it first (metal.kvm.domain with state stopped).",
+            option="state",
+        )
+    return kernel_values.unload_order(root, name)
 
 
 def _provide(plan: Plan, root: Root, wanted: Wanted) -> None:
@@ -146,17 +152,32 @@ def _provide(plan: Plan, root: Root, wanted: Wanted) -> None:
     order = _reload_order(plan, root, wanted, values) if there else []
     if order:
         _unload(plan, root, order)
-    before = options_file.parse(root, name)
-    if (wanted.persistent and not builtin) or before:
+    _write_files(plan, root, wanted, builtin)
+    _write_live(plan, root, name, values)
+    _load(plan, root, wanted, values, order, missing)
+    _note(plan, values, missing or bool(order))
+
+
+def _write_files(plan: Plan, root: Root, wanted: Wanted, builtin: bool) -> None:
+    """Our files, for modules that modprobe loads; an old file for a built-in one is brought up to date too."""
+    persistent = wanted.persistent and not builtin
+    before = options_file.parse(root, wanted.name)
+    if persistent or before:
         _write_options(plan, root, wanted, before)
-    if wanted.state == "loaded" and wanted.persistent and not builtin:
-        _load_at_boot(plan, root, name)
+    if persistent and wanted.state == "loaded":
+        _load_at_boot(plan, root, wanted.name)
+
+
+def _write_live(plan: Plan, root: Root, name: str, values: kernel_values.Values) -> None:
     for parameter, value in values.live.items():
         path = f"sys/module/{name}/parameters/{parameter}"
         plan.add("parameter.write", f"set {name}.{parameter} to {value}", path=root.at(path), value=value)
-    _load(plan, root, wanted, values, order, missing)
+
+
+def _note(plan: Plan, values: kernel_values.Values, loads: bool) -> None:
+    """The diff of the parameters that change now: all if the module is loaded, else those that are written."""
     for parameter, (current, new) in values.changes().items():
-        if missing or order or parameter in values.live:
+        if loads or parameter in values.live:
             plan.differs(f"parameters.{parameter}", current, new)
 
 
@@ -216,24 +237,26 @@ def _load(
 ) -> None:
     """Load what isn't there, or again what was taken out, and see what the kernel made of the values."""
     name = wanted.name
-    given = {} if wanted.persistent else dict(wanted.parameters)
-    if missing or order:
-        names = [name, *(module for module in reversed(order) if module != name)]
-        program = root.at(root.program("modprobe") or "sbin/modprobe")
+    loads = missing or bool(order)
+    if loads:
+        names = order[::-1] or [name]
+        given = {} if wanted.persistent else dict(wanted.parameters)
+        program = _program(root, "modprobe")
         plan.add("module.load", f"load {', '.join(names)}", names=names, program=program, parameters=given)
     if missing:
         plan.differs("state", "unloaded", "loaded")
-    asked = dict(wanted.parameters) if missing or order else values.live
+    asked = dict(wanted.parameters) if loads else values.live
     if asked and root.live:
         plan.add("parameters.read", f"read back {name}", changes=False, sysroot=root.path, name=name, asked=asked)
 
 
 def _unload(plan: Plan, root: Root, order: list[str]) -> None:
-    program, back = root.program("rmmod"), root.program("modprobe")
-    step = plan.add(
-        "module.unload", f"unload {', '.join(order)}", names=order, program=root.at(program or "sbin/rmmod")
-    )
-    step.undo = kernel_values.load_again(order, root.at(back or "sbin/modprobe"))
+    step = plan.add("module.unload", f"unload {', '.join(order)}", names=order, program=_program(root, "rmmod"))
+    step.undo = kernel_values.load_again(order, _program(root, "modprobe"))
+
+
+def _program(root: Root, name: str) -> str:
+    return root.at(root.program(name) or f"sbin/{name}")
 
 
 def _predicted(plan: Plan, root: Root, wanted: Wanted) -> dict[str, t.Any]:

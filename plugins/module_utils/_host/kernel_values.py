@@ -83,11 +83,11 @@ def compare(root: Root, name: str, wish: Wish, there: bool, builtin: bool) -> Va
     """Sort the asked parameters by what has to happen to each."""
     values = Values()
     here = _Here(root, name, there, builtin)
-    _check_names(root, name, [parameter for parameter in wish.parameters if parameter not in here.shown], there)
+    _check_names(here, [parameter for parameter in wish.parameters if parameter not in here.shown])
     other: list[str] = []
     for parameter, value in wish.parameters.items():
         raw = values.current[parameter] = here.shown.get(parameter, {}).get("raw")
-        rival = _rival(root, wish, parameter, value) if wish.persistent and not builtin else None
+        rival = _rival(here, wish, parameter, value)
         if rival:
             values.warnings.append(rival)
         way = _way(here, parameter, value)
@@ -97,9 +97,7 @@ def compare(root: Root, name: str, wish: Wish, there: bool, builtin: bool) -> Va
             values.reload[parameter] = value
         elif way == "never":
             other.append(f"{parameter}={value} reads {raw}")
-    if there and not builtin:
-        gone = [parameter for parameter in wish.unset if parameter in here.before and parameter in here.shown]
-        values.reload.update(dict.fromkeys(gone))
+    values.reload.update(dict.fromkeys(_given_up(here, wish)))
     if other:
         values.warnings.append(untaken(name, other))
     return values
@@ -115,6 +113,13 @@ class _Here:
         self.builtin = builtin
         self.shown = modules.parameters(root, name) if there else {}
         self.before = options_file.parse(root, name)
+
+
+def _given_up(here: _Here, wish: Wish) -> list[str]:
+    """Parameters that our file sets, and that go back to the kernel's default when the module is loaded anew."""
+    if here.builtin:
+        return []
+    return [parameter for parameter in wish.unset if parameter in here.before and parameter in here.shown]
 
 
 def _way(here: _Here, parameter: str, value: str) -> t.Optional[str]:
@@ -175,11 +180,13 @@ def _check_command_line(here: _Here, parameter: str, value: str, raw: t.Optional
     )
 
 
-def _rival(root: Root, wish: Wish, parameter: str, value: str) -> t.Optional[str]:
+def _rival(here: _Here, wish: Wish, parameter: str, value: str) -> t.Optional[str]:
     """Who sets the parameter after our file does, to something else: then that counts at every load."""
+    if here.builtin or not wish.persistent:
+        return None
     ours = f"/{options_file.path(wish.name)}"
     last = None
-    for setting in modules.configured(root, wish.name):
+    for setting in modules.configured(here.root, wish.name):
         later = setting.source == modules.COMMAND_LINE or _base(setting.source) > _base(ours)
         if later and parameter in setting.values:
             last = (setting.source, setting.values[parameter])
@@ -195,23 +202,25 @@ def _base(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _check_names(root: Root, name: str, unseen: list[str], there: bool) -> None:
+def _check_names(here: _Here, unseen: list[str]) -> None:
     """A parameter that neither /sys nor the module's list knows is an error; without a list, only if it's loaded."""
-    unseen = [parameter for parameter in unseen if parameter not in HIDDEN.get(name, ())]
-    if not unseen or not root.live:
-        return
-    known = declared(root, name)
-    if known is None and there:
-        known = set(modules.parameters(root, name))
+    unseen = [parameter for parameter in unseen if parameter not in HIDDEN.get(here.name, ())]
+    known = _known(here) if unseen and here.root.live else None
     if known is None:
         return
     for parameter in unseen:
         if parameter not in known:
             raise KvmError(
-                f"parameters.{parameter}: {name} of this kernel has no such parameter",
+                f"parameters.{parameter}: {here.name} of this kernel has no such parameter",
                 f"It has: {', '.join(sorted(known)) or 'none'}.",
                 option="parameters",
             )
+
+
+def _known(here: _Here) -> t.Optional[set[str]]:
+    """The parameters that the module has, as its file declares them, else as /sys shows them once it is loaded."""
+    known = declared(here.root, here.name)
+    return set(here.shown) if known is None and here.there else known
 
 
 def declared(root: Root, name: str) -> t.Optional[set[str]]:

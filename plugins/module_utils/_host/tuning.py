@@ -66,15 +66,23 @@ class Setting:
 
 def wanted(params: Params) -> list[Setting]:
     """Every setting asked for, KSM's switch last, since some of its others can only be set while it rests."""
-    found = [_sysctl(name, value) for name, value in (params.get("sysctl") or {}).items() if value is not None]
+    found = [_sysctl(name, value) for name, value in _managed(params, "sysctl").items()]
     found += [_hugepages(item) for item in params.get("hugepages") or ()]
     for option, base in (("transparent_hugepages", THP), ("ksm", KSM)):
-        given = {name: value for name, value in (params.get(option) or {}).items() if value is not None}
-        for name in sorted(given, key=lambda name: name == "run"):
-            if not NAME.fullmatch(name):
-                raise KvmError(f"{option}: {name!r} is no name of a setting", option=option)
-            found.append(Setting(f"{option}.{name}", f"{base}/{name}", _text(given[name]), "sysfs"))
+        given = _managed(params, option)
+        found += [_sysfs(option, base, name, given[name]) for name in sorted(given, key=lambda name: name == "run")]
     return found
+
+
+def _managed(params: Params, option: str) -> dict[str, t.Any]:
+    """What an option sets: null leaves a setting as it is."""
+    return {name: value for name, value in (params.get(option) or {}).items() if value is not None}
+
+
+def _sysfs(option: str, base: str, name: str, value: t.Any) -> Setting:
+    if not NAME.fullmatch(name):
+        raise KvmError(f"{option}: {name!r} is no name of a setting", option=option)
+    return Setting(f"{option}.{name}", f"{base}/{name}", _text(value), "sysfs")
 
 
 def _sysctl(name: str, value: t.Any) -> Setting:
@@ -121,18 +129,19 @@ def make(root: Root, params: Params) -> Plan:
     """What has to be done so that the kernel is as wanted, and comes up so."""
     found = Plan("tuning")
     settings = wanted(params)
-    kept = []
-    for setting in settings:
-        if root.live and not root.exists(setting.path):
-            _absent(found, root, setting)
-        if not root.live or root.exists(setting.path) or setting.kind == "sysctl":
-            kept.append(setting)
-        if root.live and root.exists(setting.path):
-            _now(found, root, setting)
+    for setting in settings if root.live else ():
+        plan_one = _now if root.exists(setting.path) else _absent
+        plan_one(found, root, setting)
     if params.get("persistent", True):
+        kept = [setting for setting in settings if _lasts(root, setting)]
         _boot(found, root, kept, params.get("unset") or ())
     found.predicted = shown(root, settings, {step.arguments.get("path"): step.arguments for step in found.steps})
     return found
+
+
+def _lasts(root: Root, setting: Setting) -> bool:
+    """Whether the setting is kept for the next boot: a sysctl in any case, others unless this kernel hasn't got them."""
+    return setting.kind == "sysctl" or not root.live or root.exists(setting.path)
 
 
 def _absent(plan: Plan, root: Root, setting: Setting) -> None:

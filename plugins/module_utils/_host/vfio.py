@@ -55,23 +55,34 @@ def make(root: Root, params: Params) -> Plan:
     """What has to be done so that just these devices are set apart."""
     asked = [_address(name) for name in params["devices"]]
     found = Plan("vfio")
-    ours = [match[1] for match in re.finditer(r'KERNEL=="([^"]+)"', root.text(RULES) or "")]
     for address in asked:
         _check(root, address, asked)
-    back = [address for address in ours if address not in asked and root.exists(f"{PCI}/{address}")]
+    back = _no_longer_asked(root, asked)
     for address in back:
         _free(root, address)
     _boot(found, root, asked)
-    away = [address for address in asked if driver(root, address) != DRIVER]
-    if away and root.live and not root.exists("sys/bus/pci/drivers/vfio-pci"):
-        found.add("driver.load", "load vfio_pci", program=root.at(root.program("modprobe") or "sbin/modprobe"))
-    for address in away if root.live else []:
-        _bind(found, root, address, DRIVER)
-    for address in back if root.live else []:
-        if driver(root, address) == DRIVER:
-            _bind(found, root, address, None)
+    if root.live:
+        _now(found, root, asked, back)
     found.predicted = shown(root, asked)
     return found
+
+
+def _no_longer_asked(root: Root, asked: t.Collection[str]) -> list[str]:
+    """Devices that our rules name, that are there and that nobody asks for any more."""
+    ours = [match[1] for match in re.finditer(r'KERNEL=="([^"]+)"', root.text(RULES) or "")]
+    return [address for address in ours if address not in asked and root.exists(f"{PCI}/{address}")]
+
+
+def _now(plan: Plan, root: Root, asked: t.Sequence[str], back: t.Sequence[str]) -> None:
+    """Bind the devices to vfio-pci, and give those no longer asked for back to the host."""
+    away = [address for address in asked if driver(root, address) != DRIVER]
+    if away and not root.exists("sys/bus/pci/drivers/vfio-pci"):
+        plan.add("driver.load", "load vfio_pci", program=root.at(root.program("modprobe") or "sbin/modprobe"))
+    for address in away:
+        _bind(plan, root, address, DRIVER)
+    for address in back:
+        if driver(root, address) == DRIVER:
+            _bind(plan, root, address, None)
 
 
 def _address(name: str) -> str:
