@@ -28,12 +28,7 @@ def argument_spec() -> dict[str, t.Any]:
         "key": {"type": "path", "no_log": False},
         "common_name": {"type": "str"},
         "names": {"type": "list", "elements": "str", "default": []},
-        "usages": {
-            "type": "list",
-            "elements": "str",
-            "choices": ["server", "client"],
-            "default": ["server", "client"],
-        },
+        "usages": {"type": "list", "elements": "str", "choices": ["server", "client"], "default": ["server", "client"]},
         "authority": {"type": "bool", "default": False},
         "issuer": {"type": "path"},
         "issuer_key": {"type": "path", "no_log": False},
@@ -73,10 +68,7 @@ class Wanted:
         self.key: t.Optional[str] = params.get("key")
         self.content: t.Optional[str] = params.get("content")
         self.common_name: str = params.get("common_name") or ("" if self.content else self._unnamed())
-        wrong = next((name for name in params.get("names") or () if not HOST.fullmatch(name)), None)
-        if wrong is not None:
-            raise KvmError(f"names: {wrong!r} is neither a host's name nor an address", option="names")
-        self.names = sorted({_plain(name) for name in params.get("names") or ()})
+        self.names = _names(params.get("names") or ())
         self.usages = [] if params.get("authority") else list(params.get("usages") or ())
         self.authority: bool = params.get("authority", False)
         self.issuer: t.Optional[str] = params.get("issuer")
@@ -130,21 +122,39 @@ class Wanted:
             found = openssl.read(self.path)
         except KvmError as error:
             return str(error)
-        return next((reason for reason in self._reasons(found) if reason), None)
+        return next(self._reasons(found), None)
 
-    def _reasons(self, found: dict[str, t.Any]) -> t.Iterator[t.Optional[str]]:
+    def _reasons(self, found: dict[str, t.Any]) -> t.Iterator[str]:
+        """All reasons for a new certificate, each looked into only when asked for: some run a program."""
         left = int(((found["not_after"] or 0) - time.time()) // DAY)
-        yield f"it expires in {left} days" if 0 <= left < self.renew_before else None
-        yield "it has expired" if left < 0 else None
-        yield "it is for another key" if found["public_key"] != self.public_key() else None
+        if 0 <= left < self.renew_before:
+            yield f"it expires in {left} days"
+        if left < 0:
+            yield "it has expired"
+        if found["public_key"] != self.public_key():
+            yield "it is for another key"
+        yield from self._other_contents(found)
+        if self.issuer and not (os.path.exists(self.issuer) and openssl.signed_by(self.path, self.issuer)):
+            yield f"it isn't signed by {self.issuer}"
+
+    def _other_contents(self, found: dict[str, t.Any]) -> t.Iterator[str]:
         names = sorted(_plain(name) for name in found["names"])
-        yield f"it is for {', '.join(names) or 'no host'}" if names != self.names and not self.authority else None
-        other = found["common_name"] != self.common_name
-        yield f"it is for {found['common_name']}" if other else None
-        yield "it is for other uses" if sorted(found["usages"]) != sorted(self.usages) else None
-        yield "it is not an authority's" if found["ca"] != self.authority else None
-        stranger = self.issuer and not (os.path.exists(self.issuer) and openssl.signed_by(self.path, self.issuer))
-        yield f"it isn't signed by {self.issuer}" if stranger else None
+        if names != self.names and not self.authority:
+            yield f"it is for {', '.join(names) or 'no host'}"
+        if found["common_name"] != self.common_name:
+            yield f"it is for {found['common_name']}"
+        if sorted(found["usages"]) != sorted(self.usages):
+            yield "it is for other uses"
+        if found["ca"] != self.authority:
+            yield "it is not an authority's"
+
+
+def _names(given: t.Collection[str]) -> list[str]:
+    """Names and addresses of hosts, each once and in one spelling."""
+    for name in given:
+        if not HOST.fullmatch(name):
+            raise KvmError(f"names: {name!r} is neither a host's name nor an address", option="names")
+    return sorted({_plain(name) for name in given})
 
 
 def _plain(name: str) -> str:
@@ -248,19 +258,25 @@ def shown(wanted: Wanted) -> dict[str, t.Any]:
     due = wanted.due()
     there = os.path.exists(wanted.path)
     found = {} if not there or (due or "").endswith("is not a certificate") else _read(wanted.path)
-    key = wanted.key if wanted.key is not None and os.path.exists(wanted.key) else None
-    elsewhere = wanted.issuer_key is None and not wanted.authority and wanted.content is None
-    asks = due is not None and key is not None and elsewhere
     return {
         "path": wanted.path,
         "due": due,
-        "request": openssl.request(t.cast(str, key), wanted.common_name) if asks else None,
+        "request": None if due is None else _request(wanted),
         "content": _text(wanted.path) if there else None,
         "common_name": found.get("common_name"),
         "names": sorted(_plain(name) for name in found.get("names", [])),
         "usages": found.get("usages", []),
         "not_after": _time(found.get("not_after")),
     }
+
+
+def _request(wanted: Wanted) -> t.Optional[str]:
+    """The request for an issuer elsewhere; None where none is needed, or the key is still to be made."""
+    if wanted.issuer_key is not None or wanted.authority or wanted.content is not None:
+        return None
+    if wanted.key is None or not os.path.exists(wanted.key):
+        return None
+    return openssl.request(wanted.key, wanted.common_name)
 
 
 def _read(path: str) -> dict[str, t.Any]:

@@ -18,12 +18,7 @@ RIGHTS = "Run the task as root (become: true)."
 
 
 def plan_file(
-    plan: Plan,
-    shown: str,
-    path: str,
-    before: t.Optional[str],
-    after: t.Optional[str],
-    mode: t.Optional[int] = None,
+    plan: Plan, shown: str, path: str, before: t.Optional[str], after: t.Optional[str], mode: t.Optional[int] = None
 ) -> None:
     """Add the step that takes the file from ``before`` to ``after`` (None: not there), with its way back.
 
@@ -31,7 +26,7 @@ def plan_file(
     """
     if before == after:
         return
-    plan.differs(shown, _lines(before), _lines(after))
+    plan.differs(shown, settings(before), settings(after))
     add_step(plan, shown, path, after, mode)
 
 
@@ -47,7 +42,8 @@ def add_step(plan: Plan, shown: str, path: str, content: t.Optional[str], mode: 
     return step
 
 
-def _lines(content: t.Optional[str]) -> t.Optional[list[str]]:
+def settings(content: t.Optional[str]) -> t.Optional[list[str]]:
+    """The lines of a file for the diff, without comments and blank ones; None if there is no file."""
     return None if content is None else [line for line in content.splitlines() if line and not line.startswith("#")]
 
 
@@ -136,3 +132,7 @@ def _like(path: str, handle: int) -> None:
         os.setxattr(handle, "security.selinux", os.getxattr(path, "security.selinux"))
     except OSError:
         return
+
+
+# What steps on files of our own name.
+OPERATIONS: dict[str, t.Callable[..., t.Any]] = {"file.write": write, "file.remove": remove, "file.restore": restore}

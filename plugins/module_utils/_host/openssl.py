@@ -9,6 +9,7 @@ Private keys go from the program's output into a file of their own mode, never t
 from __future__ import annotations
 
 import calendar
+import contextlib
 import os
 import re
 import secrets
@@ -179,19 +180,10 @@ def _directory(path: str, private: bool = False) -> None:
     os.chmod(directory, 0o700 if private and os.path.basename(directory) == "private" else 0o755)
 
 
-def _temporary(text: str) -> t.Any:
-    """A context: the path of a file with the text."""
-    return _Temporary(text)
-
-
-class _Temporary:
-    def __init__(self, text: str) -> None:
-        self.file = tempfile.NamedTemporaryFile("w", prefix="metal-kvm-", suffix=".cnf")  # noqa: SIM115
-        self.file.write(text)
-        self.file.flush()
-
-    def __enter__(self) -> str:
-        return self.file.name
-
-    def __exit__(self, *error: t.Any) -> None:
-        self.file.close()
+@contextlib.contextmanager
+def _temporary(text: str) -> t.Iterator[str]:
+    """The path of a file with the text, which is gone afterwards."""
+    with tempfile.NamedTemporaryFile("w", prefix="metal-kvm-", suffix=".cnf") as file:
+        file.write(text)
+        file.flush()
+        yield file.name

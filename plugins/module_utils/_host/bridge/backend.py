@@ -31,17 +31,27 @@ class Backend:
 
     - ``runs(root)``: whether it keeps this host's network.
     - ``ours(root, name)``: paths of the files that say the bridge now; ``members(root, name)``: what they put into it.
-    - ``files(root, bridge)``: the texts of those that shall, by path; ``edits(root, bridge, present)``: of others that
-      have to be changed along with them.
-    - ``before(bridge)``: commands that let go of the devices, while the files of that moment are still there;
-      ``up(root, bridge)``, ``down(root, bridge)``: commands that do by the files, with the bridge and without it;
+    - ``files(root, bridge)``: the texts of those that shall, by path.
+    - ``up(root, bridge)``, ``down(root, bridge)``: commands that do by the files, with the bridge and without it;
       ``free(port)``: those for a port that no longer is in it.
+
+    ``edits(root, bridge, present)``: files of others that have to be changed along with ours; elsewhere they stay as
+    they are. ``before(bridge)``: commands that let go of the devices, while the files of that moment are still there.
     """
 
-    def __init__(self, name: str, rules: t.Any, mode: int = 0o644) -> None:
+    def __init__(
+        self,
+        name: str,
+        rules: t.Any,
+        mode: int = 0o644,
+        edits: t.Callable[[Root, Bridge, bool], dict[str, t.Optional[str]]] = lambda root, bridge, present: {},
+        before: t.Callable[[Bridge], list[str]] = lambda bridge: [],
+    ) -> None:
         self.name = name
         self.rules = rules
         self.mode = mode
+        self.edits = edits
+        self.before = before
 
 
 # In the order in which they are looked for: netplan has the next two work for it.
@@ -49,7 +59,7 @@ BACKENDS = {
     "netplan": Backend("netplan", netplan, 0o600),
     "networkmanager": Backend("networkmanager", network_manager, 0o600),
     "networkd": Backend("networkd", networkd),
-    "ifupdown": Backend("ifupdown", ifupdown),
+    "ifupdown": Backend("ifupdown", ifupdown, edits=ifupdown.edits, before=ifupdown.before),
 }
 
 
@@ -72,5 +82,5 @@ def files(root: Root, backend: Backend, bridge: Bridge, present: bool) -> list[F
     texts: dict[str, t.Optional[str]] = dict.fromkeys(backend.rules.ours(root, bridge.name))
     if present:
         texts.update({path: HEAD + text for path, text in backend.rules.files(root, bridge).items()})
-    texts.update(backend.rules.edits(root, bridge, present))
+    texts.update(backend.edits(root, bridge, present))
     return [File(path, text, backend.mode) for path, text in sorted(texts.items()) if root.text(path) != text]

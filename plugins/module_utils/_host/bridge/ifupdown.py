@@ -92,32 +92,41 @@ def edits(root: Root, bridge: Bridge, present: bool) -> dict[str, t.Optional[str
         text = root.text(path)
         if text is not None and path != _path(bridge.name):
             found[path] = _hidden(text, ports, mark)
-    if present and not SOURCE.search(found.get(MAIN) or "") and HOOK not in (found.get(MAIN) or ""):
-        found[MAIN] = f"{found.get(MAIN) or ''}\n{HOOK}\n"
+    main = found.get(MAIN) or ""
+    if present and not _reads_ours(main):
+        found[MAIN] = f"{main}\n{HOOK}\n"
     return found
+
+
+def _reads_ours(main: str) -> bool:
+    """Whether ifupdown's main file has it read the directory, or at least our files in it."""
+    return SOURCE.search(main) is not None or HOOK in main
 
 
 def _hidden(text: str, ports: t.Collection[str], mark: str) -> str:
     """The text with the ports' stanzas, and no other lines, behind the mark."""
     lines, hiding = [], False
     for line in text.split("\n"):
-        plain = line[len(mark) :] if line.startswith(mark) else line
+        plain = line.removeprefix(mark)
         words = plain.split()
         if STANZA.match(plain):
             hiding = words[0] == "iface" and len(words) > 1 and words[1].partition(":")[0] in ports
             if words[0] == "auto" or words[0].startswith("allow-"):
-                lines += _split(words, ports, mark) if set(words[1:]) & set(ports) else [plain]
+                lines += _split(plain, ports, mark)
                 continue
         comment = plain.lstrip().startswith("#") or not words
         lines.append(f"{mark}{plain}" if hiding and not comment else plain)
     return "\n".join(lines)
 
 
-def _split(words: t.Sequence[str], ports: t.Collection[str], mark: str) -> list[str]:
-    """A line that names several interfaces is cut in two."""
-    kept = [word for word in words[1:] if word not in ports]
-    hidden = [word for word in words[1:] if word in ports]
-    return [*([" ".join([words[0], *kept])] if kept else []), f"{mark}{' '.join([words[0], *hidden])}"]
+def _split(line: str, ports: t.Collection[str], mark: str) -> list[str]:
+    """A line that names ports goes behind the mark; other interfaces that it names stay, in a line of their own."""
+    verb, *names = line.split()
+    hidden = [name for name in names if name in ports]
+    if not hidden:
+        return [line]
+    kept = [name for name in names if name not in ports]
+    return [*([" ".join([verb, *kept])] if kept else []), f"{mark}{' '.join([verb, *hidden])}"]
 
 
 def before(bridge: Bridge) -> list[str]:

@@ -51,9 +51,7 @@ def files(root: Root, bridge: Bridge) -> dict[str, str]:
         names.append(name)
         if not bridge.vlan:
             _free(told, section, name)
-        size = f", mtu: {bridge.mtu}" if bridge.mtu else ""
-        said = "" if bridge.vlan else f"dhcp4: false, dhcp6: false, accept-ra: false{size}"
-        sections.setdefault(section, []).append(f"    {name}: {{{said}}}")
+        sections.setdefault(section, []).append(f"    {name}: {{{_port(bridge)}}}")
     if bridge.vlan:
         for name, device in zip(names, bridge.devices):
             sections.setdefault("vlans", []).append(f"    {device}: {{id: {bridge.vlan}, link: {name}}}")
@@ -64,32 +62,46 @@ def files(root: Root, bridge: Bridge) -> dict[str, str]:
     return {_path(bridge.name): "\n".join([*lines, *(f"      {line}" for line in _bridge(bridge)), ""])}
 
 
+def _port(bridge: Bridge) -> str:
+    """What we say of a port: it has no addresses of its own; nothing, if only a VLAN of it is in the bridge."""
+    if bridge.vlan:
+        return ""
+    return "dhcp4: false, dhcp6: false, accept-ra: false" + (f", mtu: {bridge.mtu}" if bridge.mtu else "")
+
+
 def _bridge(bridge: Bridge) -> list[str]:
+    dhcp = bridge.addressing == "dhcp"
     found = [f"macaddress: {bridge.mac}"] if bridge.mac else []
     found += [f"mtu: {bridge.mtu}"] if bridge.mtu else []
-    found += [f"parameters: {{stp: {'true' if bridge.stp else 'false'}}}"]
-    dhcp = "true" if bridge.addressing == "dhcp" else "false"
-    found += [f"dhcp4: {dhcp}", *(["dhcp6: true"] if bridge.addressing == "dhcp" else [])]
+    found += [f"parameters: {{stp: {_truth(bridge.stp)}}}", f"dhcp4: {_truth(dhcp)}"]
+    found += ["dhcp6: true"] if dhcp else []
     found += [] if bridge.here else ["link-local: []"]
-    found += ["addresses:", *(f'  - "{address}"' for address in bridge.addresses)] if bridge.addresses else []
-    routes = [f'  - {{to: "{_everywhere(gateway)}", via: "{gateway}"}}' for gateway in bridge.gateways]
-    found += ["routes:", *routes] if routes else []
-    names = [f"addresses: [{_quoted(bridge.nameservers)}]"] if bridge.nameservers else []
-    names += [f"search: [{_quoted(bridge.search)}]"] if bridge.search else []
-    return found + (["nameservers:", *(f"  {line}" for line in names)] if names else [])
+    found += _block("addresses", [f'- "{address}"' for address in bridge.addresses])
+    routes = [f'- {{to: "{_everywhere(gateway)}", via: "{gateway}"}}' for gateway in bridge.gateways]
+    found += _block("routes", routes)
+    return found + _block("nameservers", [*_row("addresses", bridge.nameservers), *_row("search", bridge.search)])
+
+
+def _truth(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _block(key: str, lines: t.Sequence[str]) -> list[str]:
+    """A key with lines below it; nothing without any."""
+    return [f"{key}:", *(f"  {line}" for line in lines)] if lines else []
+
+
+def _row(key: str, words: t.Sequence[str]) -> list[str]:
+    """A key with its list in one line; nothing without any words."""
+    return [f"{key}: [{', '.join(_quoted(words))}]"] if words else []
 
 
 def _everywhere(gateway: str) -> str:
     return "::/0" if ":" in gateway else "0.0.0.0/0"
 
 
-def _quoted(words: t.Sequence[str]) -> str:
-    return ", ".join(f'"{word}"' for word in words)
-
-
-def edits(root: Root, bridge: Bridge, present: bool) -> dict[str, t.Optional[str]]:
-    """Files of others stay as they are."""
-    return {}
+def _quoted(words: t.Sequence[str]) -> list[str]:
+    return [f'"{word}"' for word in words]
 
 
 def entries(root: Root) -> list[Entry]:
@@ -125,11 +137,6 @@ def _free(told: t.Sequence[Entry], section: str, name: str) -> None:
                 f"Take {keys[3]} of {name} out of it; the bridge gets them by addresses and gateways.",
                 option="ports",
             )
-
-
-def before(bridge: Bridge) -> list[str]:
-    """Nothing has to be let go of."""
-    return []
 
 
 def up(root: Root, bridge: Bridge) -> list[str]:

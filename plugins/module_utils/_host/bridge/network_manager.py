@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import typing as t
 import uuid
 
 from ..root import Root
@@ -46,11 +45,6 @@ def files(root: Root, bridge: Bridge) -> dict[str, str]:
     return found
 
 
-def edits(root: Root, bridge: Bridge, present: bool) -> dict[str, t.Optional[str]]:
-    """Profiles of others stay as they are, and come back by themselves."""
-    return {}
-
-
 def _path(name: str) -> str:
     return f"{DIRECTORY}/metal-kvm-{name}.nmconnection"
 
@@ -82,11 +76,6 @@ def _method(bridge: Bridge, version: int) -> str:
     if bridge.of(version, bridge.addresses):
         return "manual"
     return "auto" if bridge.addressing == "dhcp" or version == 6 else "disabled"
-
-
-def before(bridge: Bridge) -> list[str]:
-    """Nothing has to be let go of."""
-    return []
 
 
 def up(root: Root, bridge: Bridge) -> list[str]:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import typing as t
 
 from ..command import answers
 from ..root import Root
@@ -53,11 +52,6 @@ def files(root: Root, bridge: Bridge) -> dict[str, str]:
     return found
 
 
-def edits(root: Root, bridge: Bridge, present: bool) -> dict[str, t.Optional[str]]:
-    """Files of others stay as they are."""
-    return {}
-
-
 def _netdev(bridge: Bridge) -> str:
     lines = ["[NetDev]", f"Name={bridge.name}", "Kind=bridge"]
     lines += [f"MACAddress={bridge.mac}"] if bridge.mac else []
@@ -72,11 +66,14 @@ def _network(bridge: Bridge) -> str:
     lines += ["", "[Network]", f"DHCP={'yes' if bridge.addressing == 'dhcp' else 'no'}"]
     lines += [] if bridge.here else ["LinkLocalAddressing=no", "IPv6AcceptRA=no"]
     lines += [] if bridge.ports else ["ConfigureWithoutCarrier=yes"]
-    lines += [f"Address={address}" for address in bridge.addresses]
+    return "\n".join([*lines, *_addresses(bridge), ""])
+
+
+def _addresses(bridge: Bridge) -> list[str]:
+    lines = [f"Address={address}" for address in bridge.addresses]
     lines += [f"Gateway={gateway}" for gateway in bridge.gateways]
     lines += [f"DNS={server}" for server in bridge.nameservers]
-    lines += [f"Domains={' '.join(bridge.search)}"] if bridge.search else []
-    return "\n".join([*lines, ""])
+    return lines + ([f"Domains={' '.join(bridge.search)}"] if bridge.search else [])
 
 
 def _link(root: Root, bridge: Bridge, port: str, device: str) -> dict[str, str]:
@@ -88,11 +85,6 @@ def _link(root: Root, bridge: Bridge, port: str, device: str) -> dict[str, str]:
         return {f"{DIRECTORY}/{name}.d/metal-kvm-{bridge.name}.conf": f"[Network]\nVLAN={device}\n"}
     start = f"{DIRECTORY}/00-metal-kvm-{bridge.name}@{port}.network"
     return {start: f"[Match]\nName={port}\n\n[Network]\nVLAN={device}\nLinkLocalAddressing=no\n"}
-
-
-def before(bridge: Bridge) -> list[str]:
-    """Nothing has to be let go of."""
-    return []
 
 
 def up(root: Root, bridge: Bridge) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._plan import KvmError, Operations, Plan
+from ..files import settings
 from ..network import NET
 from ..root import Root
 from . import switch
@@ -85,12 +86,7 @@ def _confirmed(root: Root, backend: Backend, params: Params) -> Plan:
 
 def _made(root: Root, backend: Backend, params: Params) -> Plan:
     bridge, present = Bridge(root, params), params.get("state") != "absent"
-    state = switch.state(root, bridge.name)
-    if state is not None and state not in switch.UNDONE:
-        raise KvmError(
-            f"{bridge.name}: an earlier change waits to be confirmed, and is taken back if it isn't",
-            "Confirm it (confirm: true), or wait.",
-        )
+    _none_waits(root, bridge.name)
     held = backend.rules.members(root, bridge.name)
     live = root.names(f"{NET}/{bridge.name}/brif")
     if present:
@@ -101,17 +97,15 @@ def _made(root: Root, backend: Backend, params: Params) -> Plan:
     found = Plan("bridge", shown(backend, bridge) if present else None)
     found.extra["confirm_within"] = None
     edits = files(root, backend, bridge, present)
-    if not edits and (not present or not root.live or _runs(root, bridge, live)):
+    if not edits and (not present or _in_place(root, bridge, live)):
         return found
     had = bool(backend.rules.ours(root, bridge.name))
     for file in edits:
         before = root.text(file.path)
-        found.differs(f"/{file.path}", _lines(before), _lines(file.text))
-    texts = [f"{'write' if file.text is not None else 'remove'} /{file.path}" for file in edits]
-    what = f"have {backend.name} {'make' if present else 'take away'} {bridge.name}"
+        found.differs(f"/{file.path}", settings(before), settings(file.text))
     found.add(
         "bridge.switch",
-        f"{', '.join([*texts, what])}; taken back unless it is confirmed within {params['timeout']} s",
+        f"{_changes(backend, bridge, present, edits)}; taken back unless it is confirmed within {params['timeout']} s",
         sysroot=root.path,
         name=bridge.name,
         files=[(file.path, root.text(file.path), file.text, _mode(root, file)) for file in edits],
@@ -121,6 +115,22 @@ def _made(root: Root, backend: Backend, params: Params) -> Plan:
     )
     found.extra["confirm_within"] = params["timeout"]
     return found
+
+
+def _none_waits(root: Root, name: str) -> None:
+    """Refuse a change while an earlier one may still be taken back."""
+    state = switch.state(root, name)
+    if state is not None and state not in switch.UNDONE:
+        raise KvmError(
+            f"{name}: an earlier change waits to be confirmed, and is taken back if it isn't",
+            "Confirm it (confirm: true), or wait.",
+        )
+
+
+def _changes(backend: Backend, bridge: Bridge, present: bool, edits: t.Sequence[File]) -> str:
+    """The edits and what comes of them, in words."""
+    texts = [f"{'write' if file.text is not None else 'remove'} /{file.path}" for file in edits]
+    return ", ".join([*texts, f"have {backend.name} {'make' if present else 'take away'} {bridge.name}"])
 
 
 def _unused(bridge: Bridge, live: t.Sequence[str]) -> None:
@@ -134,8 +144,9 @@ def _unused(bridge: Bridge, live: t.Sequence[str]) -> None:
         )
 
 
-def _runs(root: Root, bridge: Bridge, live: t.Sequence[str]) -> bool:
-    return root.exists(f"{NET}/{bridge.name}/bridge") and set(live) >= set(bridge.devices)
+def _in_place(root: Root, bridge: Bridge, live: t.Sequence[str]) -> bool:
+    """Whether the kernel has the bridge with all of its devices; of another tree only the files count."""
+    return not root.live or (root.exists(f"{NET}/{bridge.name}/bridge") and set(live) >= set(bridge.devices))
 
 
 def _commands(
@@ -144,20 +155,16 @@ def _commands(
     """Commands before and after the files are changed. Guests' interfaces stay in a bridge that stays."""
     rules = backend.rules
     if not present:
-        return rules.before(bridge), rules.down(root, bridge)
+        return backend.before(bridge), rules.down(root, bridge)
     left = [device for device in gone if device not in bridge.devices]
     out = [f"ip link set dev {device} nomaster || true" for device in left]
     free = [f"{command} || true" for device in left for command in rules.free(device)]
-    return rules.before(bridge), [*out, *rules.up(root, bridge), *free]
+    return backend.before(bridge), [*out, *rules.up(root, bridge), *free]
 
 
 def _mode(root: Root, file: File) -> int:
     there = root.mode(file.path)
     return file.mode if there is None else there
-
-
-def _lines(text: t.Optional[str]) -> t.Optional[list[str]]:
-    return None if text is None else [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def shown(backend: Backend, bridge: Bridge) -> dict[str, t.Any]:

@@ -23,13 +23,13 @@ class Bridge:
 
     def __init__(self, root: Root, params: Params) -> None:
         self.name: str = params["name"]
-        self.ports: list[str] = list(params.get("ports") or ())
+        self.ports = _texts(params, "ports")
         self.vlan: t.Optional[int] = params.get("vlan")
         self.addressing: str = params.get("addressing") or "none"
-        self.addresses: list[str] = list(params.get("addresses") or ())
-        self.gateways: list[str] = list(params.get("gateways") or ())
-        self.nameservers: list[str] = list(params.get("nameservers") or ())
-        self.search: list[str] = list(params.get("search") or ())
+        self.addresses = _texts(params, "addresses")
+        self.gateways = _texts(params, "gateways")
+        self.nameservers = _texts(params, "nameservers")
+        self.search = _texts(params, "search")
         self.stp = bool(params.get("stp"))
         self.mtu: t.Optional[int] = params.get("mtu")
         self.devices = [f"{port}.{self.vlan}" if self.vlan else port for port in self.ports]
@@ -47,6 +47,10 @@ class Bridge:
         return [value for value in values if ipaddress.ip_interface(value).version == version]
 
 
+def _texts(params: Params, option: str) -> list[str]:
+    return list(params.get(option) or ())
+
+
 def check(root: Root, bridge: Bridge) -> None:
     """Refuse what can't be meant, and what would cut the host off."""
     if not NAME.fullmatch(bridge.name):
@@ -59,6 +63,11 @@ def check(root: Root, bridge: Bridge) -> None:
     if bridge.vlan and any(len(device) > 15 for device in bridge.devices):
         raise _refused("vlan", str(bridge.vlan), "makes a name of more than 15 letters", "Rename the port.")
     _addressing(bridge)
+    _way_out(root, bridge)
+
+
+def _way_out(root: Root, bridge: Bridge) -> None:
+    """Refuse to take the ports by which the host reaches others, unless the bridge has an address instead."""
     held = [route["device"] for route in routes(root) if route["destination"] == "0.0.0.0/0"]
     if not bridge.here and not bridge.vlan and held and set(held) <= set(bridge.ports):
         raise KvmError(
@@ -79,6 +88,11 @@ def _port(root: Root, bridge: Bridge, port: str, device: str) -> None:
         )
     if port == "lo" or root.exists(f"{base}/bridge"):
         raise _refused("ports", port, "can't be in a bridge itself", "Name an interface of the host.")
+    _master(root, bridge, port, device)
+
+
+def _master(root: Root, bridge: Bridge, port: str, device: str) -> None:
+    """Refuse a port that another bridge, bond or team has."""
     master = root.target(f"{NET}/{device}/master")
     if master and master != bridge.name:
         kind = "the bridge" if root.exists(f"{NET}/{master}/bridge") else "the bond or team"
@@ -88,27 +102,34 @@ def _port(root: Root, bridge: Bridge, port: str, device: str) -> None:
 
 
 def _addressing(bridge: Bridge) -> None:
-    if bridge.addressing == "static" and not bridge.addresses:
-        raise KvmError("addresses: none is given, but addressing is static", option="addresses")
-    if bridge.addressing != "static":
-        for option in ("addresses", "gateways"):
-            if getattr(bridge, option):
-                raise KvmError(
-                    f"{option}: given, but addressing is {bridge.addressing}", "Set addressing: static.", option=option
-                )
+    _only_if_static(bridge)
     nets = [_interface("addresses", value, "/" in value).network for value in bridge.addresses]
     for gateway in bridge.gateways:
-        found = _interface("gateways", gateway, "/" not in gateway).ip
-        if not found.is_link_local and not any(found in net for net in nets if net.version == found.version):
-            raise _refused(
-                "gateways", gateway, "is in none of the addresses' networks", "Check the prefix of addresses."
-            )
+        _gateway(gateway, nets)
     for server in bridge.nameservers:
         _interface("nameservers", server, "/" not in server)
     for option in ("addresses", "gateways"):
         _once(option, getattr(bridge, option))
     if len(bridge.gateways) > len({ipaddress.ip_address(gateway).version for gateway in bridge.gateways}):
         raise KvmError("gateways: there can be one of IPv4 and one of IPv6", option="gateways")
+
+
+def _only_if_static(bridge: Bridge) -> None:
+    if bridge.addressing == "static":
+        if not bridge.addresses:
+            raise KvmError("addresses: none is given, but addressing is static", option="addresses")
+        return
+    for option in ("addresses", "gateways"):
+        if getattr(bridge, option):
+            raise KvmError(
+                f"{option}: given, but addressing is {bridge.addressing}", "Set addressing: static.", option=option
+            )
+
+
+def _gateway(gateway: str, nets: t.Sequence[t.Any]) -> None:
+    found = _interface("gateways", gateway, "/" not in gateway).ip
+    if not found.is_link_local and not any(found in net for net in nets if net.version == found.version):
+        raise _refused("gateways", gateway, "is in none of the addresses' networks", "Check the prefix of addresses.")
 
 
 def _interface(option: str, value: str, formed: bool) -> t.Any:
