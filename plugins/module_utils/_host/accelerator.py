@@ -11,13 +11,17 @@ import typing as t
 RECORD = ".metal-kvm/host.json"
 
 # Where the processor itself says that it can run guests: architecture to (key of /proc/cpuinfo, words).
-# On arm64 and ppc64 nothing in /proc/cpuinfo is proof; there the kernel's own answer counts.
 CPU_WORDS: dict[str, tuple[str, frozenset[str]]] = {
     "x86_64": ("flags", frozenset(("vmx", "svm"))),
     "i686": ("flags", frozenset(("vmx", "svm"))),
     "s390x": ("features", frozenset(("sie",))),
     "loongarch64": ("features", frozenset(("lvz",))),
 }
+# On arm64 and ppc64 nothing in /proc/cpuinfo is proof; there the kernel's own answer counts: what to call it, and files
+# of which one is there. OPAL is the firmware of machines on which Linux runs bare; elsewhere kvm_hv loads only if
+# nesting is there.
+POWER = ("hv", ("proc/device-tree/ibm,opal", "sys/module/kvm_hv"))
+KERNEL_FILES = {"aarch64": ("hyp", ("sys/module/kvm", "dev/kvm")), "ppc64le": POWER, "ppc64": POWER}
 
 
 def accelerator(root: str = "/") -> str:
@@ -42,18 +46,15 @@ def cpu_word(root: str = "/", arch: t.Optional[str] = None) -> t.Optional[str]:
     Words are matched whole: ``svm_lock`` and the ``vmx flags`` line prove nothing.
     """
     arch = arch or machine(root)
-    if arch == "aarch64":
-        return "hyp" if _exists(root, "sys/module/kvm") or _exists(root, "dev/kvm") else None
-    if arch in ("ppc64le", "ppc64"):
-        # OPAL is the firmware of machines on which Linux runs bare; elsewhere kvm_hv loads only if nesting is there.
-        return "hv" if _exists(root, "proc/device-tree/ibm,opal") or _exists(root, "sys/module/kvm_hv") else None
+    if arch in KERNEL_FILES:
+        word, paths = KERNEL_FILES[arch]
+        return word if any(_exists(root, path) for path in paths) else None
     text = _cpuinfo(root)
     if arch == "riscv64":
         isa = _values(text, "isa")[:1]
         return "h" if isa and "h" in isa[0].split("_")[0][4:] else None
     key, words = CPU_WORDS.get(arch, ("", frozenset()))
-    found = words.intersection(_values(text, key)) if key else ()
-    return min(found) if found else None
+    return min(words.intersection(_values(text, key)), default=None)
 
 
 def machine(root: str = "/") -> str:

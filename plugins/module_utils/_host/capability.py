@@ -22,7 +22,13 @@ DEVICES = {
     "sgx_vepc": "/dev/sgx_vepc",
     "userfaultfd": "/dev/userfaultfd",
 }
-SEV, SEV_ES, SEV_SNP = 1 << 1, 1 << 3, 1 << 4
+# AMD's kinds of encrypted guests, called alike in /proc/cpuinfo and by kvm_amd: the bit in EAX of LEAF_ENCRYPTION.
+SEV = {"sev": 1 << 1, "sev_es": 1 << 3, "sev_snp": 1 << 4}
+SEV_REMEDIES = {
+    "sev": "Switch SME and SEV on in the firmware and load kvm_amd with sev=1; /dev/sev comes from the module ccp.",
+    "sev_es": "Raise the SEV-ES ASID space limit in the firmware above 1, and load kvm_amd with sev_es=1 and lbrv=1.",
+    "sev_snp": "Switch SNP on in the firmware.",
+}
 CLOCK_TSC_STABLE, CLOCK_REALTIME, CLOCK_HOST_TSC = 2, 4, 8  # linux/kvm.h: KVM_CLOCK_*
 S390_SECURE_FACILITY = "158"
 
@@ -59,26 +65,14 @@ def _sev(root: Root, flags: set[str]) -> dict[str, dict[str, t.Any]]:
     leaf = cpuid(root, LEAF_ENCRYPTION) if "svm" in flags else None
     bits = leaf[0] if leaf else 0
     device = root.exists("dev/sev")
-    passthrough = {"iommu=pt", "iommu.passthrough=1"}.intersection(modules.command_line(root))
-    snp = (
-        "SNP needs the IOMMU, and not in passthrough: take iommu=pt away."
-        if passthrough
-        else "Switch SNP on in the firmware."
-    )
+    remedies = dict(SEV_REMEDIES)
+    if {"iommu=pt", "iommu.passthrough=1"}.intersection(modules.command_line(root)):
+        remedies["sev_snp"] = "SNP needs the IOMMU, and not in passthrough: take iommu=pt away."
     found = {
-        "sev": _kind(
-            bool(bits & SEV) or "sev" in flags,
-            _on(root, "kvm_amd", "sev") and device,
-            "Switch SME and SEV on in the firmware and load kvm_amd with sev=1; /dev/sev comes from the module ccp.",
-        ),
-        "sev_es": _kind(
-            bool(bits & SEV_ES) or "sev_es" in flags,
-            _on(root, "kvm_amd", "sev_es") and device,
-            "Raise the SEV-ES ASID space limit in the firmware above 1, and load kvm_amd with sev_es=1 and lbrv=1.",
-        ),
-        "sev_snp": _kind(bool(bits & SEV_SNP) or "sev_snp" in flags, _on(root, "kvm_amd", "sev_snp") and device, snp),
+        name: _kind(bool(bits & bit) or name in flags, _on(root, "kvm_amd", name) and device, remedies[name])
+        for name, bit in SEV.items()
     }
-    if leaf and bits & SEV:
+    if leaf and bits & SEV["sev"]:
         # CPUID 8000_001F: ECX is how many encrypted guests there can be at once, EDX the first number without ES.
         found["sev"]["guests_max"] = max(leaf[2] - leaf[3] + 1, 0)
         found["sev_es"]["guests_max"] = max(leaf[3] - 1, 0)
@@ -140,20 +134,18 @@ def _ioapic(arch: str, caps: dict[str, int]) -> list[str]:
 
 def cgroup(root: Root) -> dict[str, t.Any]:
     """The ``cgroup`` part: version (v1, v2, hybrid), the controllers in use, and those v2 hands down."""
-    second: set[str] = set()
-    delegated: set[str] = set()
-    first: set[str] = set()
-    unified = False
-    for line in root.lines("proc/mounts"):
-        words = line.split()
-        if len(words) > 3 and words[2] == "cgroup2":
-            unified = True
-            base = words[1].lstrip("/")
-            second.update((root.text(f"{base}/cgroup.controllers") or "").split())
-            delegated.update((root.text(f"{base}/cgroup.subtree_control") or "").split())
-        elif len(words) > 3 and words[2] == "cgroup":
-            first.update(words[3].split(","))
-    known = {line.split()[0] for line in root.lines("proc/cgroups")[1:] if line.split()}
-    first &= known
-    version = "hybrid" if first and unified else "v1" if first else "v2" if unified else None
-    return {"version": version, "controllers": sorted(first | second), "delegated": sorted(delegated)}
+    known = {words[0] for words in root.rows("proc/cgroups", 1, 1)}
+    first = {option for words in root.mounts("cgroup") for option in words[3].split(",")} & known
+    unified = [words[1].lstrip("/") for words in root.mounts("cgroup2")]
+    second = _listed(root, unified, "cgroup.controllers")
+    version = {(True, True): "hybrid", (True, False): "v1", (False, True): "v2"}.get((bool(first), bool(unified)))
+    return {
+        "version": version,
+        "controllers": sorted(first | second),
+        "delegated": sorted(_listed(root, unified, "cgroup.subtree_control")),
+    }
+
+
+def _listed(root: Root, directories: t.Iterable[str], file: str) -> set[str]:
+    """The words of a file of that name in each of the directories."""
+    return {word for directory in directories for word in (root.text(f"{directory}/{file}") or "").split()}

@@ -61,15 +61,14 @@ def processor(facts: Facts) -> t.Optional[Cause]:
         return _nested(facts, facts.kmsg.find(*BY_PROCESSOR))
     if facts.arch in ("ppc64le", "ppc64"):
         return None
-    known = facts.arch not in X86 or (facts.raw.get("vmx") is False and facts.raw.get("svm") is False)
-    line = facts.kmsg.find(*BY_PROCESSOR)
-    if known or line or (facts.kmsg.complete and _says_firmware(facts)):
+    line, by_cpuid = facts.kmsg.find(*BY_PROCESSOR), _denied_by_cpuid(facts)
+    if facts.arch not in X86 or by_cpuid or line or _firmware_not_blamed(facts):
         return Cause(
             "cpu_unsupported",
             f"The processor has no {facts.feature}.",
             "Use another machine for KVM; here guests run by emulation (type qemu).",
             line,
-            "CPUID" if known and facts.arch in X86 else None,
+            "CPUID" if by_cpuid else None,
         )
     return Cause(
         "unknown",
@@ -78,8 +77,14 @@ def processor(facts: Facts) -> t.Optional[Cause]:
     )
 
 
-def _says_firmware(facts: Facts) -> bool:
-    """Whether this kernel would have said that firmware is to blame: for VT-x since 5.6, for AMD-V since 6.7."""
+def _denied_by_cpuid(facts: Facts) -> bool:
+    return facts.arch in X86 and facts.raw.get("vmx") is False and facts.raw.get("svm") is False
+
+
+def _firmware_not_blamed(facts: Facts) -> bool:
+    """Whether all messages are there, of a kernel that would blame firmware: for VT-x since 5.6, for AMD-V since 6.7."""
+    if not facts.kmsg.complete:
+        return False
     release = (facts.root.release() or "0.0").split(".")
     number = tuple(int("".join(ch for ch in part if ch.isdigit()) or 0) for part in release[:2])
     return number >= ((6, 7) if facts.feature == "AMD-V" else (5, 6))

@@ -42,11 +42,8 @@ def api(facts: Facts) -> t.Optional[Cause]:
 
 def node_kind(facts: Facts) -> t.Optional[Cause]:
     found = node(facts.root, "/dev/kvm")
-    if (
-        facts.answer["open"] == 0
-        or not found["exists"]
-        or (found["major_minor"] in (None, KVM_DEVICE) and found["char"])
-    ):
+    right = found["major_minor"] in (None, KVM_DEVICE) and found["char"]
+    if facts.answer["open"] == 0 or not found["exists"] or right:
         return None
     return Cause(
         "device_missing",

@@ -54,12 +54,12 @@ def drivers(host: Host) -> Finding:
     backends, domcaps = host["libvirt"]["pool_backends"], host["libvirt"]["domcaps"]
     if backends is None and domcaps is None:
         return skipped("Only a connection tells; give a uri.")
-    missing = sorted(name for name, there in (backends or {}).items() if not there)
+    backends, domcaps = backends or {}, domcaps or {}
     return said(
-        "Storage backends: " + ", ".join(sorted(name for name, there in (backends or {}).items() if there)) + ".",
-        missing_backends=missing,
-        firmware=(domcaps or {}).get("firmware"),
-        machine=(domcaps or {}).get("machine"),
+        f"Storage backends: {', '.join(sorted(name for name, there in backends.items() if there))}.",
+        missing_backends=sorted(name for name, there in backends.items() if not there),
+        firmware=domcaps.get("firmware"),
+        machine=domcaps.get("machine"),
     )
 
 
@@ -192,11 +192,10 @@ def tls(host: Host) -> Finding:
     late = [entry["path"] for entry in found["certificates"] if _ends(entry, 0)]
     if late:
         return bad(f"Expired: {', '.join(late)}.", "Renew it.", certificates=found["certificates"])
-    ours = {entry["use"]: entry for entry in found["certificates"]}
-    ca, server = ours.get("ca"), ours.get("server")
-    if ca and server and ca["count"] == server["count"] == 1 and server["issuer"] != ca["subject"]:
+    foreign = _foreign(found["certificates"])
+    if foreign:
         return bad(
-            f"{server['path']} is of the authority {server['issuer']}, not of {ca['path']}'s ({ca['subject']}).",
+            foreign,
             "Have the certificate made by that authority, or place the right one.",
             certificates=found["certificates"],
         )
@@ -210,16 +209,29 @@ def tls(host: Host) -> Finding:
     )
 
 
+def _foreign(certificates: t.Sequence[t.Mapping[str, t.Any]]) -> t.Optional[str]:
+    """The sentence for a server's certificate that isn't of the authority beside it; None where it is, or can't be told."""
+    by_use = {entry["use"]: entry for entry in certificates}
+    ca, server = by_use.get("ca"), by_use.get("server")
+    if not ca or not server or ca["count"] != 1 or server["count"] != 1 or server["issuer"] == ca["subject"]:
+        return None
+    return f"{server['path']} is of the authority {server['issuer']}, not of {ca['path']}'s ({ca['subject']})."
+
+
 def tls_soon(host: Host) -> Finding:
     found = host["libvirt"]["tls"]["certificates"]
     soon = [entry["path"] for entry in found if _ends(entry, EXPIRY_WARNING) and not _ends(entry, 0)]
     if soon:
         return bad(f"Expires within 30 days: {', '.join(soon)}.", "Renew it.", certificates=found)
-    servers = [entry for entry in found if entry["use"].endswith("server") and entry["subject"] and not entry["san"]]
-    if servers:
-        paths = ", ".join(entry["path"] for entry in servers)
-        return bad(f"No subjectAltName in {paths}: clients refuse it.", "Make it with the host's names.")
+    nameless = [entry["path"] for entry in found if _nameless(entry)]
+    if nameless:
+        return bad(f"No subjectAltName in {', '.join(nameless)}: clients refuse it.", "Make it with the host's names.")
     return good("No certificate expires soon.") if found else skipped("There are no certificates.")
+
+
+def _nameless(certificate: t.Mapping[str, t.Any]) -> bool:
+    """Whether a server's certificate, which could be read, names no host in the way that clients look at."""
+    return bool(certificate["use"].endswith("server") and certificate["subject"] and not certificate["san"])
 
 
 def _ends(certificate: t.Mapping[str, t.Any], within: int) -> bool:

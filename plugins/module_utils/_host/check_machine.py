@@ -16,6 +16,9 @@ Host = t.Mapping[str, t.Any]
 
 GIB = 1024**3
 RESERVE = GIB  # what the host itself should have left
+VENDOR_MODULES = ("kvm_intel", "kvm_amd")
+FAST_CLOCKS = ("tsc", "kvm-clock", "arch_sys_counter", "tod", "timebase", "riscv_clocksource",
+               "hyperv_clocksource_tsc_page")  # fmt: skip
 
 
 def kvm_device(host: Host) -> Finding:
@@ -82,25 +85,29 @@ def kvm_conflict(host: Host) -> Finding:
 def kvm_options(host: Host) -> Finding:
     """What modprobe and the boot will do: one parameter set twice, and a module for another processor."""
     kvm = host["kvm"]
+    twice = _contradictions(kvm)
+    if twice:
+        last = [f"{name}={list(values.values())[-1]} of {list(values)[-1]} counts" for name, values in twice.items()]
+        return bad(f"Set in several places, and not alike: {'; '.join(last)}.", "Keep one of them.", settings=twice)
+    listed = {name: path for name, path in kvm["loads_at_boot"].items() if name in VENDOR_MODULES}
+    wrong = [f"{name} in {path}" for name, path in listed.items() if name != kvm["vendor_module"]]
+    if wrong and (len(listed) > 1 or kvm["vendor_module"] in VENDOR_MODULES):
+        return bad(
+            f"Listed to be loaded at boot, and for other processors: {', '.join(wrong)}; systemd-modules-load fails of it.",
+            "Take it out.",
+            listed=listed,
+        )
+    return good("Nobody contradicts another about KVM's modules.", configured=kvm["configured"])
+
+
+def _contradictions(kvm: t.Mapping[str, t.Any]) -> dict[str, dict[str, str]]:
+    """Parameters that several places set, and not alike: each place and its value, in the order in which they count."""
     told: dict[str, dict[str, str]] = {}
     for source, found in [*kvm["configured"].items(), ("the kernel's command line", kvm["cmdline"])]:
         for module, values in found.items():
             for name, value in values.items():
                 told.setdefault(f"{module}.{name}", {})[source] = text_of(name, value)
-    twice = {name: values for name, values in told.items() if len(set(values.values())) > 1}
-    if twice:
-        last = [f"{name}={list(values.values())[-1]} of {list(values)[-1]} counts" for name, values in twice.items()]
-        return bad(f"Set in several places, and not alike: {'; '.join(last)}.", "Keep one of them.", settings=twice)
-    listed = {name: path for name, path in kvm["loads_at_boot"].items() if name in ("kvm_intel", "kvm_amd")}
-    wrong = {name: path for name, path in listed.items() if name != kvm["vendor_module"]}
-    if wrong and (len(listed) > 1 or kvm["vendor_module"] in ("kvm_intel", "kvm_amd")):
-        named = ", ".join(f"{name} in {path}" for name, path in wrong.items())
-        return bad(
-            f"Listed to be loaded at boot, and for other processors: {named}; systemd-modules-load fails of it.",
-            "Take it out.",
-            listed=listed,
-        )
-    return good("Nobody contradicts another about KVM's modules.", configured=kvm["configured"])
+    return {name: values for name, values in told.items() if len(set(values.values())) > 1}
 
 
 def cpu_paging(host: Host) -> Finding:
@@ -179,15 +186,7 @@ def clock_source(host: Host) -> Finding:
     current = found["host_clocksource"]
     if current is None:
         return skipped("The kernel doesn't tell its clock source.")
-    if current in (
-        "tsc",
-        "kvm-clock",
-        "arch_sys_counter",
-        "tod",
-        "timebase",
-        "riscv_clocksource",
-        "hyperv_clocksource_tsc_page",
-    ):
+    if current in FAST_CLOCKS:
         return good(f"The host's clock source is {current}.", available=found["host_clocksources"])
     return bad(
         f"The host's clock source is {current}: kvm-clock in guests is slow, or not stable.",
@@ -255,16 +254,13 @@ def iommu(host: Host) -> Finding:
 
 def vfio(host: Host) -> Finding:
     torn = torn_groups(host["iommu"]["groups"])
-    bound = [device["address"] for group in host["iommu"]["groups"] for device in group["devices"]
-             if device["driver"] == "vfio-pci"]  # fmt: skip
     if torn:
         return bad(
             f"IOMMU group {', '.join(str(group['id']) for group in torn)} is shared by guests' and host's drivers.",
             "Bind every device of the group to vfio-pci, or none.",
             groups=torn,
         )
-    kept = [f"{device['address']} ({device['driver']})" for group in host["iommu"]["groups"] for device in group["devices"]
-            if device["override"] == "vfio-pci" and device["driver"] != "vfio-pci"]  # fmt: skip
+    kept = [f"{device['address']} ({device['driver']})" for device in _devices(host) if _wants_vfio(device)]
     if kept:
         return bad(
             f"Meant for guests, but not bound to vfio-pci: {', '.join(kept)}.",
@@ -273,11 +269,20 @@ def vfio(host: Host) -> Finding:
         )
     if host["iommu"]["unsafe_interrupts"]:
         return bad("VFIO allows unsafe interrupts.", "Take vfio_iommu_type1.allow_unsafe_interrupts away.")
-    return (
-        good("Devices for guests have their groups to themselves.", bound=bound)
-        if bound
-        else said("No device is bound to VFIO.")
-    )
+    bound = [device["address"] for device in _devices(host) if device["driver"] == "vfio-pci"]
+    if bound:
+        return good("Devices for guests have their groups to themselves.", bound=bound)
+    return said("No device is bound to VFIO.")
+
+
+def _devices(host: Host) -> list[dict[str, t.Any]]:
+    """The devices of all IOMMU groups."""
+    return [device for group in host["iommu"]["groups"] for device in group["devices"]]
+
+
+def _wants_vfio(device: t.Mapping[str, t.Any]) -> bool:
+    """Whether a device is meant for vfio-pci, and hasn't got it."""
+    return bool(device["override"] == "vfio-pci" and device["driver"] != "vfio-pci")
 
 
 def hugepages(host: Host) -> Finding:

@@ -38,9 +38,7 @@ def argument_spec() -> dict[str, t.Any]:
 def operations() -> Operations:
     """The operations that the steps of ``kernel_command_line`` name."""
     return {
-        "file.write": files.write,
-        "file.remove": files.remove,
-        "file.restore": files.restore,
+        **files.OPERATIONS,
         "loader.update": boot_loader.update,
     }
 

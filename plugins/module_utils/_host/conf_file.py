@@ -94,9 +94,7 @@ def _scalar(text: str, at: int, path: str) -> tuple[t.Union[int, str], int]:
 def _syntax(text: str, at: int, path: str, what: str) -> KvmError:
     line = text.count("\n", 0, at) + 1
     return KvmError(
-        f"{path}, line {line}: {what}",
-        "libvirt can't read this file either: mend it by hand first.",
-        path=path,
+        f"{path}, line {line}: {what}", "libvirt can't read this file either: mend it by hand first.", path=path
     )
 
 

@@ -101,13 +101,8 @@ def _any(key: str, value: t.Any) -> Value:
     return int(value) if isinstance(value, (bool, int)) else _text(key, value)
 
 
-SCALARS: dict[str, t.Callable[[str, t.Any], t.Any]] = {
-    "text": _text,
-    "switch": _switch,
-    "number": _number,
-    "limit": _limit,
-    "any": _any,
-}
+Parse = t.Callable[[str, t.Any], t.Any]
+SCALARS: dict[str, Parse] = {"text": _text, "switch": _switch, "number": _number, "limit": _limit, "any": _any}
 
 
 def _wrong(key: str, value: t.Any, wanted: str) -> KvmError:

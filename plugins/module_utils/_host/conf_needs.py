@@ -90,7 +90,7 @@ def _directory(root: Root, value: Value) -> Unmet:
 
 
 def _huge_pages(root: Root, value: Value) -> Unmet:
-    mounts = {words[1] for words in map(str.split, root.lines("proc/mounts")) if words[2:3] == ["hugetlbfs"]}
+    mounts = {words[1] for words in root.mounts("hugetlbfs")}
     for path in value if isinstance(value, list) else [value]:
         if not path:  # the comment in qemu.conf says that it turns them off; the code looks for a file system there
             return (

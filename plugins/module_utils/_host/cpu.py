@@ -32,14 +32,8 @@ VM_CR_SVM_DISABLED = 1 << 4
 LEAF_HYPERVISOR, LEAF_SVM, LEAF_ENCRYPTION = 0x40000000, 0x80000001, 0x8000001F
 
 # Flags of `flags` that older kernels give where newer ones have the line `vmx flags`.
-LEGACY_VMX = {
-    "tpr_shadow": "vtpr",
-    "flexpriority": "flexpriority",
-    "vnmi": "vnmi",
-    "ept": "ept",
-    "vpid": "vpid",
-    "ept_ad": "ept_ad",
-}
+LEGACY_VMX = {"tpr_shadow": "vtpr", "flexpriority": "flexpriority", "vnmi": "vnmi", "ept": "ept", "vpid": "vpid",
+              "ept_ad": "ept_ad"}  # fmt: skip
 SVM_WORDS = ("npt", "lbrv", "svm_lock", "nrip_save", "tsc_scale", "vmcb_clean", "flushbyasid", "decodeassists",
              "pausefilter", "pfthreshold", "avic", "v_vmsave_vmload", "vgif", "x2avic", "v_spec_ctrl", "vnmi",
              "sme", "sev", "sev_es", "sev_snp", "debug_swap")  # fmt: skip
@@ -153,18 +147,25 @@ def _identity(root: Root, arch: str, entry: dict[str, str]) -> tuple[t.Optional[
         vendor_id = _vendor_id(root)
         return X86_VENDORS.get(vendor_id, (vendor_id or None,))[0], entry.get("model name")
     if arch == "aarch64":
-        implementer, part = entry.get("cpu implementer", ""), entry.get("cpu part")
-        vendor = ARM_VENDORS.get(int(implementer, 16)) if implementer.startswith("0x") else None
-        model = root.word("proc/device-tree/model") or root.word("sys/class/dmi/id/product_name")
-        return vendor, entry.get("model name") or (f"part {part}" if part else model)
+        return _arm_identity(root, entry)
     if arch == "s390x":
-        kind = next(
-            (line.rpartition("=")[2].strip() for line in root.lines("proc/cpuinfo") if "machine =" in line), None
-        )
-        return "IBM", kind and f"machine type {kind}"
+        return "IBM", _s390_model(root)
     if arch in ("ppc64le", "ppc64"):
         return "IBM", entry.get("cpu")
     return entry.get("mvendorid"), entry.get("uarch") or entry.get("model name") or entry.get("cpu family")
+
+
+def _arm_identity(root: Root, entry: dict[str, str]) -> tuple[t.Optional[str], t.Optional[str]]:
+    implementer, part = entry.get("cpu implementer", ""), entry.get("cpu part")
+    vendor = ARM_VENDORS.get(int(implementer, 16)) if implementer.startswith("0x") else None
+    model = root.word("proc/device-tree/model") or root.word("sys/class/dmi/id/product_name")
+    return vendor, entry.get("model name") or (f"part {part}" if part else model)
+
+
+def _s390_model(root: Root) -> t.Optional[str]:
+    lines = (line for line in root.lines("proc/cpuinfo") if "machine =" in line)
+    kind = next((line.rpartition("=")[2].strip() for line in lines), None)
+    return kind and f"machine type {kind}"
 
 
 def _vendor_id(root: Root) -> str:

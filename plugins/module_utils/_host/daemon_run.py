@@ -9,7 +9,7 @@ import os
 import signal
 import typing as t
 
-from .._command import SYSTEM, Done, found, run
+from .._command import SYSTEM, found, run
 from .._plan import KvmError, Remark
 from .._wait import until
 from .root import Root
@@ -20,46 +20,35 @@ PROPERTIES = "--property=Id,LoadState,ActiveState,UnitFileState"
 
 def show(root: Root, names: t.Sequence[str]) -> str:
     """What systemd says of units."""
-    done = _run(["systemctl", "show", PROPERTIES, *names])
-    if done.status:
-        raise KvmError(f"systemctl show failed: {done.complaint}", "See whether systemd runs on this machine.")
-    return done.text
+    words = ["systemctl", "show", PROPERTIES, *names]
+    return _run(words, "systemctl show failed", "See whether systemd runs on this machine.")
 
 
 def systemctl(subject: t.Any, verb: str, names: t.Sequence[str]) -> None:
     """One verb for some units; a unit that fails is an error with what systemd says."""
-    done = _run(["systemctl", "--quiet", verb, *names])
-    if done.status:
-        raise KvmError(
-            f"systemctl {verb} {' '.join(names)}: {done.complaint}",
-            "journalctl --unit with the unit's name says why.",
-        )
+    remedy = "journalctl --unit with the unit's name says why."
+    _run(["systemctl", "--quiet", verb, *names], f"systemctl {verb} {' '.join(names)}", remedy)
 
 
 def service(subject: t.Any, verb: str, name: str) -> None:
     """One verb for an init script."""
-    done = _run(["service", name, verb])
-    if done.status:
-        raise KvmError(f"service {name} {verb}: {done.complaint}", "See the daemon's messages in the log.")
+    _run(["service", name, verb], f"service {name} {verb}", "See the daemon's messages in the log.")
 
 
 def start(subject: t.Any, program: str, flags: t.Sequence[str]) -> None:
     """Start a daemon in the background; it reports back when it answers, or says why it doesn't."""
-    done = _run([program, "--daemon", *flags])
-    if done.status:
-        raise KvmError(f"{program} --daemon {' '.join(flags)}: {done.complaint}", "Mend what it complains of.")
+    _run([program, "--daemon", *flags], f"{program} --daemon {' '.join(flags)}", "Mend what it complains of.")
 
 
 def answer(subject: t.Any) -> t.Optional[Remark]:
     """Ask libvirt for something: a daemon that started well can end a moment later, of what a driver finds wrong."""
     if not found("virsh"):
         return Remark("virsh isn't installed, so libvirt wasn't asked whether it answers after its restart.")
-    done = _run(["virsh", "--readonly", "--connect", "qemu:///system", "uri"])
-    if done.status:
-        raise KvmError(
-            f"libvirt was started and doesn't answer: {done.complaint}",
-            "Its log says why (journalctl --unit libvirtd, or virtqemud); what was configured last is the likeliest.",
-        )
+    _run(
+        ["virsh", "--readonly", "--connect", "qemu:///system", "uri"],
+        "libvirt was started and doesn't answer",
+        "Its log says why (journalctl --unit libvirtd, or virtqemud); what was configured last is the likeliest.",
+    )
     return None
 
 
@@ -95,8 +84,12 @@ def command_line(root: Root, name: str) -> list[str]:
     return [word.decode("utf-8", "replace") for word in (raw or b"").split(b"\0") if word]
 
 
-def _run(words: list[str]) -> Done:
+def _run(words: list[str], failing: str, remedy: str) -> str:
+    """What a program writes; its complaint is an error that begins with ``failing``."""
     try:
-        return run(words, timeout=START_SECONDS, environment=SYSTEM)
+        done = run(words, timeout=START_SECONDS, environment=SYSTEM)
     except OSError as error:
         raise KvmError(f"{words[0]}: {error.strerror}") from error
+    if done.status:
+        raise KvmError(f"{failing}: {done.complaint}", remedy)
+    return done.text

@@ -35,9 +35,7 @@ def argument_spec() -> dict[str, t.Any]:
 def operations() -> Operations:
     """The operations that the steps of ``libvirt_daemons`` name."""
     return {
-        "file.write": files.write,
-        "file.remove": files.remove,
-        "file.restore": files.restore,
+        **files.OPERATIONS,
         "unit.run": daemon_run.systemctl,
         "service.run": daemon_run.service,
         "daemon.start": daemon_run.start,

@@ -180,14 +180,17 @@ def node(root: Root, path: str) -> dict[str, t.Any]:
     status = root.status(path)
     if status is None:
         return _absent()
+    import grp
+    import pwd
+
     char = stat.S_ISCHR(status.st_mode)
     return {
         "exists": True,
         "char": char,
         "major_minor": f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}" if char else None,
         "mode": f"{stat.S_IMODE(status.st_mode):04o}",
-        "owner": _user(status.st_uid),
-        "group": _group(status.st_gid),
+        "owner": _name(pwd.getpwuid, status.st_uid),
+        "group": _name(grp.getgrgid, status.st_gid),
     }
 
 
@@ -195,22 +198,12 @@ def _absent() -> dict[str, t.Any]:
     return {"exists": False, "char": None, "major_minor": None, "mode": None, "owner": None, "group": None}
 
 
-def _user(uid: int) -> str:
-    import pwd
-
+def _name(lookup: t.Callable[[int], t.Sequence[t.Any]], number: int) -> str:
+    """The name of a user or a group; the number of one that isn't known here."""
     try:
-        return pwd.getpwuid(uid).pw_name
+        return str(lookup(number)[0])
     except KeyError:
-        return str(uid)
-
-
-def _group(gid: int) -> str:
-    import grp
-
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
+        return str(number)
 
 
 class Messages:

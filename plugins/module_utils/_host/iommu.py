@@ -21,8 +21,7 @@ def report(root: Root) -> dict[str, t.Any]:
     """The ``iommu`` part."""
     tables = [name for name in root.names("sys/firmware/acpi/tables") if name in TABLES]
     units = root.names("sys/class/iommu")
-    groups = [_group(root, int(name)) for name in root.names(GROUPS) if name.isdigit()]
-    groups.sort(key=lambda group: t.cast(int, group["id"]))
+    groups = [_group(root, number) for number in sorted(map(int, filter(str.isdigit, root.names(GROUPS))))]
     kinds = {group["type"] for group in groups if group["type"]}
     return {
         "present": bool(tables or units or groups),
@@ -41,20 +40,18 @@ def report(root: Root) -> dict[str, t.Any]:
 
 def sriov(root: Root) -> list[dict[str, t.Any]]:
     """Devices that can have virtual functions: ``device``, its network ``interfaces``, ``total``, ``current``."""
-    found = []
-    for address in root.names(PCI):
-        total = root.number(f"{PCI}/{address}/sriov_totalvfs")
-        if total:
-            found.append(
-                {
-                    "device": address,
-                    "interfaces": root.names(f"{PCI}/{address}/net"),
-                    "driver": root.target(f"{PCI}/{address}/driver"),
-                    "total": total,
-                    "current": root.number(f"{PCI}/{address}/sriov_numvfs"),
-                }
-            )
-    return found
+    totals = {address: root.number(f"{PCI}/{address}/sriov_totalvfs") for address in root.names(PCI)}
+    return [
+        {
+            "device": address,
+            "interfaces": root.names(f"{PCI}/{address}/net"),
+            "driver": root.target(f"{PCI}/{address}/driver"),
+            "total": total,
+            "current": root.number(f"{PCI}/{address}/sriov_numvfs"),
+        }
+        for address, total in totals.items()
+        if total
+    ]
 
 
 def torn_groups(groups: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:

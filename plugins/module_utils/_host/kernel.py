@@ -46,9 +46,7 @@ REMEDIES = (
 def operations() -> dict[str, t.Callable[..., t.Any]]:
     """The operations that the steps of ``kvm_module`` name."""
     return {
-        "file.write": files.write,
-        "file.remove": files.remove,
-        "file.restore": files.restore,
+        **files.OPERATIONS,
         "module.load": load,
         "module.unload": unload,
         "parameter.write": write,

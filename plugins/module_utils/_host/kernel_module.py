@@ -147,13 +147,13 @@ def _provide(plan: Plan, root: Root, wanted: Wanted) -> None:
         check_load(plan, root, wanted.asked, name, wanted.persistent)
     values = kernel_values.compare(root, name, wanted, there, builtin)
     plan.warnings += values.warnings
-    if not root.live:
-        values.reload = {}
-    order = _reload_order(plan, root, wanted, values) if there else []
+    order = _reload_order(plan, root, wanted, values)
     if order:
         _unload(plan, root, order)
     _write_files(plan, root, wanted, builtin)
-    _write_live(plan, root, name, values)
+    for parameter, value in values.live.items():
+        path = root.at(f"sys/module/{name}/parameters/{parameter}")
+        plan.add("parameter.write", f"set {name}.{parameter} to {value}", path=path, value=value)
     _load(plan, root, wanted, values, order, missing)
     _note(plan, values, missing or bool(order))
 
@@ -166,12 +166,6 @@ def _write_files(plan: Plan, root: Root, wanted: Wanted, builtin: bool) -> None:
         _write_options(plan, root, wanted, before)
     if persistent and wanted.state == "loaded":
         _load_at_boot(plan, root, wanted.name)
-
-
-def _write_live(plan: Plan, root: Root, name: str, values: kernel_values.Values) -> None:
-    for parameter, value in values.live.items():
-        path = f"sys/module/{name}/parameters/{parameter}"
-        plan.add("parameter.write", f"set {name}.{parameter} to {value}", path=root.at(path), value=value)
 
 
 def _note(plan: Plan, values: kernel_values.Values, loads: bool) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 
@@ -187,7 +188,7 @@ def _rival(here: _Here, wish: Wish, parameter: str, value: str) -> t.Optional[st
     ours = f"/{options_file.path(wish.name)}"
     last = None
     for setting in modules.configured(here.root, wish.name):
-        later = setting.source == modules.COMMAND_LINE or _base(setting.source) > _base(ours)
+        later = setting.source == modules.COMMAND_LINE or os.path.basename(setting.source) > os.path.basename(ours)
         if later and parameter in setting.values:
             last = (setting.source, setting.values[parameter])
     if last is None or text_of(parameter, last[1]) == value:
@@ -196,10 +197,6 @@ def _rival(here: _Here, wish: Wish, parameter: str, value: str) -> t.Optional[st
         f"{wish.name}.{parameter}={last[1]} is set by {last[0]}, which counts more than {ours}:"
         f" {value} won't be in effect before that is taken away."
     )
-
-
-def _base(path: str) -> str:
-    return path.rpartition("/")[2]
 
 
 def _check_names(here: _Here, unseen: list[str]) -> None:

@@ -12,7 +12,7 @@ from .cause import explain, hardware, usable, works
 from .cause_refused import OTHER_HYPERVISORS
 from .cpu import vendor_module
 from .device import kvm, node
-from .facts import Facts
+from .facts import Cause, Facts
 from .root import Root
 
 SHOWN = ("kvm", "vhost", "vhost_net", "vhost_vsock", "vfio", "vfio_pci", "vfio_iommu_type1", "tun")
@@ -22,7 +22,6 @@ def report(root: Root, cpu: dict[str, t.Any], system: dict[str, t.Any], deep: st
     """The ``kvm`` part. ``deep``: whether to make a machine to be sure (``auto``: only where opening isn't proof)."""
     answer = kvm(root, create(root, deep))
     facts = Facts(root, answer, cpu, system)
-    cause = explain(facts)
     caps: dict[str, int] = answer["caps"]
     return {
         "usable": usable(answer),
@@ -31,10 +30,7 @@ def report(root: Root, cpu: dict[str, t.Any], system: dict[str, t.Any], deep: st
         "api_version": answer["api_version"],
         "device": {**node(root, "/dev/kvm"), "openable": answer["open"] == 0, "errno": answer["open"] or None},
         "create_vm": _created(answer["create_vm"]),
-        "cause": cause.name if cause else None,
-        "message": cause.message if cause else works(facts),
-        "remedy": cause.remedy if cause else None,
-        "evidence": cause.evidence if cause else [],
+        **_explained(facts, explain(facts)),
         "caps": caps,
         "max_vcpus": caps.get("max_vcpus"),
         "recommended_vcpus": caps.get("nr_vcpus"),
@@ -47,6 +43,13 @@ def report(root: Root, cpu: dict[str, t.Any], system: dict[str, t.Any], deep: st
         "blocked": [f"{s.source}: {s.kind} {s.module}" for s in _blocks(root)],
         "nested": nested(root, caps),
     }
+
+
+def _explained(facts: Facts, cause: t.Optional[Cause]) -> dict[str, t.Any]:
+    """Why KVM isn't usable, or that it works."""
+    if cause is None:
+        return {"cause": None, "message": works(facts), "remedy": None, "evidence": []}
+    return {"cause": cause.name, "message": cause.message, "remedy": cause.remedy, "evidence": cause.evidence}
 
 
 def create(root: Root, deep: str) -> bool:

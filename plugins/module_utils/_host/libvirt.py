@@ -107,9 +107,8 @@ def hears_tls(root: Root) -> bool:
 def sockets(root: Root) -> set[str]:
     """Names below /run/libvirt on which something listens, systemd or a daemon."""
     found = set()
-    for line in root.lines("proc/net/unix"):
-        words = line.split()
-        if len(words) > 7 and re.fullmatch("[0-9A-Fa-f]+", words[3]) and int(words[3], 16) & LISTENING:
+    for words in root.rows("proc/net/unix", 8):
+        if re.fullmatch("[0-9A-Fa-f]+", words[3]) and int(words[3], 16) & LISTENING:
             path = words[7].replace("/var/run/", "/run/", 1)
             if path.startswith(RUN):
                 found.add(path[len(RUN) :])

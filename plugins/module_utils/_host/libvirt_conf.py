@@ -113,13 +113,9 @@ class Conf:
         kept = for_creation & set(self.values(self.text or ""))
         return {key: value for key, value in settings.items() if key not in kept}
 
-    def entries(self, text: str) -> list[conf_file.Entry]:
-        """What a text of this file sets, line by line."""
-        return conf_file.entries(text, self.grammar, f"/{self.path}")
-
     def values(self, text: str) -> dict[str, conf_file.Value]:
-        """What a text of this file sets, by key: of several lines the last counts."""
-        return {entry.key: entry.value for entry in self.entries(text)}
+        """What a text of this file sets; of several lines for a key the last counts."""
+        return {entry.key: entry.value for entry in conf_file.entries(text, self.grammar, f"/{self.path}")}
 
     def unknown(self, key: str) -> KvmError:
         """The error for a key that this version doesn't have, with what was perhaps meant."""
@@ -183,7 +179,8 @@ def _ask_libvirt(conf: Conf, before: str, after: str, wanted: t.Mapping[str, t.O
 
 def _mode(conf: Conf, text: str) -> t.Optional[int]:
     """For root alone if the file has secrets, or is one that libvirt ships so; else None, as it is."""
-    secrets = any(secret_name(entry.key) and entry.value for entry in conf.entries(text))
+    held = conf_file.entries(text, conf.grammar, f"/{conf.path}")
+    secrets = any(secret_name(entry.key) and entry.value for entry in held)
     return PRIVATE if secrets or (conf.name == "qemu" and not conf.text) else None
 
 

@@ -127,17 +127,10 @@ def _check_blocks(plan: Plan, root: Root, name: str, persistent: bool) -> None:
             if persistent:
                 plan.warnings.append(f"{setting.source} has {name} on a blacklist, so it won't be loaded at boot.")
             continue
-        words = setting.kind == "forbidden"
-        raise KvmError(
-            f"name: {name} can't be loaded: "
-            + (
-                f"the kernel was started with {setting.source}"
-                if words
-                else f"{setting.source} puts a command in its place"
-            ),
-            "Take that away first" + (" and reboot." if words else "."),
-            option="name",
-        )
+        why, remedy = f"{setting.source} puts a command in its place", "Take that away first."
+        if setting.kind == "forbidden":
+            why, remedy = f"the kernel was started with {setting.source}", "Take that away first and reboot."
+        raise KvmError(f"name: {name} can't be loaded: {why}", remedy, option="name")
     if root.word("proc/sys/kernel/modules_disabled") == "1":
         raise KvmError(
             f"name: {name} can't be loaded: the kernel takes no more modules (kernel.modules_disabled=1)",

@@ -13,15 +13,9 @@ from .cpu import cpu_list
 from .root import Root
 
 KIB = 1024
-KSM = (
-    "run",
-    "pages_sharing",
-    "pages_shared",
-    "merge_across_nodes",
-    "use_zero_pages",
-    "pages_to_scan",
-    "sleep_millisecs",
-)
+KSM = ("run", "pages_sharing", "pages_shared", "merge_across_nodes", "use_zero_pages", "pages_to_scan",
+       "sleep_millisecs")  # fmt: skip
+SYSCTL_DIRS = ("etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d", "lib/sysctl.d")
 NODES = "sys/devices/system/node"
 
 
@@ -100,13 +94,8 @@ def asked(root: Root) -> dict[str, int]:
 
 def sysctl(root: Root) -> dict[str, str]:
     """What the files of sysctl.d set at boot: of one name in several directories /etc's counts, the last line wins."""
-    files: dict[str, str] = {}
-    for directory in ("etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d", "lib/sysctl.d"):
-        for name in root.names(directory):
-            if name.endswith(".conf"):
-                files.setdefault(name, f"{directory}/{name}")
     values = {}
-    for path in [path for name, path in sorted(files.items())] + ["etc/sysctl.conf"]:
+    for path in [*modules.conf_files(root, SYSCTL_DIRS), "etc/sysctl.conf"]:
         for line in root.lines(path):
             name, equals, value = line.partition("=")
             if equals and line.strip()[0] not in "#;":
@@ -125,16 +114,14 @@ def _size(text: str) -> t.Optional[int]:
 
 
 def _swaps(root: Root) -> list[str]:
-    return [line.split()[0] for line in root.lines("proc/swaps")[1:] if line.split()]
+    return [words[0] for words in root.rows("proc/swaps", 1, 1)]
 
 
 def _mounts(root: Root) -> list[dict[str, t.Any]]:
     found = []
-    for line in root.lines("proc/mounts"):
-        words = line.split()
-        if len(words) > 3 and words[2] == "hugetlbfs":
-            size = re.search(r"pagesize=(\w+)", words[3])
-            found.append({"path": words[1], "size": _size(size[1]) if size else None})
+    for words in root.mounts("hugetlbfs"):
+        size = re.search(r"pagesize=(\w+)", words[3])
+        found.append({"path": words[1], "size": _size(size[1]) if size else None})
     return found
 
 

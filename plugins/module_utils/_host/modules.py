@@ -18,15 +18,8 @@ NOTHING = ("/bin/false", "/usr/bin/false", "/bin/true", "/usr/bin/true", "false"
 
 COMMAND_LINE = "kernel command line"
 
-VENDORS = {
-    "kvm_intel": "intel",
-    "kvm_amd": "amd",
-    "kvm_pvm": "pvm",
-    "kvm_hv": "hv",
-    "kvm_pr": "pr",
-}
+VENDORS = {"kvm_intel": "intel", "kvm_amd": "amd", "kvm_pvm": "pvm", "kvm_hv": "hv", "kvm_pr": "pr"}
 NOT_VENDORS = ("kvm", "kvmgt")
-
 
 # A built-in module without parameters leaves no trace below /sys/module, but what it registers: its name in /proc/misc.
 REGISTERED = {"tun": "tun", "vhost_net": "vhost-net", "vhost_vsock": "vhost-vsock", "vfio": "vfio", "fuse": "fuse"}
@@ -151,19 +144,17 @@ def settings(root: Root) -> list[Setting]:
 
     For an option set twice the last one counts.
     """
-    found: list[Setting] = []
-    for name, path in sorted(_files(root, CONFIG_DIRS).items()):
-        if name.endswith(".conf"):
-            found += parse(root, path)
+    found = [setting for path in conf_files(root, CONFIG_DIRS) for setting in parse(root, path)]
     return found + _command_line(root)
 
 
-def _files(root: Root, directories: t.Iterable[str]) -> dict[str, str]:
+def conf_files(root: Root, directories: t.Iterable[str]) -> list[str]:
+    """The files ``*.conf`` of directories, by name; of one name the file in the first directory counts."""
     files: dict[str, str] = {}
     for directory in directories:
         for name in root.names(directory):
             files.setdefault(name, f"{directory}/{name}")
-    return files
+    return [path for name, path in sorted(files.items()) if name.endswith(".conf")]
 
 
 def parse(root: Root, path: str) -> list[Setting]:
@@ -176,9 +167,15 @@ def parse(root: Root, path: str) -> list[Setting]:
         kind, module, rest = words[0], canonical(words[1]), words[2] if len(words) > 2 else ""
         if kind == "options":
             found.append(Setting(kind, module, f"/{path}", options(rest)))
-        elif kind == "blacklist" or (kind == "install" and rest.split()[:1] and rest.split()[0] in NOTHING):
+        elif _keeps_out(kind, rest):
             found.append(Setting(kind, module, f"/{path}", rest))
     return found
+
+
+def _keeps_out(kind: str, rest: str) -> bool:
+    """Whether a line of this kind keeps its module from being loaded."""
+    program = "".join(rest.split()[:1])
+    return kind == "blacklist" or (kind == "install" and program in NOTHING)
 
 
 def options(text: str) -> dict[str, str]:
@@ -243,8 +240,7 @@ def is_ours(module: str) -> bool:
 def loads_at_boot(root: Root) -> dict[str, str]:
     """Modules listed to be loaded at boot, with the file that lists them."""
     found: dict[str, str] = {}
-    paths = sorted(_files(root, LOAD_DIRS).items())
-    for path in ["etc/modules"] + [path for name, path in paths if name.endswith(".conf")]:
+    for path in ["etc/modules", *conf_files(root, LOAD_DIRS)]:
         for line in root.lines(path):
             words = line.split()
             if words and words[0][0] not in "#;":

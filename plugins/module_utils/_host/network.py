@@ -26,17 +26,13 @@ def report(root: Root) -> dict[str, t.Any]:
         "ip_forward": _bool(root, "proc/sys/net/ipv4/ip_forward"),
         "ip6_forward": _bool(root, "proc/sys/net/ipv6/conf/all/forwarding"),
         "rp_filter": root.number("proc/sys/net/ipv4/conf/all/rp_filter"),
-        "bridge_nf": {
-            name: root.number(f"proc/sys/net/bridge/{name}")
-            for name in root.names("proc/sys/net/bridge")
-            if "-call-" in name
-        },
+        "bridge_nf": _bridge_filters(root),
         "routes": routes(root),
         "firewall_programs": [name for name in ("nft", "iptables", "ip6tables", "ebtables") if root.program(name)],
         "firewall_backend": daemon_conf.parse(root.text("etc/libvirt/network.conf") or "").get("firewall_backend"),
         "firewalld": root.exists("run/firewalld"),
         "docker": root.exists(f"{NET}/docker0") or root.exists("run/docker.sock"),
-        "hostname": root.word("proc/sys/kernel/hostname") or root.word("etc/hostname"),
+        "hostname": _hostname(root),
         "hostname_address": hostname_address(root),
     }
 
@@ -44,22 +40,30 @@ def report(root: Root) -> dict[str, t.Any]:
 def routes(root: Root) -> list[dict[str, t.Any]]:
     """The kernel's IPv4 routes: ``destination`` with its prefix, and ``device``."""
     found = []
-    for line in root.lines("proc/net/route")[1:]:
-        words = line.split()
-        if len(words) > 7:
-            address = socket.inet_ntoa(struct.pack("<I", int(words[1], 16)))
-            found.append({"destination": f"{address}/{bin(int(words[7], 16)).count('1')}", "device": words[0]})
+    for words in root.rows("proc/net/route", 8, 1):
+        address = socket.inet_ntoa(struct.pack("<I", int(words[1], 16)))
+        found.append({"destination": f"{address}/{bin(int(words[7], 16)).count('1')}", "device": words[0]})
     return found
 
 
 def hostname_address(root: Root) -> t.Optional[str]:
     """What /etc/hosts says about the host's own name; None where it is left to DNS."""
-    name = root.word("proc/sys/kernel/hostname") or root.word("etc/hostname")
+    name = _hostname(root)
     for line in root.lines("etc/hosts"):
         words = line.partition("#")[0].split()
         if name and name in words[1:]:
             return words[0]
     return None
+
+
+def _hostname(root: Root) -> t.Optional[str]:
+    return root.word("proc/sys/kernel/hostname") or root.word("etc/hostname")
+
+
+def _bridge_filters(root: Root) -> dict[str, t.Optional[int]]:
+    """Whether frames in bridges pass the host's packet filters."""
+    names = [name for name in root.names("proc/sys/net/bridge") if "-call-" in name]
+    return {name: root.number(f"proc/sys/net/bridge/{name}") for name in names}
 
 
 def claims(routes: t.Iterable[dict[str, t.Any]], network: str = DEFAULT_NETWORK) -> list[str]:
@@ -79,9 +83,8 @@ def listeners(root: Root) -> list[dict[str, t.Any]]:
     """TCP ports on which something listens: ``address`` (as the kernel writes it) and ``port``, sorted."""
     found = set()
     for path in ("proc/net/tcp", "proc/net/tcp6"):
-        for line in root.lines(path)[1:]:
-            words = line.split()
-            if len(words) > 3 and words[3] == "0A":
+        for words in root.rows(path, 4, 1):
+            if words[3] == "0A":
                 address, port = words[1].split(":")
                 found.add((_address(address), int(port, 16)))
     return [{"address": address, "port": port} for address, port in sorted(found, key=lambda item: item[::-1])]

@@ -53,15 +53,16 @@ def _below(root: Root, path: str, address: str) -> bool:
 
 def _storage(root: Root) -> list[tuple[str, str]]:
     """Block devices in use, each with what for; below a mapper, RAID or the like the disks that make it."""
-    rows = []
-    for line in root.lines("proc/self/mountinfo"):
-        words = line.split()
-        if len(words) > 6 and "-" in words:
-            source = words[words.index("-") + 2]
-            name = os.path.basename(root.link(f"sys/dev/block/{words[2]}") or "") or _block(root, source)
-            rows.append((name, words[4]))
-    rows += [(_block(root, line.split()[0]), "swap") for line in root.lines("proc/swaps")[1:] if line.split()]
+    mounts = [words for words in root.rows("proc/self/mountinfo", 7) if "-" in words]
+    rows = [(_mounted(root, words), words[4]) for words in mounts]
+    rows += [(_block(root, words[0]), "swap") for words in root.rows("proc/swaps", 1, 1)]
     return [(part, what) for name, what in rows if name for part in _parts(root, name)]
+
+
+def _mounted(root: Root, words: t.Sequence[str]) -> str:
+    """The block device of a line of mountinfo: by its number, else by the source after the dash."""
+    source = words[words.index("-") + 2]
+    return os.path.basename(root.link(f"sys/dev/block/{words[2]}") or "") or _block(root, source)
 
 
 def _block(root: Root, source: str) -> str:
@@ -87,7 +88,6 @@ def _masters(root: Root, name: str) -> list[str]:
 
 def default_routes(root: Root) -> set[str]:
     """Interfaces that a default route goes through."""
-    rows = [line.split() for line in root.lines("proc/net/route")[1:]]
-    found = {row[0] for row in rows if len(row) > 7 and row[1] == "00000000" and row[7] == "00000000"}
-    rows = [line.split() for line in root.lines("proc/net/ipv6_route")]
-    return found | {row[9] for row in rows if len(row) > 9 and row[0] == "0" * 32 and row[1] == "00" and row[9] != "lo"}
+    found = {row[0] for row in root.rows("proc/net/route", 8, 1) if row[1] == row[7] == "00000000"}
+    rows = root.rows("proc/net/ipv6_route", 10)
+    return found | {row[9] for row in rows if row[:2] == ["0" * 32, "00"] and row[9] != "lo"}

@@ -74,6 +74,14 @@ class Root:
         """The lines of a file; none if it isn't there."""
         return (self.text(name) or "").splitlines()
 
+    def rows(self, name: str, columns: int, head: int = 0) -> list[list[str]]:
+        """The lines of a table as words, without its ``head`` and without lines that have fewer words than columns."""
+        return [words for words in map(str.split, self.lines(name)[head:]) if len(words) >= columns]
+
+    def mounts(self, kind: str) -> list[list[str]]:
+        """The lines of /proc/mounts for one kind of file system, as words."""
+        return [words for words in self.rows("proc/mounts", 4) if words[2] == kind]
+
     def number(self, name: str) -> t.Optional[int]:
         """The first word of a file as a whole number, decimal or with 0x; None if it is neither."""
         words = (self.text(name) or "").split()
@@ -143,7 +151,7 @@ class Root:
 
 def _resolve(root: str, name: str) -> str:
     """``name`` below ``root`` with its links followed as if ``root`` were ``/``; a loop ends where it started."""
-    parts = [part for part in name.split("/") if part]
+    parts = list(filter(None, name.split("/")))
     path, links = root, 0
     while parts:
         part = parts.pop(0)
@@ -162,5 +170,5 @@ def _resolve(root: str, name: str) -> str:
         if links > LINKS_MAX:
             return step
         path = root if link.startswith("/") else path
-        parts = [piece for piece in link.split("/") if piece] + parts
+        parts = [*filter(None, link.split("/")), *parts]
     return path

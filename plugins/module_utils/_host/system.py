@@ -145,41 +145,60 @@ def _container(root: Root) -> dict[str, t.Any]:
 
 
 def _hypervisor(root: Root) -> t.Optional[str]:
-    if root.arch() in X86:
-        signature = raw_cpuid(root)["signature"]
-        if signature:
-            return SIGNATURES.get(signature, signature)
-    kind = root.word("sys/hypervisor/type")
-    if kind:
-        return kind
-    if root.exists("proc/device-tree/hypervisor/compatible"):
-        compatible = root.word("proc/device-tree/hypervisor/compatible") or ""
-        return "kvm" if "kvm" in compatible else compatible.partition(",")[0] or "unknown"
+    """The hypervisor below, by whichever source names it first."""
+    return (
+        _by_cpuid(root)
+        or root.word("sys/hypervisor/type")
+        or _by_device_tree(root)
+        or _by_control_program(root)
+        or _by_firmware(root)
+    )
+
+
+def _by_cpuid(root: Root) -> t.Optional[str]:
+    signature = raw_cpuid(root)["signature"] if root.arch() in X86 else None
+    return SIGNATURES.get(signature, signature) if signature else None
+
+
+def _by_device_tree(root: Root) -> t.Optional[str]:
+    if not root.exists("proc/device-tree/hypervisor/compatible"):
+        return None
+    compatible = root.word("proc/device-tree/hypervisor/compatible") or ""
+    return "kvm" if "kvm" in compatible else compatible.partition(",")[0] or "unknown"
+
+
+def _by_control_program(root: Root) -> t.Optional[str]:
+    """s390x names what runs it as a guest."""
     control = re.search(r"^VM00 Control Program:\s*(\S+)", root.text("proc/sysinfo") or "", re.MULTILINE)
-    if control:
-        return {"KVM/Linux": "kvm", "z/VM": "zvm"}.get(control[1], control[1])
-    for name in ("sys_vendor", "product_name", "bios_vendor", "board_vendor"):
-        text = root.word(f"sys/class/dmi/id/{name}") or ""
-        for start, kind in FIRMWARE:
-            if text.startswith(start) and "metal" not in (root.word("sys/class/dmi/id/product_name") or ""):
-                return kind
-    return None
+    return {"KVM/Linux": "kvm", "z/VM": "zvm"}.get(control[1], control[1]) if control else None
+
+
+def _by_firmware(root: Root) -> t.Optional[str]:
+    """By vendor and product; clouds rent whole machines too, under product names that say metal."""
+    names = ("sys_vendor", "product_name", "bios_vendor", "board_vendor")
+    texts = [root.word(f"sys/class/dmi/id/{name}") or "" for name in names]
+    if "metal" in texts[1]:
+        return None
+    return next((kind for text in texts for start, kind in FIRMWARE if text.startswith(start)), None)
 
 
 def _is_guest(root: Root, hypervisor: t.Optional[str]) -> t.Optional[bool]:
     if _xen_dom0(root):
         return False
-    if hypervisor:
-        return True
-    arch, words = root.arch(), _words(root)
+    return True if hypervisor else _says_guest(root, root.arch())
+
+
+def _says_guest(root: Root, arch: str) -> t.Optional[bool]:
+    """Whether this is a guest, by what each architecture shows where no hypervisor gives its name."""
     if arch in X86:
+        words = _words(root)
         return ("hypervisor" in words) if words else None
     if arch in ("ppc64le", "ppc64"):
         text = root.text("proc/cpuinfo") or ""
         return True if "pSeries" in text else False if "PowerNV" in text else None
     if arch == "s390x":
         return False if root.text("proc/sysinfo") else None
-    return False if root.exists("sys/class/dmi/id/sys_vendor") or root.exists("proc/device-tree/model") else None
+    return False if any(map(root.exists, ("sys/class/dmi/id/sys_vendor", "proc/device-tree/model"))) else None
 
 
 def _xen_dom0(root: Root) -> bool:

@@ -46,9 +46,7 @@ def argument_spec() -> dict[str, t.Any]:
 def operations() -> Operations:
     """The operations that the steps of ``kernel_tuning`` name."""
     return {
-        "file.write": files.write,
-        "file.remove": files.remove,
-        "file.restore": files.restore,
+        **files.OPERATIONS,
         "value.write": write,
         "hugepages.write": reserve,
     }

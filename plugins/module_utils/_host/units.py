@@ -26,12 +26,7 @@ REMOTE = ("tls", "tcp")
 PARTS = ("", "-ro", "-admin")
 
 # The daemon, per layout, that reads a driver's file.
-READERS = {
-    "qemu": "virtqemud",
-    "qemu-lockd": "virtqemud",
-    "qemu-sanlock": "virtqemud",
-    "network": "virtnetworkd",
-}
+READERS = {"qemu": "virtqemud", "qemu-lockd": "virtqemud", "qemu-sanlock": "virtqemud", "network": "virtnetworkd"}
 
 
 class Unit:
@@ -169,10 +164,7 @@ def _stop_listening(units: Units, wanted: str, listen: t.Mapping[str, t.Optional
 
 def _stop_and_disable(units: Units, names: t.Iterable[str]) -> list[Action]:
     there = [unit for unit in names if _there(units, unit)]
-    return [
-        ("stop", tuple(unit for unit in there if units[unit].active)),
-        ("disable", tuple(unit for unit in there if units[unit].enabled)),
-    ]
+    return [("stop", _that_are(units, "active", there)), ("disable", _that_are(units, "enabled", there))]
 
 
 def _sockets(units: Units, wanted: str, listen: t.Mapping[str, t.Optional[bool]]) -> list[str]:

@@ -38,9 +38,7 @@ def argument_spec() -> dict[str, t.Any]:
 def operations() -> Operations:
     """The operations that the steps of ``vfio_devices`` name."""
     return {
-        "file.write": files.write,
-        "file.remove": files.remove,
-        "file.restore": files.restore,
+        **files.OPERATIONS,
         "driver.load": load,
         "device.bind": bind,
     }
@@ -214,8 +212,5 @@ def describe(params: Params) -> dict[str, t.Any]:
 
 def shown(root: Root, asked: t.Sequence[str]) -> dict[str, t.Any]:
     """Each device's group and driver."""
-    return {
-        "devices": [
-            {"address": address, "group": group(root, address), "driver": driver(root, address)} for address in asked
-        ]
-    }
+    rows = [(address, group(root, address), driver(root, address)) for address in asked]
+    return {"devices": [{"address": address, "group": number, "driver": bound} for address, number, bound in rows]}

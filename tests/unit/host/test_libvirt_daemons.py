@@ -309,10 +309,10 @@ def test_who_is_asked_under_systemd(verb: str, name: str, asked: bool) -> None:
 
 def test_a_daemon_that_ends_after_its_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon_run, "found", lambda program: True)
-    monkeypatch.setattr(daemon_run, "_run", lambda words: Done(1, b"", b"error: Cannot recv data"))
+    monkeypatch.setattr(daemon_run, "run", lambda words, **given: Done(1, b"", b"error: Cannot recv data"))
     with pytest.raises(KvmError, match="doesn't answer: error: Cannot recv data"):
         daemon_run.answer(None)
-    monkeypatch.setattr(daemon_run, "_run", lambda words: Done(0, b"qemu:///system", b""))
+    monkeypatch.setattr(daemon_run, "run", lambda words, **given: Done(0, b"qemu:///system", b""))
     assert daemon_run.answer(None) is None
     monkeypatch.setattr(daemon_run, "found", lambda program: False)
     assert "virsh isn't installed" in str(daemon_run.answer(None))
