@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.metal.kvm.plugins.module_utils._host.checks import CHECKS, Check
-from ansible_collections.metal.kvm.plugins.module_utils._host.features import SVM, VMX, Row
+from ansible_collections.metal.kvm.plugins.module_utils._host.checks.table import CHECKS, Check
+from ansible_collections.metal.kvm.plugins.module_utils._host.machine.features import SVM, VMX, Row
 
 ABOUT = {
     "kvm.device": "`/dev/kvm` is there, is KVM's device, opens, and speaks the one stable API",

@@ -174,7 +174,7 @@ actions:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_local
-from ansible_collections.metal.kvm.plugins.module_utils._host.certificate import (
+from ansible_collections.metal.kvm.plugins.module_utils._host.certificate.plan import (
     RULES,
     argument_spec,
     describe,

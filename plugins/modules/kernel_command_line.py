@@ -133,7 +133,7 @@ actions:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_local
-from ansible_collections.metal.kvm.plugins.module_utils._host.command_line import (
+from ansible_collections.metal.kvm.plugins.module_utils._host.kernel.command_line import (
     argument_spec,
     describe,
     operations,

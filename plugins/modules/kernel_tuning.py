@@ -109,7 +109,12 @@ actions:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_local
-from ansible_collections.metal.kvm.plugins.module_utils._host.tuning import argument_spec, describe, operations, plan
+from ansible_collections.metal.kvm.plugins.module_utils._host.kernel.tuning import (
+    argument_spec,
+    describe,
+    operations,
+    plan,
+)
 
 
 def main() -> None:

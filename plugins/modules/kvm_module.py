@@ -249,8 +249,8 @@ actions:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_local
-from ansible_collections.metal.kvm.plugins.module_utils._host.kernel import operations
-from ansible_collections.metal.kvm.plugins.module_utils._host.kernel_module import argument_spec, describe, plan
+from ansible_collections.metal.kvm.plugins.module_utils._host.kernel_module.operations import operations
+from ansible_collections.metal.kvm.plugins.module_utils._host.kernel_module.plan import argument_spec, describe, plan
 
 
 def main() -> None:

@@ -120,7 +120,7 @@ actions:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_local
-from ansible_collections.metal.kvm.plugins.module_utils._host.libvirt_conf import (
+from ansible_collections.metal.kvm.plugins.module_utils._host.libvirt_conf.plan import (
     argument_spec,
     describe,
     operations,

@@ -66,7 +66,7 @@ actions:
 """
 
 from ansible_collections.metal.kvm.plugins.module_utils._ansible import run_local
-from ansible_collections.metal.kvm.plugins.module_utils._host.vfio import argument_spec, describe, operations, plan
+from ansible_collections.metal.kvm.plugins.module_utils._host.pci.vfio import argument_spec, describe, operations, plan
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import subprocess
 import typing as t
 
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._host import conf_file, conf_needs, conf_trial
+from ansible_collections.metal.kvm.plugins.module_utils._host.libvirt_conf import editing, needs, trial
 from ansible_collections.metal.kvm.plugins.module_utils._host.root import Root
 from cycle import Task
 
@@ -47,7 +47,7 @@ def started(place: pathlib.Path, settings: dict[str, t.Any]) -> str:
     """What becomes of a libvirtd with these settings: ``answers`` or ``ended``."""
     conf, said = place / "qemu.conf", place / "said"
     wanted = {key: int(value) if isinstance(value, bool) else value for key, value in settings.items()}
-    conf.write_text(conf_file.edit("# for a test\n", "libvirt", "qemu.conf", wanted), encoding="utf-8")
+    conf.write_text(editing.edit("# for a test\n", "libvirt", "qemu.conf", wanted), encoding="utf-8")
     words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", START, "start", str(conf), str(said)]
     return subprocess.run(words, check=True, capture_output=True, text=True, timeout=120).stdout.strip()
 
@@ -83,12 +83,12 @@ def test_a_daemon_ends_of_what_is_refused(key: str, tmp_path: pathlib.Path) -> N
 
 def test_what_was_wrong_before_is_not_laid_to_this_task() -> None:
     wrong = 'stdio_handler = "logs"\n'
-    assert conf_trial.complaint(Root("/"), "", wrong) == "unsupported configuration: Unknown stdio handler logs"
-    assert conf_trial.complaint(Root("/"), wrong, f"{wrong}max_files = 77\n") is None
-    assert conf_trial.complaint(Root("/"), wrong, "max_files = 77\n") is None
+    assert trial.complaint(Root("/"), "", wrong) == "unsupported configuration: Unknown stdio handler logs"
+    assert trial.complaint(Root("/"), wrong, f"{wrong}max_files = 77\n") is None
+    assert trial.complaint(Root("/"), wrong, "max_files = 77\n") is None
     assert not pathlib.Path("/run/libvirt/trial").exists()
 
 
 def test_each_need_is_tried() -> None:
-    untried = [names.pattern for names, dummy in conf_needs.NEEDS if not any(map(names.fullmatch, STOPPING))]
+    untried = [names.pattern for names, dummy in needs.NEEDS if not any(map(names.fullmatch, STOPPING))]
     assert untried == []

@@ -9,7 +9,7 @@ import socket
 import struct
 import typing as t
 
-from . import daemon_conf
+from .libvirt_conf import reading
 from .root import Root
 
 NET = "sys/class/net"
@@ -29,7 +29,7 @@ def report(root: Root) -> dict[str, t.Any]:
         "bridge_nf": _bridge_filters(root),
         "routes": routes(root),
         "firewall_programs": [name for name in ("nft", "iptables", "ip6tables", "ebtables") if root.program(name)],
-        "firewall_backend": daemon_conf.parse(root.text("etc/libvirt/network.conf") or "").get("firewall_backend"),
+        "firewall_backend": reading.parse(root.text("etc/libvirt/network.conf") or "").get("firewall_backend"),
         "firewalld": root.exists("run/firewalld"),
         "docker": root.exists(f"{NET}/docker0") or root.exists("run/docker.sock"),
         "hostname": _hostname(root),

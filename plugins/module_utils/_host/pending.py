@@ -10,10 +10,10 @@ import re
 import shlex
 import typing as t
 
-from . import modules
-from .kernel import remembered
-from .kernel_values import since_boot
-from .parameter import lacking, moot, same, text_of
+from .kernel_module import modules
+from .kernel_module.operations import remembered
+from .kernel_module.parameter import lacking, moot, same, text_of
+from .kernel_module.values import since_boot
 from .root import Root
 
 # Words of the kernel's command line that matter to a hypervisor.
@@ -127,7 +127,7 @@ def _parameters(root: Root) -> list[dict[str, t.Any]]:
 
 def _settled(root: Root, module: str, parameter: str, value: str, raw: t.Optional[str], source: str) -> bool:
     """Whether the kernel has had the value and set it back: nothing waits then."""
-    from .cpu import processor_words
+    from .machine.cpu import processor_words
 
     if moot(raw) or remembered(root, module).get(parameter) == [value, raw] or source == modules.COMMAND_LINE:
         return True

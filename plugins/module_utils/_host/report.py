@@ -1,7 +1,7 @@
 # Copyright: metal.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that is known about a host, put together from the rooms beside this one; only what was asked for is read."""
+"""All that is known about a host, put together from the rooms beside this file; only what was asked for is read."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def wanted(names: t.Collection[str]) -> set[str]:
 
 def gather(root: Root, params: Params) -> Host:
     """The host: the same keys whatever was asked for, None for what wasn't."""
-    from . import system
+    from .machine import system
 
     sections = wanted(params.get("gather") or ["all"])
     host: Host = {**system.report(root), **dict.fromkeys(SECTIONS), "checks": [], "pending": []}
@@ -83,22 +83,22 @@ def gather(root: Root, params: Params) -> Host:
 
         host["pending"] = pending.report(root)
     if "checks" in sections:
-        from . import checks
+        from .checks import table
 
-        host["checks"] = checks.run(host, params.get("require") or (), params.get("strict", False))
+        host["checks"] = table.run(host, params.get("require") or (), params.get("strict", False))
     host["notes"] = root.notes
     return host
 
 
 def _cpu(root: Root, host: Host, params: Params) -> t.Any:
-    from . import cpu
+    from .machine import cpu
 
     return cpu.report(root)
 
 
 def _kvm(root: Root, host: Host, params: Params) -> t.Any:
-    from . import kvm
-    from .features import features
+    from .kvm import report as kvm
+    from .machine.features import features
 
     found = kvm.report(root, host["cpu"], host, params.get("deep", "auto"))
     own: dict[str, t.Any] = next(
@@ -110,71 +110,72 @@ def _kvm(root: Root, host: Host, params: Params) -> t.Any:
 
 
 def _secure(root: Root, host: Host, params: Params) -> t.Any:
-    from . import capability
+    from .machine import capability
 
     return capability.secure(root, host["cpu"])
 
 
 def _irq_clock(root: Root, host: Host, params: Params) -> t.Any:
-    from . import capability
+    from .machine import capability
 
     return capability.irq_clock(root, host["cpu"], host["kvm"]["caps"])
 
 
 def _devices(root: Root, host: Host, params: Params) -> t.Any:
-    from . import capability
+    from .machine import capability
 
     return capability.devices(root)
 
 
 def _cgroup(root: Root, host: Host, params: Params) -> t.Any:
-    from . import capability
+    from .machine import capability
 
     return capability.cgroup(root)
 
 
 def _iommu(root: Root, host: Host, params: Params) -> t.Any:
-    from . import iommu
+    from .pci import iommu
 
     return iommu.report(root)
 
 
 def _sriov(root: Root, host: Host, params: Params) -> t.Any:
-    from . import iommu
+    from .pci import iommu
 
     return iommu.sriov(root)
 
 
 def _memory(root: Root, host: Host, params: Params) -> t.Any:
-    from . import memory
+    from .machine import memory
 
     return memory.memory(root)
 
 
 def _numa(root: Root, host: Host, params: Params) -> t.Any:
-    from . import memory
+    from .machine import memory
 
     return memory.numa(root)
 
 
 def _qemu(root: Root, host: Host, params: Params) -> t.Any:
-    from . import qemu
+    from .kvm import emulators
 
-    return qemu.report(root, host["kvm"]["usable"])
+    return emulators.report(root, host["kvm"]["usable"])
 
 
 def _libvirt(root: Root, host: Host, params: Params) -> t.Any:
-    from . import daemon_conf, libvirt
+    from .libvirt import installed
+    from .libvirt_conf import reading
 
     return {
-        **libvirt.report(root),
-        "conf": daemon_conf.report(root),
+        **installed.report(root),
+        "conf": reading.report(root),
         "tls": {
-            "enabled": libvirt.hears_tls(root),
-            "certificates": daemon_conf.certificates(root),
-            "open_keys": daemon_conf.open_keys(root),
+            "enabled": installed.hears_tls(root),
+            "certificates": reading.certificates(root),
+            "open_keys": reading.open_keys(root),
         },
-        **(params["ask"](params["uri"]) if params.get("uri") and root.path == "/" else libvirt.UNASKED),
+        **(params["ask"](params["uri"]) if params.get("uri") and root.path == "/" else installed.UNASKED),
     }
 
 

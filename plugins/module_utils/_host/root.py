@@ -10,7 +10,7 @@ import os
 import stat
 import typing as t
 
-from .accelerator import machine, recorded
+from .kvm.accelerator import machine, recorded
 
 PROGRAM_DIRS = ("usr/sbin", "usr/bin", "sbin", "bin", "usr/local/sbin", "usr/local/bin")
 LINKS_MAX = 40

@@ -27,7 +27,7 @@ DISKS = ("var/lib/libvirt", "var/log")
 
 
 def report(root: Root, conf: dict[str, dict[str, t.Any]]) -> dict[str, t.Any]:
-    """The ``security`` part. ``conf`` is what ``daemon_conf.report`` found."""
+    """The ``security`` part. ``conf`` is what ``libvirt_conf.reading.report`` found."""
     qemu = conf.get("qemu", {}).get("values", {})
     return {
         "qemu": {

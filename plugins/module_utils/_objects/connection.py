@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .. import _libvirt
-from .._host.libvirt import UNASKED
+from .._host.libvirt.installed import UNASKED
 from .._plan import KvmError
 from .._xml import document
 

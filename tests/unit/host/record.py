@@ -20,8 +20,10 @@ import typing as t
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / ".build" / "collections"))
 
-from ansible_collections.metal.kvm.plugins.module_utils._host import device, libvirt, qemu
 from ansible_collections.metal.kvm.plugins.module_utils._host.command import answers
+from ansible_collections.metal.kvm.plugins.module_utils._host.kvm import emulators
+from ansible_collections.metal.kvm.plugins.module_utils._host.libvirt import installed
+from ansible_collections.metal.kvm.plugins.module_utils._host.machine import device
 from ansible_collections.metal.kvm.plugins.module_utils._host.root import Root
 
 FILES = (
@@ -71,8 +73,8 @@ def record() -> dict[str, t.Any]:
     """The recording."""
     root = Root()
     asked = device.kvm(root, create=True)
-    commands = [(binary, "--version") for dummy, binary in qemu.emulators(root)]
-    programs = [*(binary for binary, dummy in commands), *filter(None, map(root.program, libvirt.DAEMONS))]
+    commands = [(binary, "--version") for dummy, binary in emulators.emulators(root)]
+    programs = [*(binary for binary, dummy in commands), *filter(None, map(root.program, installed.DAEMONS))]
     return {
         "files": {name[1:]: text for name in _names(FILES, os.path.isfile) if (text := _text(name)) is not None},
         "directories": sorted(name[1:] for name in _names(DIRECTORIES, os.path.isdir)),

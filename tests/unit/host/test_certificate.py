@@ -10,7 +10,8 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._host import certificate, openssl
+from ansible_collections.metal.kvm.plugins.module_utils._host.certificate import openssl
+from ansible_collections.metal.kvm.plugins.module_utils._host.certificate import plan as certificate
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
 

@@ -9,8 +9,9 @@ import errno
 import typing as t
 
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._host import cpu, kvm, system
-from ansible_collections.metal.kvm.plugins.module_utils._host.accelerator import accelerator
+from ansible_collections.metal.kvm.plugins.module_utils._host.kvm import report as kvm
+from ansible_collections.metal.kvm.plugins.module_utils._host.kvm.accelerator import accelerator
+from ansible_collections.metal.kvm.plugins.module_utils._host.machine import cpu, system
 
 if t.TYPE_CHECKING:
     from ansible_collections.metal.kvm.plugins.module_utils._host.root import Root

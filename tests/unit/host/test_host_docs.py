@@ -12,13 +12,13 @@ import sys
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-HOST = ROOT / "plugins" / "module_utils" / "_host"
+KVM = ROOT / "plugins" / "module_utils" / "_host" / "kvm"
 GUIDE = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
 sys.path.insert(0, str(ROOT / "tools"))
 
 
 def test_each_cause_has_a_line() -> None:
-    source = "".join(path.read_text(encoding="utf-8") for path in HOST.glob("cause*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in KVM.glob("*.py"))
     causes = set(re.findall(r'Cause\(\s*"(\w+)"', source))
     module = (ROOT / "plugins" / "modules" / "host_info.py").read_text(encoding="utf-8")
     documented = re.search(r"- One of (V\(cpu_unsupported\).*?)\.\n", module, re.DOTALL)
@@ -29,7 +29,7 @@ def test_each_cause_has_a_line() -> None:
 
 
 def test_each_check_is_described() -> None:
-    from ansible_collections.metal.kvm.plugins.module_utils._host.checks import CHECKS
+    from ansible_collections.metal.kvm.plugins.module_utils._host.checks.table import CHECKS
     from host_checks import ABOUT
 
     assert [check.name for check in CHECKS] == list(ABOUT)

@@ -13,18 +13,11 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.metal.kvm.plugins.module_utils._host import (
-    capability,
-    cpu,
-    daemon_conf,
-    iommu,
-    libvirt,
-    memory,
-    network,
-    pending,
-    report,
-    system,
-)
+from ansible_collections.metal.kvm.plugins.module_utils._host import network, pending, report
+from ansible_collections.metal.kvm.plugins.module_utils._host.libvirt import installed as libvirt
+from ansible_collections.metal.kvm.plugins.module_utils._host.libvirt_conf import reading
+from ansible_collections.metal.kvm.plugins.module_utils._host.machine import capability, cpu, memory, system
+from ansible_collections.metal.kvm.plugins.module_utils._host.pci import iommu
 from ansible_collections.metal.kvm.plugins.module_utils._host.root import Root
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 
@@ -419,7 +412,7 @@ no_such_key = "x"
 
 
 def test_configuration(hosts: t.Any, root: Write) -> None:
-    assert daemon_conf.parse(CONF) == {
+    assert reading.parse(CONF) == {
         "user": "root", "security_driver": ["none", "apparmor"], "namespaces": ["mount"], "vnc_password": "hunter2",
         "seccomp_sandbox": 0, "max_queued": -1, "no_such_key": "x"}  # fmt: skip
     known = ("user", "vnc_password", "security_driver", "namespaces", "seccomp_sandbox", "max_queued")

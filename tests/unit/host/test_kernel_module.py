@@ -14,7 +14,8 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._host import kernel, kernel_module
+from ansible_collections.metal.kvm.plugins.module_utils._host.kernel_module import operations
+from ansible_collections.metal.kvm.plugins.module_utils._host.kernel_module import plan as kernel_module
 from ansible_collections.metal.kvm.plugins.module_utils._host.root import Root
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
@@ -79,7 +80,7 @@ class Place:
         plan = self.plan(**params)
         if plan.assumed:
             raise plan.assumed[0]
-        return plan, [*plan.warnings, *run_steps(plan, kernel.operations(), None)]
+        return plan, [*plan.warnings, *run_steps(plan, operations.operations(), None)]
 
     def text(self, name: str) -> t.Optional[str]:
         path = self.path / name
@@ -511,6 +512,6 @@ def test_without_rights(hosts: t.Any, place: t.Callable[..., Place]) -> None:
     os.seteuid(user or 65534)
     try:
         with pytest.raises(KvmError, match="become: true"):
-            run_steps(plan, kernel.operations(), None)
+            run_steps(plan, operations.operations(), None)
     finally:
         os.seteuid(user)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._host import kernel_values, modules, options_file, parameter
+from ansible_collections.metal.kvm.plugins.module_utils._host.kernel_module import modules, options_file, parameter
+from ansible_collections.metal.kvm.plugins.module_utils._host.kernel_module import values as kernel_values
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 from hypothesis import example, given
 from hypothesis import strategies as st

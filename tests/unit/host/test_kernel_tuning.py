@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._host import boot_loader, command_line, tuning
+from ansible_collections.metal.kvm.plugins.module_utils._host.kernel import boot_loader, command_line, tuning
 from ansible_collections.metal.kvm.plugins.module_utils._host.root import Root
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps

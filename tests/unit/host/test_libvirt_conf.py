@@ -11,7 +11,8 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._host import conf_file, libvirt_conf
+from ansible_collections.metal.kvm.plugins.module_utils._host.libvirt_conf import editing
+from ansible_collections.metal.kvm.plugins.module_utils._host.libvirt_conf import plan as libvirt_conf
 from ansible_collections.metal.kvm.plugins.module_utils._host.root import Root
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
@@ -119,7 +120,7 @@ def test_a_new_file_holds_only_what_is_set_and_is_for_root(tree: pathlib.Path) -
     assert text(tree) == 'user = "kvm"\n'
     assert (tree / "etc/libvirt/qemu.conf").stat().st_mode & 0o777 == 0o600
     run(tree, unset=["user"])
-    assert conf_file.entries(text(tree), "libvirt", "") == []
+    assert editing.entries(text(tree), "libvirt", "") == []
     assert text(tree).startswith("#")  # libvirt refuses a file of blanks
 
 
@@ -297,7 +298,7 @@ def test_every_key_of_the_installed_version_is_known_and_can_be_set(
         wanted[key] = re.findall('= "([^"]*)"', items) if items else value
     assert len(wanted) > 4
     run(tmp_path, name=name, settings=wanted)
-    made = conf_file.entries((tmp_path / f"etc/libvirt/{name}.conf").read_text(), "libvirt", "")
+    made = editing.entries((tmp_path / f"etc/libvirt/{name}.conf").read_text(), "libvirt", "")
     assert {entry.key: entry.value if isinstance(entry.value, list) else str(entry.value) for entry in made} == wanted
 
 

@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._command import Done
-from ansible_collections.metal.kvm.plugins.module_utils._host import daemon_run, daemons, drop_in, units
+from ansible_collections.metal.kvm.plugins.module_utils._host.libvirt import control, daemons, drop_in, units
 from ansible_collections.metal.kvm.plugins.module_utils._host.root import Root
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Step
 
@@ -308,11 +308,11 @@ def test_who_is_asked_under_systemd(verb: str, name: str, asked: bool) -> None:
 
 
 def test_a_daemon_that_ends_after_its_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon_run, "found", lambda program: True)
-    monkeypatch.setattr(daemon_run, "run", lambda words, **given: Done(1, b"", b"error: Cannot recv data"))
+    monkeypatch.setattr(control, "found", lambda program: True)
+    monkeypatch.setattr(control, "run", lambda words, **given: Done(1, b"", b"error: Cannot recv data"))
     with pytest.raises(KvmError, match="doesn't answer: error: Cannot recv data"):
-        daemon_run.answer(None)
-    monkeypatch.setattr(daemon_run, "run", lambda words, **given: Done(0, b"qemu:///system", b""))
-    assert daemon_run.answer(None) is None
-    monkeypatch.setattr(daemon_run, "found", lambda program: False)
-    assert "virsh isn't installed" in str(daemon_run.answer(None))
+        control.answer(None)
+    monkeypatch.setattr(control, "run", lambda words, **given: Done(0, b"qemu:///system", b""))
+    assert control.answer(None) is None
+    monkeypatch.setattr(control, "found", lambda program: False)
+    assert "virsh isn't installed" in str(control.answer(None))

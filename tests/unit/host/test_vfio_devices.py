@@ -9,7 +9,7 @@ import os
 import typing as t
 
 import pytest
-from ansible_collections.metal.kvm.plugins.module_utils._host import vfio
+from ansible_collections.metal.kvm.plugins.module_utils._host.pci import vfio
 from ansible_collections.metal.kvm.plugins.module_utils._host.root import Root
 from ansible_collections.metal.kvm.plugins.module_utils._objects.node_device import passthrough
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan

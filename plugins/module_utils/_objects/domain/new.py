@@ -9,7 +9,7 @@ import contextlib
 import os
 import typing as t
 
-from ..._host.accelerator import accelerator
+from ..._host.kvm.accelerator import accelerator
 from ..._libvirt import explain, is_error
 from ..._plan import KvmError
 from ..._xml import document

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._host import pci_use, vfio
+from ..._host.pci import usage, vfio
 from ..._host.root import Root
 from ..._libvirt import missing_object
 from ..._plan import KvmError, Plan
@@ -64,7 +64,7 @@ def plan_driver(plan: Plan, root: Root, device: Values, params: Values) -> None:
         plan.differs("driver", before, wanted)
         plan.predicted["driver"] = wanted
     elif state == "attached" and away:
-        holders = pci_use.guests(root, vfio.group(root, device["address"]) or "")
+        holders = usage.guests(root, vfio.group(root, device["address"]) or "")
         if holders:
             raise KvmError(
                 f"state: {', '.join(holders)} has {device['name']}, or another device of its IOMMU group",
