@@ -100,6 +100,15 @@ def write(subject: t.Any, path: str, content: t.Union[str, bytes], mode: t.Optio
     return was
 
 
+def write_value(path: str, value: str, remedy: str, **details: t.Any) -> None:
+    """Write a value to a file of the kernel's own, below /proc or /sys."""
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(value)
+    except OSError as error:
+        raise KvmError(f"{path} refuses {value!r}: {os.strerror(error.errno or 0)}", remedy, **details) from error
+
+
 def remove(subject: t.Any, path: str) -> Saved:
     """Take the file away; already gone is good. Returns the file as it was."""
     try:

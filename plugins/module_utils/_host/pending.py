@@ -14,6 +14,7 @@ from .kernel_module import modules
 from .kernel_module.operations import remembered
 from .kernel_module.parameter import lacking, moot, same, text_of
 from .kernel_module.values import since_boot
+from .machine.cpu import processor_words
 from .root import Root
 
 # Words of the kernel's command line that matter to a hypervisor.
@@ -43,15 +44,8 @@ def _kernel(root: Root) -> list[dict[str, t.Any]]:
     running, installed = root.release(), modules.kernels(root)
     newest = max(installed, key=release_order, default=None)
     if running and newest and release_order(newest) > release_order(running):
-        return [
-            _item(
-                "reboot",
-                "A newer kernel is installed than the one that runs.",
-                f"/lib/modules/{newest}",
-                newest,
-                running,
-            )
-        ]
+        why = "A newer kernel is installed than the one that runs."
+        return [_item("reboot", why, f"/lib/modules/{newest}", newest, running)]
     if root.exists("run/reboot-required"):
         why = ", ".join(root.lines("run/reboot-required.pkgs")) or "a package"
         return [_item("reboot", f"Asked for by {why}.", "/run/reboot-required")]
@@ -113,11 +107,9 @@ def _parameters(root: Root) -> list[dict[str, t.Any]]:
     found = []
     for (module, parameter), (value, source) in sorted(last.items()):
         shown = modules.parameters(root, module).get(parameter)
-        if (
-            shown is None
-            or same(parameter, value, shown["raw"])
-            or _settled(root, module, parameter, value, shown["raw"], source)
-        ):
+        if shown is None or same(parameter, value, shown["raw"]):
+            continue
+        if _settled(root, module, parameter, value, shown["raw"], source):
             continue
         builtin = modules.builtin(root, module)
         kind = "reboot" if builtin or source == modules.COMMAND_LINE else "module_reload"
@@ -127,8 +119,6 @@ def _parameters(root: Root) -> list[dict[str, t.Any]]:
 
 def _settled(root: Root, module: str, parameter: str, value: str, raw: t.Optional[str], source: str) -> bool:
     """Whether the kernel has had the value and set it back: nothing waits then."""
-    from .machine.cpu import processor_words
-
     if moot(raw) or remembered(root, module).get(parameter) == [value, raw] or source == modules.COMMAND_LINE:
         return True
     return bool(lacking(module, parameter, value, processor_words(root, module))) or since_boot(
@@ -140,18 +130,13 @@ def _restarts(root: Root) -> list[dict[str, t.Any]]:
     """Daemons and guests that run programs which an upgrade has replaced."""
     found = []
     for name in DAEMONS:
-        if _replaced(root, f"run/{name}.pid"):
-            found.append(
-                _item("daemon_restart", f"{name} was upgraded and still runs the old program.", f"/run/{name}.pid")
-            )
+        path, why = f"run/{name}.pid", f"{name} was upgraded and still runs the old program."
+        if _replaced(root, path):
+            found.append(_item("daemon_restart", why, f"/{path}"))
     for name in root.names("run/libvirt/qemu"):
-        if name.endswith(".pid") and _replaced(root, f"run/libvirt/qemu/{name}"):
-            guest = name[: -len(".pid")]
-            found.append(
-                _item(
-                    "guest_restart", f"QEMU was upgraded; {guest} still runs the old one.", f"/run/libvirt/qemu/{name}"
-                )
-            )
+        path, why = f"run/libvirt/qemu/{name}", f"QEMU was upgraded; {name[: -len('.pid')]} still runs the old one."
+        if name.endswith(".pid") and _replaced(root, path):
+            found.append(_item("guest_restart", why, f"/{path}"))
     return found
 
 
@@ -176,7 +161,6 @@ def _login(root: Root) -> list[dict[str, t.Any]]:
         except KeyError:
             continue
         if name in entry.gr_mem and entry.gr_gid not in os.getgroups() and os.getuid() != 0:
-            found.append(
-                _item("relogin", f"{name} is in the group {group} since after it logged in.", "/etc/group", group)
-            )
+            why = f"{name} is in the group {group} since after it logged in."
+            found.append(_item("relogin", why, "/etc/group", group))
     return found

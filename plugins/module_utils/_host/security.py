@@ -77,12 +77,9 @@ def _profiles(root: Root) -> list[str]:
 
 
 def _groups(root: Root) -> dict[str, list[str]]:
-    found = {}
-    for line in root.lines("etc/group"):
-        words = line.split(":")
-        if len(words) > 3 and words[0] in GROUPS:
-            found[words[0]] = [name for name in words[3].split(",") if name]
-    return found
+    rows = [line.split(":") for line in root.lines("etc/group")]
+    members = {words[0]: words[3] for words in rows if len(words) > 3 and words[0] in GROUPS}
+    return {name: [user for user in users.split(",") if user] for name, users in members.items()}
 
 
 def _uuid(root: Root, conf: dict[str, dict[str, t.Any]]) -> t.Optional[str]:

@@ -8,7 +8,6 @@ Each is a file below /proc/sys or /sys. What this kernel hasn't got is said and 
 
 from __future__ import annotations
 
-import os
 import re
 import typing as t
 
@@ -199,14 +198,10 @@ def _kept(root: Root, path: str, separator: str) -> dict[str, str]:
 
 def write(subject: t.Any, path: str, value: str) -> None:
     """Write a value to a file of the kernel's."""
-    try:
-        with open(path, "w", encoding="ascii") as file:
-            file.write(value)
-    except OSError as error:
-        remedy = "The value is out of its range, or the task needs root (become: true)."
-        if path.endswith("merge_across_nodes"):
-            remedy = "It can only be changed while no page is shared: set run to 2 first, which unmerges all."
-        raise KvmError(f"{path} refuses {value!r}: {os.strerror(error.errno or 0)}", remedy) from error
+    remedy = "The value is out of its range, or the task needs root (become: true)."
+    if path.endswith("merge_across_nodes"):
+        remedy = "It can only be changed while no page is shared: set run to 2 first, which unmerges all."
+    files.write_value(path, value, remedy)
 
 
 def reserve(subject: t.Any, path: str, value: str) -> None:

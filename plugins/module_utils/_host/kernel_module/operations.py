@@ -9,7 +9,6 @@ The first argument of each operation is the frame's subject, which modules of th
 from __future__ import annotations
 
 import json
-import os
 import typing as t
 
 from ..._command import SYSTEM, run
@@ -78,17 +77,10 @@ def unload(subject: t.Any, names: list[str], program: str) -> t.Optional[Remark]
 
 def write(subject: t.Any, path: str, value: str) -> None:
     """Write a parameter of a loaded module."""
-    try:
-        with open(path, "w", encoding="ascii") as file:
-            file.write(value)
-    except OSError as error:
-        known = error.errno is not None and "nx_huge_pages" in path
-        remedy = "After nx_huge_pages=never, or while guests run, only a reload of kvm can change it." if known else ""
-        raise KvmError(
-            f"{path} refuses {value!r}: {os.strerror(error.errno or 0)}",
-            remedy or "The value is out of its range, or the task needs root (become: true).",
-            option="parameters",
-        ) from error
+    remedy = "The value is out of its range, or the task needs root (become: true)."
+    if "nx_huge_pages" in path:
+        remedy = "After nx_huge_pages=never, or while guests run, only a reload of kvm can change it."
+    files.write_value(path, value, remedy, option="parameters")
 
 
 def settle(subject: t.Any, sysroot: str, name: str, asked: dict[str, str]) -> t.Optional[Remark]:

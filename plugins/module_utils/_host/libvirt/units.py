@@ -63,9 +63,8 @@ def parse(text: str) -> dict[str, Unit]:
     found = {}
     for block in text.strip().split("\n\n"):
         said = dict(line.partition("=")[::2] for line in block.splitlines())
-        found[said.get("Id", "")] = Unit(
-            said.get("LoadState", ""), said.get("ActiveState", ""), said.get("UnitFileState", "")
-        )
+        states = (said.get(name, "") for name in ("LoadState", "ActiveState", "UnitFileState"))
+        found[said.get("Id", "")] = Unit(*states)
     return found
 
 

@@ -125,12 +125,8 @@ def processor_words(root: Root, module: str) -> set[str]:
 def mitigations(root: Root) -> dict[str, dict[str, str]]:
     """Each weakness the kernel knows: ``state`` (not_affected, mitigated, vulnerable, unknown) and its own ``text``."""
     base = "sys/devices/system/cpu/vulnerabilities"
-    found = {}
-    for name in root.names(base):
-        text = root.word(f"{base}/{name}")
-        if text is not None:
-            found[name] = {"state": _weakness(text), "text": text}
-    return found
+    texts = {name: root.word(f"{base}/{name}") for name in root.names(base)}
+    return {name: {"state": _weakness(text), "text": text} for name, text in texts.items() if text is not None}
 
 
 def _weakness(text: str) -> str:

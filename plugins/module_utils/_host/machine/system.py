@@ -11,7 +11,7 @@ import struct
 import typing as t
 
 from ..root import Root
-from .cpu import X86, raw_cpuid
+from .cpu import X86, information, raw_cpuid
 
 # CPUID's hypervisor signature to a name.
 SIGNATURES = {
@@ -206,8 +206,6 @@ def _xen_dom0(root: Root) -> bool:
 
 
 def _words(root: Root) -> set[str]:
-    from .cpu import information
-
     entry = information(root)
     return set(entry.get("flags", entry.get("features", "")).split())
 
