@@ -21,8 +21,9 @@ options:
     default: {}
   unset:
     description:
-      - Names to take out of this module's files, such as V(vm.swappiness) or V(ksm.run). The running kernel's value
-        stays until the next boot.
+      - Names to take out of this module's files, such as V(vm.swappiness), V(ksm.run),
+        V(transparent_hugepages.enabled), V(hugepages.1 GiB) or V(hugepages.2 MiB on node 0). The running kernel's
+        value stays until the next boot.
     type: list
     elements: str
     default: []

@@ -293,6 +293,10 @@ REFUSED: dict[str, tuple[dict[str, t.Any], list[str]]] = {
         {"rules": [{"filterref": "allow-arp", "parameters": {"A": "x y"}}]},
         ["rules[0].parameters.A", "x y"],
     ),
+    "a parameter's name that is one of its values": (
+        {"rules": [{"filterref": "allow-arp", "parameters": {"a.b": "a.b"}}]},
+        ["rules[0].parameters.a.b", "Names have letters"],
+    ),
     "a reference that leads nowhere": ({"rules": [{"filterref": "mkt-none"}]}, ["rules[0].filterref", "mkt-none"]),
     "chain": ({"chain": "web"}, ["chain", "ipv4-web"]),
     "a loop": ({"rules": [{"filterref": NAME}]}, [NAME]),

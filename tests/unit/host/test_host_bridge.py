@@ -225,6 +225,22 @@ def test_vlan_leaves_the_port_as_it_is(machine: Machine, backend: str) -> None:
     assert "Name=eth0\n\n[Network]\nBridge" not in whole
 
 
+def test_a_port_more_is_given_back_where_nobody_confirms(machine: Machine) -> None:
+    """It was left in the bridge, without the address that it had."""
+    machine.runs("ifupdown")
+    machine.written(machine.plan(ports=["eth0"]))
+    (step,) = machine.plan(ports=["eth0", "eth1"]).steps
+    before, after = step.arguments["back"]
+    assert "ip link set dev eth1 nomaster || true" in after
+    assert "ifup --force eth1 || true" in after
+    assert not any("eth1" in command for command in step.arguments["forth"][1])
+
+    machine.written(machine.plan(ports=["eth0", "eth1"]))
+    (step,) = machine.plan(ports=["eth0"]).steps
+    assert "ip link set dev eth1 nomaster || true" in step.arguments["forth"][1]
+    assert not any("eth1" in command for command in step.arguments["back"][1])
+
+
 def test_files_that_are_right_are_not_enough_where_the_bridge_is_missing(machine: Machine) -> None:
     machine.runs("networkd")
     machine.written(machine.plan(ports=["eth0"]))

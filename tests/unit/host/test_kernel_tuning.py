@@ -69,7 +69,13 @@ def test_now_and_at_the_next_boot(tree: pathlib.Path) -> None:
     kept = (tree / TMPFILES).read_text().splitlines()
     assert f"w- /{PAGES} - - - - 64" in kept
     assert kept[-1] == "w- /sys/kernel/mm/ksm/run - - - - 1"
-    tune(tree, unset=["vm.swappiness", "ksm.run"])
+    tune(tree, unset=["foo.run"])  # a sysctl's name, whatever ksm has of that
+    assert "ksm/run" in (tree / TMPFILES).read_text()
+    tune(tree, unset=["hugepages.2M on node 0"])
+    assert NODE_PAGES not in (tree / TMPFILES).read_text()
+    assert f"w- /{PAGES} " in (tree / TMPFILES).read_text()
+    tune(tree, unset=["vm.swappiness", "ksm.run", "hugepages.2 MiB"])
+    assert PAGES not in (tree / TMPFILES).read_text()
     assert "swappiness" not in (tree / SYSCTL).read_text()
     assert "ksm/run" not in (tree / TMPFILES).read_text()
     assert "pages_to_scan" in (tree / TMPFILES).read_text()

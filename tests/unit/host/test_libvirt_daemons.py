@@ -285,6 +285,13 @@ def test_nothing_installed_is_an_error_that_a_check_plans_on(tmp_path: pathlib.P
     assert "libvirt isn't installed" in str(plan.assumed[0])
 
 
+def test_no_daemon_that_can_be_started_is_an_error(tree: pathlib.Path) -> None:
+    """It ended in a KeyError."""
+    (tree / "run/systemd/system").mkdir(parents=True)
+    with pytest.raises(KvmError, match="none of its daemons that drive QEMU can be started here"):
+        daemons.make(Root(str(tree)), {"layout": "keep"}, {})
+
+
 def test_after_a_start_libvirt_is_asked(tree: pathlib.Path) -> None:
     (tree / "run/virtlogd.pid").unlink()
     assert [step.operation for step in daemons.make(Root(str(tree)), {}).steps] == ["daemon.start"]

@@ -109,7 +109,7 @@ def _made(root: Root, backend: Backend, params: Params) -> Plan:
         sysroot=root.path,
         name=bridge.name,
         files=[(file.path, root.text(file.path), file.text, _mode(root, file)) for file in edits],
-        forth=_commands(root, backend, bridge, present, held),
+        forth=_commands(root, backend, bridge, present, [device for device in held if device not in bridge.devices]),
         back=_commands(root, backend, bridge, had, [device for device in bridge.devices if device not in held]),
         timeout=params["timeout"],
     )
@@ -150,15 +150,15 @@ def _in_place(root: Root, bridge: Bridge, live: t.Sequence[str]) -> bool:
 
 
 def _commands(
-    root: Root, backend: Backend, bridge: Bridge, present: bool, gone: t.Sequence[str]
+    root: Root, backend: Backend, bridge: Bridge, present: bool, leaving: t.Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """Commands before and after the files are changed. Guests' interfaces stay in a bridge that stays."""
+    """Commands before and after the files are changed. ``leaving`` are devices that go out of a bridge that stays; guests'
+    interfaces stay in it."""
     rules = backend.rules
     if not present:
         return backend.before(bridge), rules.down(root, bridge)
-    left = [device for device in gone if device not in bridge.devices]
-    out = [f"ip link set dev {device} nomaster || true" for device in left]
-    free = [f"{command} || true" for device in left for command in rules.free(device)]
+    out = [f"ip link set dev {device} nomaster || true" for device in leaving]
+    free = [f"{command} || true" for device in leaving for command in rules.free(device)]
     return backend.before(bridge), [*out, *rules.up(root, bridge), *free]
 
 

@@ -179,12 +179,21 @@ def _boot(plan: Plan, root: Root, settings: t.Sequence[Setting], unset: t.Collec
         else:
             lines[TMPFILES_FILE][f"w- /{setting.path}"] = setting.value
     for name in unset:
-        for key in (f"-{name}", *(f"w- /{base}/{name.partition('.')[2]}" for base in (KSM, THP))):
-            for held in lines.values():
-                held.pop(key, None)
+        for held in lines.values():
+            held.pop(_line(name), None)
     for path, separator in ((SYSCTL_FILE, "="), (TMPFILES_FILE, " - - - - ")):
         body = "".join(f"{key}{separator}{value}\n" for key, value in sorted(lines[path].items(), key=_last_run))
         files.plan_file(plan, f"/{path}", root.at(path), root.text(path), HEAD + body if body else None)
+
+
+def _line(name: str) -> str:
+    """How the line of a setting begins, by the name that results have for it."""
+    option, dot, rest = name.partition(".")
+    if option == "hugepages":
+        size, dummy, node = rest.partition(" on node ")
+        return f"w- /{_hugepages({'size': size, 'node': node or None, 'count': 0}).path}"
+    base = {"ksm": KSM, "transparent_hugepages": THP}.get(option)
+    return f"w- /{base}/{rest}" if base else f"-{name}"
 
 
 def _last_run(item: tuple[str, str]) -> tuple[bool, str]:

@@ -113,6 +113,13 @@ def _layout(now: str, params: Params) -> str:
             "Say which shall be, with layout: monolithic or layout: modular.",
             option="layout",
         )
+    if now == "none":
+        raise KvmError(
+            "layout: libvirt is installed, and none of its daemons that drive QEMU can be started here: neither libvirtd nor"
+            " virtqemud has a unit or a script, or both are masked",
+            "Install the package with the daemons (Debian: libvirt-daemon-system), or unmask one of them.",
+            option="layout",
+        )
     return now
 
 

@@ -186,8 +186,8 @@ def _parse_reference(said: Values, where: str) -> Values:
 
 def _parse_parameter(name: str, value: t.Any, where: str) -> list[str]:
     values = [str(one) for one in (value if isinstance(value, list) else [value])]
-    for text in [*values, name]:
-        if not (VALUE if text in values else NAME).fullmatch(text):
+    for text, pattern in [(name, NAME), *((one, VALUE) for one in values)]:
+        if not pattern.fullmatch(text):
             expected = "names have letters, digits and _; values also dots and colons: libvirt drops others"
             raise bad_value(where, text, expected)
     return values
