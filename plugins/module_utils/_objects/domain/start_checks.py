@@ -4,7 +4,7 @@
 """What would keep a domain from starting on this host, found before anything is done.
 
 What another task could still provide (an active network, a bridge, huge pages) is assumed: an error in a run, a warning in a
-check. What no other task can change is refused.
+check. What no other task can change is refused; where the domain is only defined, which libvirt does, it is a warning.
 """
 
 from __future__ import annotations
@@ -45,9 +45,16 @@ def check_steps(world: World, plan: Plan, root: Element) -> None:
 
     check_shared(world, plan, root)
     if starts or {"cpu.mode", "cpu.model", "type"} & set(plan.after):
-        _check_cpu(world, plan, root)
+        _check_cpu(world, plan, root, starts)
     if starts or any(path.startswith("interfaces[") for path in plan.after):
-        _check_cards(world, plan, root)
+        _check_cards(world, plan, root, starts)
+
+
+def _refuse_start(plan: Plan, starts: bool, option: str, why: str, remedy: str) -> None:
+    """Refuse what can't start, or warn where it is only defined: libvirt takes the definition."""
+    if starts:
+        refuse(option, why, remedy)
+    plan.warnings.append(f"{option}: {why}, so it can't start. {remedy}")
 
 
 def _missing(plan: Plan, option: str, why: str, remedy: str) -> None:
@@ -248,15 +255,17 @@ def _names(path: str) -> list[str]:
         return []
 
 
-def _check_cpu(world: World, plan: Plan, root: Element) -> None:
-    """The CPU's mode works with the domain's type, and libvirt knows its model."""
+def _check_cpu(world: World, plan: Plan, root: Element, starts: bool) -> None:
+    """The CPU's mode works with the domain's type, and libvirt knows its model. What is only defined is a warning."""
     cpu, emulated = root.find("cpu"), root.get("type") == "qemu"
     if emulated and root.find("features/hyperv") is not None:
         plan.warnings.append("features.hyperv: has no effect under emulation (type: qemu); it needs KVM")
     if cpu is None:
         return
     if emulated and cpu.get("mode") == "host-passthrough":
-        refuse(
+        _refuse_start(
+            plan,
+            starts,
             "cpu.mode",
             "host-passthrough needs KVM, and this domain is emulated (type: qemu)",
             "Use maximum (all that QEMU emulates) or a model, or a host with VT-x or AMD-V.",
@@ -264,9 +273,8 @@ def _check_cpu(world: World, plan: Plan, root: Element) -> None:
     model = (cpu.findtext("model") or "").strip() if cpu.get("mode") in (None, "custom") else ""
     known = _cpu_models(world, root.find("os/type").get("arch")) if model else []
     if model and known and model not in known:
-        refuse(
-            "cpu.model", f"libvirt knows no CPU model '{model}'", _nearest(model, known, "virsh cpu-models lists them")
-        )
+        meant = _nearest(model, known, "virsh cpu-models lists them")
+        _refuse_start(plan, starts, "cpu.model", f"libvirt knows no CPU model '{model}'", meant)
 
 
 def _cpu_models(world: World, arch: t.Optional[str]) -> list[str]:
@@ -288,8 +296,8 @@ COMMON_CARDS = ("virtio", "virtio-transitional", "virtio-non-transitional", "e10
 WITH_BOARDS = ("arm", "aarch64")  # their boards have network cards that are no devices of QEMU's
 
 
-def _check_cards(world: World, plan: Plan, root: Element) -> None:
-    """The emulator has the models of the network cards."""
+def _check_cards(world: World, plan: Plan, root: Element, starts: bool) -> None:
+    """The emulator has the models of the network cards. What is only defined is a warning."""
     arch = root.find("os/type").get("arch")
     emulator = root.findtext("devices/emulator") or f"/usr/bin/qemu-system-{arch}"
     if arch in WITH_BOARDS or not (world.local and os.path.exists(emulator)):
@@ -302,7 +310,7 @@ def _check_cards(world: World, plan: Plan, root: Element) -> None:
         known = _cards(emulator)
         if known and name not in known:
             remedy = _nearest(name, {*known, "virtio"}, f"{emulator} -device help lists them")
-            refuse(f"{option}.model", f"{emulator} has no network card '{name}'", remedy)
+            _refuse_start(plan, starts, f"{option}.model", f"{emulator} has no network card '{name}'", remedy)
 
 
 def _cards(emulator: str) -> list[str]:
