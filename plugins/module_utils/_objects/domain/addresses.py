@@ -14,8 +14,8 @@ import typing as t
 from ..._plan import KvmError
 from ..._xml import document
 from ..._xml.items import Items
-from ..._xml.rows import Values, read
-from .devices import DEVICES
+from ..._xml.rows import Values
+from .devices import DEVICES, card_model, label_of
 
 Element = document.Element
 Pairs = t.Sequence[tuple[Element, Element]]
@@ -53,8 +53,7 @@ def _disk(disk: Element) -> str:
 
 
 def _interface(interface: Element) -> str:
-    model = interface.find("model")
-    name = "" if model is None else model.get("type") or ""
+    name = card_model(interface)
     return "usb" if name.startswith("usb") else "spapr-vio" if name.startswith("spapr") else "pci"
 
 
@@ -127,14 +126,21 @@ def given_addresses(root: Element, wanted: Values) -> dict[Element, str]:
     asked: dict[Element, str] = {}
     for row in DEVICES:
         values = wanted.get(row.name)
-        if isinstance(row, Items) and any("address" in (item or {}) for item in values or ()):
-            for item, node in row.match(t.cast("list[Values]", values), root)[0]:
-                if node is not None and "address" in (item or {}):
-                    label = row.label(read(row.rows, node), row.elements(root).index(node))
-                    asked[node] = f"{row.name}[{label}].address"
+        if isinstance(row, Items):
+            asked.update(_given_in_list(row, root, values or []))
         elif values and "address" in values:
             asked[root.find(row.path)] = f"{row.name}.address"
     return asked
+
+
+def _given_in_list(items: Items, root: Element, wanted: list[Values]) -> dict[Element, str]:
+    if not any("address" in (item or {}) for item in wanted):
+        return {}
+    return {
+        node: f"{items.name}[{label_of(items, root, node)}].address"
+        for item, node in items.match(wanted, root)[0]
+        if node is not None and "address" in (item or {})
+    }
 
 
 def _remove_address(old: Element, device: Element, asked: t.Mapping[Element, str]) -> None:
@@ -167,19 +173,29 @@ def _remove_below(root: Element, controller: Element, asked: t.Mapping[Element, 
             document.remove(address)
 
 
+def drives(root: Element) -> list[tuple[Element, str]]:
+    """The devices that have the address of a drive, each with its bus."""
+    kinds = ((node, kind(node).partition(" ")) for node in root.iterfind("devices/*"))
+    return [(node, bus) for node, (type, _space, bus) in kinds if type == "drive"]
+
+
 def place_drives(root: Element) -> None:
     """Give an address to drives whose name stands for a place that another drive has.
 
     libvirt derives the place from the target's last letters: vda on SATA would have the place of sda.
     """
-    drives = [(node, kind(node).partition(" ")[2]) for node in root.iterfind("devices/*") if kind(node)[:5] == "drive"]
-    taken = {(bus, *_position(node.find("address"))) for node, bus in drives if node.find("address") is not None}
+    placed, named = [], []
+    for node, bus in drives(root):
+        address = node.find("address")
+        if address is not None:
+            placed.append((bus, *_position(address)))
+        elif node.tag == "disk":
+            named.append((node, bus, (bus, *DRIVES[bus](_letters(str(node.find("target").get("dev")))))))
+    taken = set(placed)
     late = []
-    for node, bus in drives:
-        if node.find("address") is None and node.tag == "disk":
-            place = (bus, *DRIVES[bus](_letters(str(node.find("target").get("dev")))))
-            late += [(node, bus)] if place in taken else []
-            taken.add(place)
+    for node, bus, place in named:
+        late += [(node, bus)] if place in taken else []
+        taken.add(place)
     for node, bus in late:
         place = next(place for place in ((bus, *DRIVES[bus](n)) for n in range(len(taken) + 1)) if place not in taken)
         taken.add(place)

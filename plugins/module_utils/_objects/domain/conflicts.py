@@ -13,9 +13,9 @@ import typing as t
 
 from ..._plan import KvmError
 from ..._xml import document
-from ..._xml.items import Items
 from ..._xml.rows import Change, Edit, Group, Values, read
 from ..._xml.table import split, unset_paths
+from .devices import label_of
 from .rendering import judged
 from .table import DOMAIN
 
@@ -26,6 +26,7 @@ Element = document.Element
 
 KEPT = ("disks", "interfaces", "hostdevs", "filesystems", "controllers", "memory", "memory_maximum", "vcpus", "uuid", "machine",
         "arch", "type", "labels", "title", "description", "osinfo", "genid")  # fmt: skip
+IDENTITIES = ("target", "mac", "alias", "port", "name", "type", "index", "id")  # options of list items
 
 
 def explained(world: World, error: KvmError, after: Element, wanted: Values, changes: t.Sequence[Change]) -> KvmError:
@@ -72,18 +73,21 @@ def _accepted(world: World, after: Element, paths: t.Sequence[str]) -> bool:
 
 
 def _unmentioned_in_items(after: Element, wanted: Values, changes: t.Iterable[Change]) -> list[str]:
-    """The options of changed list items that the task doesn't give."""
-    paths: dict[str, None] = {}
-    for change in changes:
-        if change.new is None or change.new.getparent() is None or change.row is change.items:
-            continue
-        row: Items = change.items
-        given = next((item for item, node in row.match(wanted.get(row.name, []), after)[0] if node is change.new), None)
-        label = row.label(read(row.rows, change.new), row.elements(after).index(change.new))
-        values = read(row.rows, change.new)
-        paths.update((f"{row.name}[{label}].{name}", None) for name in values if name not in (given or {}))
-    keys = {split(path)[-1] for path in paths} & {"target", "mac", "alias", "port", "name", "type", "index", "id"}
-    return [path for path in paths if split(path)[-1] not in keys]
+    """The options of changed list items that the task doesn't give, without those that tell items apart."""
+    inner = [
+        change
+        for change in changes
+        if change.new is not None and change.new.getparent() is not None and change.row is not change.items
+    ]
+    paths = dict.fromkeys(path for change in inner for path in _unmentioned_in_item(after, wanted, change))
+    return [path for path in paths if split(path)[-1] not in IDENTITIES]
+
+
+def _unmentioned_in_item(after: Element, wanted: Values, change: Change) -> list[str]:
+    row, node = change.items, change.new
+    given = next((item for item, one in row.match(wanted.get(row.name, []), after)[0] if one is node), None) or {}
+    label = label_of(row, after, node)
+    return [f"{row.name}[{label}].{name}" for name in read(row.rows, node) if name not in given]
 
 
 def _unmentioned(after: Element, wanted: Values) -> list[str]:

@@ -96,8 +96,9 @@ def _drive(disk: Values) -> t.Optional[str]:
     return disk["device"] if disk.get("device") in ("cdrom", "floppy") else None
 
 
-def _seed(disk: Element) -> bool:
-    return bool((disk.findtext("serial") or "") == SEED_SERIAL)
+def is_seed(disk: Element) -> bool:
+    """Whether a disk is the seed of cloud-init."""
+    return bool(disk.findtext("serial") == SEED_SERIAL)
 
 
 def _agents(channel: Element) -> bool:
@@ -205,7 +206,7 @@ def _new_vsock(item: Values, edit: Edit) -> Values:
 DEVICES: tuple[t.Any, ...] = (
     Items("disks", "devices/disk", later("disk", "DISK"), ("target", disk_source),
           "All disks, CD-ROM and floppy drives. What isn't listed is detached; its data stay.", live="device", new=new_disk,
-          implied=_seed, template={"type": "file", "device": "disk"}, ordered=False, like=_drive),
+          implied=is_seed, template={"type": "file", "device": "disk"}, ordered=False, like=_drive),
     Items("interfaces", "devices/interface", later("interface", "INTERFACE"), ("alias", "mac"), "All network interfaces.",
           live="device", new=new_interface, template={"type": "user"}, repeats=_teamed),
     Items("hostdevs", "devices/hostdev", later("passthrough", "HOSTDEV"), (_hostdev_source,),
@@ -267,6 +268,17 @@ DEVICES: tuple[t.Any, ...] = (
 def items_of(noun: str) -> Items:
     """The row of a device list."""
     return next(row for row in DEVICES if row.name == noun)
+
+
+def label_of(items: Items, root: Element, node: Element) -> str:
+    """What a device of the list is called in option paths."""
+    return items.label(read(items.rows, node), items.elements(root).index(node))
+
+
+def card_model(interface: Element) -> str:
+    """The model of a network card; ``""`` where libvirt chooses it."""
+    model = interface.find("model")
+    return "" if model is None else model.get("type") or ""
 
 
 def place_of(root: Element, noun: str, node: Element) -> int:

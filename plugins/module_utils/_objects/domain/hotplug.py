@@ -15,7 +15,7 @@ from ..._libvirt import found_or_none
 from ..._xml import document
 from ..._xml.rows import Change, Values
 from ..._xml.types import KIB
-from .table import iothread_ids
+from .table import has_balloon, iothread_ids
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
@@ -230,8 +230,7 @@ def no_slot(name: str, path: str) -> str:
 
 
 def _has_balloon(machine: Machine, change: Change) -> bool:
-    balloon = machine.running.find("devices/memballoon")
-    return balloon is not None and balloon.get("model") != "none"
+    return has_balloon(machine.running)
 
 
 def _has_thread_to_pin(machine: Machine, change: Change) -> bool:

@@ -14,7 +14,7 @@ import typing as t
 
 from ..._plan import KvmError
 from ..._xml import document
-from .addresses import MAIN_BUS, kind
+from .addresses import MAIN_BUS, drives
 from .devices import items_of
 from .new import PCIE_MACHINES, add_hotplug_ports
 
@@ -54,10 +54,9 @@ def change_machine(before: Element, after: Element, asked: t.Container[Element],
     for address in after.findall("devices/*/address"):
         if address.get("type") in MAIN_BUS and address.getparent() not in asked:
             document.remove(address)
-    _remove_controllers(after, machine, old, new)
-    for watchdog in after.findall("devices/watchdog[@model='itco']"):
-        if new != "q35" and watchdog.get("action") == "reset":
-            document.remove(watchdog)
+    _change_controllers(after, machine)
+    if new != "q35":
+        _remove_watchdog(after)
     _choose_firmware_anew(after)
     if machine.startswith(PCIE_MACHINES) and not before.find("os/type").get("machine").startswith(PCIE_MACHINES):
         add_hotplug_ports(after, machine, ports)
@@ -75,27 +74,40 @@ def _refuse_buses(after: Element, machine: str, new: str) -> None:
         )
 
 
-def _remove_controllers(after: Element, machine: str, old: str, new: str) -> None:
+def _change_controllers(after: Element, machine: str) -> None:
+    """Fit the PCI controllers to the new machine's root, and remove what belonged to the old chipset."""
     made = t.cast("t.Callable[[Element], bool]", items_of("controllers").implied)
-    root = ROOTS[machine.startswith(PCIE_MACHINES)]
-    used = {kind(node).partition(" ")[2] for node in after.iterfind("devices/*") if kind(node).startswith("drive")}
+    used = {bus for _node, bus in drives(after)}
     for node in after.findall("devices/controller"):
-        type, model = node.get("type"), node.get("model")
-        if type == "pci" and model in ROOTS:
-            node.set("model", root)
-        elif type == "pci" and made(node):
-            document.remove(node)
-        elif type == "pci" and model.startswith(("pcie-", "dmi-")) and root == "pci-root":
-            raise KvmError(
-                f"machine: {machine} can't have the PCI controller {node.get('index')} ({model}) that the domain has",
-                "Remove it with xml_patch: [{path: \"devices/controller[@type='pci'][@index='"
-                f"{node.get('index')}']\", delete: true}}], then change the machine.",
-                option="machine",
-            )
+        type = node.get("type")
+        if type == "pci":
+            _change_pci(node, machine, made(node))
         elif type in ("ide", "sata", "fdc") and type not in used and made(node):
             document.remove(node)
-        elif type == "usb" and model == "piix3-uhci":
+        elif type == "usb" and node.get("model") == "piix3-uhci":
             document.remove(node)  # a part of the old chipset; libvirt gives the machine its own
+
+
+def _change_pci(node: Element, machine: str, made: bool) -> None:
+    """Fit a PCI controller to the new machine's root; ``made``: libvirt made it for the old one."""
+    model, root = node.get("model"), ROOTS[machine.startswith(PCIE_MACHINES)]
+    if model in ROOTS:
+        node.set("model", root)
+    elif made:
+        document.remove(node)
+    elif model.startswith(("pcie-", "dmi-")) and root == "pci-root":
+        raise KvmError(
+            f"machine: {machine} can't have the PCI controller {node.get('index')} ({model}) that the domain has",
+            "Remove it with xml_patch: [{path: \"devices/controller[@type='pci'][@index='"
+            f"{node.get('index')}']\", delete: true}}], then change the machine.",
+            option="machine",
+        )
+
+
+def _remove_watchdog(after: Element) -> None:
+    """Remove the one of q35's chipset."""
+    for watchdog in after.findall("devices/watchdog[@model='itco'][@action='reset']"):
+        document.remove(watchdog)
 
 
 def _choose_firmware_anew(after: Element) -> None:

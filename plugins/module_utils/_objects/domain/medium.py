@@ -12,10 +12,11 @@ from ..._plan import KvmError
 from ..._xml import document
 from ..._xml.rows import Edit, Values
 from ..storage import volume_or_none
-from .devices import SEED_SERIAL
+from .devices import is_seed
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
+    from ..draft import Draft
 
 Element = document.Element
 
@@ -29,25 +30,33 @@ FLOPPY_MAX = 2880 * 1024  # bytes of the largest floppy disk
 ISO_AT, ISO_MAGIC = 32769, b"CD001"
 
 
-def check_media(world: World, before: Element, wanted: Values, edit: Edit) -> None:
+def check_media(draft: Draft, before: Element, edit: Edit) -> None:
     """Refuse a disk whose target is a drive's, unless it's said to be a disk, or its source is what goes into such a drive."""
     changed = {change.path for change in edit.changes}
-    for item in wanted.get("disks", ()):
+    for item in draft.wanted.get("disks", ()):
         target = item.get("target")
-        if not changed.intersection(f"disks[{target}].{name}" for name in SOURCES):
+        if changed.isdisjoint(f"disks[{target}].{name}" for name in SOURCES):
             continue
         for disk in before.iterfind("devices/disk"):
-            device = disk.get("device") or "disk"
-            seed = disk.findtext("serial") == SEED_SERIAL
-            if disk.find("target").get("dev") != target or (device not in DRIVES and not seed):
-                continue
-            if seed or ("device" not in item and not _fits(world, device, item)):
-                _refuse(item, target, device, seed)
-            if item.get("device") == "disk" and device != "disk" and "format" not in item:
-                _check_format(disk, item, target, edit)
+            if disk.find("target").get("dev") == target:
+                _check_disk(draft.world, disk, item, edit)
 
 
-def _refuse(item: Values, target: str, device: str, seed: bool) -> t.NoReturn:
+def _check_disk(world: World, disk: Element, item: Values, edit: Edit) -> None:
+    """Refuse the item where ``disk`` is a drive, or the seed, that it would change."""
+    device = disk.get("device") or "disk"
+    if is_seed(disk):
+        _refuse(item, device, seed=True)
+    if device not in DRIVES:
+        return
+    if "device" not in item and not _fits(world, device, item):
+        _refuse(item, device, seed=False)
+    if item.get("device") == "disk" and "format" not in item:
+        _check_format(disk, item, edit)
+
+
+def _refuse(item: Values, device: str, seed: bool) -> t.NoReturn:
+    target = item["target"]
     drive, place, remedy = DRIVES.get(device, ("the disk", "in its place", ""))
     name = next((str(item[kind]) for kind in ("volume", "file", "block") if kind in item), "the new source")
     owner, more = (" with the seed of cloud_init", "") if seed else ("", f" {remedy} if that is meant.")
@@ -58,9 +67,9 @@ def _refuse(item: Values, target: str, device: str, seed: bool) -> t.NoReturn:
     )
 
 
-def _check_format(disk: Element, item: Values, target: str, edit: Edit) -> None:
+def _check_format(disk: Element, item: Values, edit: Edit) -> None:
     """A drive that becomes a disk keeps its format, which may be wrong for the new source."""
-    driver = disk.find("driver")
+    target, driver = item["target"], disk.find("driver")
     has = "raw" if driver is None else driver.get("type") or "raw"
     form = edit.context.disk_format(item)
     if form != has:
@@ -78,9 +87,14 @@ def _fits(world: World, device: str, item: Values) -> bool:
         return "network" in item or not (os.path.isfile(path) if world.local else "file" in item)
     if device == "floppy":
         return "dir" in item or (size is not None and size <= FLOPPY_MAX)
+    return form == "iso" or _is_disc(world, item, path)
+
+
+def _is_disc(world: World, item: Values, path: str) -> bool:
+    """Whether the source is the host's optical drive, or an ISO image."""
     if "block" in item:
         return os.path.basename(os.path.realpath(item["block"])).startswith("sr")
-    return form == "iso" or str(item.get("volume") or path).lower().endswith(".iso") or _is_iso(world, path)
+    return str(item.get("volume") or path).lower().endswith(".iso") or _is_iso(world, path)
 
 
 def _looked_at(world: World, item: Values) -> tuple[str, t.Optional[int], str]:

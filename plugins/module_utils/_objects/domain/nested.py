@@ -47,10 +47,9 @@ def _named(tree: Values) -> Values:
         if not isinstance(value, dict):
             out[name.replace("-", "_")] = value
             continue
-        numbers = sorted((key for key in value if key.isdigit()), key=int)
-        rest = {key: inner for key, inner in value.items() if key not in numbers}
-        if numbers or "count" in rest:
-            rest.pop("count", None)
+        numbers = sorted(filter(str.isdigit, value), key=int)
+        rest = {key: inner for key, inner in value.items() if key not in ("count", *numbers)}
+        if numbers or "count" in value:
             out[PLURALS.get(name, name)] = [_one(name, number, value[number]) for number in numbers]
         if rest:
             out[name.replace("-", "_")] = _named(rest)

@@ -159,7 +159,7 @@ class Domain(Noun):
         if plan.steps:
             from .start_checks import check_steps  # an unchanged domain doesn't pay for it
 
-            check_steps(world, plan, draft.shown)
+            check_steps(draft)
         if draft.before is None:
             plan.differs("state", "absent", draft.reached)
         wait(plan, params, draft.reached)
@@ -231,7 +231,7 @@ def _check_changes(draft: Draft, before: Element, edit: Edit) -> None:
     if any(change.path.startswith("disks[") for change in edit.changes):
         from .medium import check_media
 
-        check_media(draft.world, before, draft.wanted, edit)
+        check_media(draft, before, edit)
 
 
 @contextlib.contextmanager

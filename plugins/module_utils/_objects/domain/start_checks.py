@@ -17,10 +17,12 @@ from ..._libvirt import code_is
 from ..._plan import KvmError, Plan, refuse
 from ..._xml import document
 from ..._xml.types import KIB
-from .devices import SEED_SERIAL
+from .devices import card_model, is_seed
+from .sharing import check_shared
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
+    from .draft import DomainDraft
 
 Element = document.Element
 
@@ -29,30 +31,36 @@ SYS = "/sys"
 MOUNTS = "/proc/mounts"
 
 
-def check_steps(world: World, plan: Plan, root: Element) -> None:
-    """Refuse what the steps of the plan come to and can't do: starting the definition ``root``, weighing single devices."""
-    starts = bool(STARTS & {step.operation for step in plan.steps})
-    tunes = any("device_weight" in step.arguments.get("values", ()) for step in plan.steps)
-    if world.local and (starts or tunes):
-        _check_weights(root)
-    if starts:
-        for check in (_check_unconnected, _check_vlans, _check_objects):
-            check(world, plan, root)
-    if starts and world.local and world.uri.startswith("qemu:"):
-        for check in (_check_devices, _check_disks, _check_huge_pages, _check_iommu):
-            check(world, plan, root)
-    from .sharing import check_shared
-
-    check_shared(world, plan, root)
-    if starts or {"cpu.mode", "cpu.model", "type"} & set(plan.after):
-        _check_cpu(world, plan, root, starts)
-    if starts or any(path.startswith("interfaces[") for path in plan.after):
-        _check_cards(world, plan, root, starts)
+Check = t.Callable[["World", Plan, Element], None]
 
 
-def _refuse_start(plan: Plan, starts: bool, option: str, why: str, remedy: str) -> None:
+def check_steps(draft: DomainDraft) -> None:
+    """Refuse what the steps of the plan come to and can't do: starting the definition, weighing single devices."""
+    world, plan = draft.world, draft.plan
+    starts = _starts(plan)
+    weighs = any("device_weight" in step.arguments.get("values", ()) for step in plan.steps)
+    here = starts and world.local and world.uri.startswith("qemu:")
+    cards = any(path.startswith("interfaces[") for path in plan.after)
+    due: tuple[tuple[t.Any, tuple[Check, ...]], ...] = (
+        (world.local and (starts or weighs), (_check_weights,)),
+        (starts, (_check_unconnected, _check_vlans, _check_objects)),
+        (here, (_check_devices, _check_disks, _check_huge_pages, _check_iommu)),
+        (True, (check_shared,)),
+        (starts or {"cpu.mode", "cpu.model", "type"} & set(plan.after), (_check_cpu,)),
+        (starts or cards, (_check_cards,)),
+    )
+    for is_due, checks in due:
+        for check in checks if is_due else ():
+            check(world, plan, draft.shown)
+
+
+def _starts(plan: Plan) -> bool:
+    return bool(STARTS & {step.operation for step in plan.steps})
+
+
+def _refuse_start(plan: Plan, option: str, why: str, remedy: str) -> None:
     """Refuse what can't start, or warn where it is only defined: libvirt takes the definition."""
-    if starts:
+    if _starts(plan):
         refuse(option, why, remedy)
     plan.warnings.append(f"{option}: {why}, so it can't start. {remedy}")
 
@@ -70,7 +78,7 @@ def _check_unconnected(world: World, plan: Plan, root: Element) -> None:
         )
 
 
-def _check_weights(root: Element) -> None:
+def _check_weights(world: World, plan: Plan, root: Element) -> None:
     weighed = [node.findtext("path") for node in root.iterfind("blkiotune/device") if int(node.findtext("weight") or 0)]
     unweighable = [path for path in weighed if not _has_cfq(path)]
     if unweighable:
@@ -161,15 +169,20 @@ def _check_devices(world: World, plan: Plan, root: Element) -> None:
 def _check_disks(world: World, plan: Plan, root: Element) -> None:
     """Files and devices of disks exist, or this run makes them."""
     noted = {error.details.get("option") for error in plan.assumed}
+    for option, path in _files(root):
+        if option not in noted and _is_missing(path) and not _made_by(plan, path):
+            _missing(plan, option, f"'{path}' does not exist", "Create it first, or correct the path.")
+
+
+def _files(root: Element) -> t.Iterator[tuple[str, str]]:
+    """Option and path of each file and device that a disk can't be without."""
     for disk in root.iterfind("devices/disk"):
         source = disk.find("source")
-        if source is None or source.get("startupPolicy") or disk.findtext("serial") == SEED_SERIAL:
+        if source is None or source.get("startupPolicy") or is_seed(disk):
             continue
         for attribute, leaf in (("file", "file"), ("dev", "block")):
-            path = source.get(attribute)
-            option = f"disks[{disk.find('target').get('dev')}].{leaf}"
-            if path and option not in noted and _is_missing(path) and not _made_by(plan, path):
-                _missing(plan, option, f"'{path}' does not exist", "Create it first, or correct the path.")
+            if source.get(attribute):
+                yield f"disks[{disk.find('target').get('dev')}].{leaf}", source.get(attribute)
 
 
 def _is_missing(path: str) -> bool:
@@ -190,27 +203,26 @@ def _made_by(plan: Plan, path: str) -> bool:
 def _check_huge_pages(world: World, plan: Plan, root: Element) -> None:
     """A mounted hugetlbfs of each page size, and enough free pages where all memory is of one size."""
     backing = root.find("memoryBacking/hugepages")
-    if backing is None:
-        return
-    pages = backing.findall("page")
-    sizes = [(KIB.get(page, "size") or 0) // 1024 for page in pages] or [_default_page()]
-    for size in sizes:
+    for size, needed in () if backing is None else _huge_pages(root, backing):
         shown = f"{size // 1024} MiB" if size < 1 << 20 else f"{size >> 20} GiB"
         free = _number(f"{SYS}/kernel/mm/hugepages/hugepages-{size}kB/free_hugepages")
-        memory = t.cast(int, KIB.get(root.find("memory"), "")) // 1024
-        needed = -(-memory // size) if len(sizes) == 1 and not any(page.get("nodeset") for page in pages) else 1
         remedy = "Reserve them first: metal.kvm.kernel_tuning, or the role metal.kvm.tuning; for 1 GiB pages the role metal.kvm.kernel."
         if free < needed:
-            _missing(
-                plan,
-                "memory_backing.hugepages",
-                f"the guest needs {needed} huge pages of {shown}, and the host has {free} free",
-                remedy,
-            )
+            why = f"the guest needs {needed} huge pages of {shown}, and the host has {free} free"
+            _missing(plan, "memory_backing.hugepages", why, remedy)
         elif not _mounted(size):
-            _missing(
-                plan, "memory_backing.hugepages", f"no hugetlbfs with pages of {shown} is mounted on the host", remedy
-            )
+            why = f"no hugetlbfs with pages of {shown} is mounted on the host"
+            _missing(plan, "memory_backing.hugepages", why, remedy)
+
+
+def _huge_pages(root: Element, backing: Element) -> list[tuple[int, int]]:
+    """Page sizes in KiB, and how many of each the guest needs at least: all its memory only where it's of one size."""
+    pages = backing.findall("page")
+    sizes = [(KIB.get(page, "size") or 0) // 1024 for page in pages] or [_default_page()]
+    if len(sizes) > 1 or any(page.get("nodeset") for page in pages):
+        return [(size, 1) for size in sizes]
+    memory = t.cast(int, KIB.get(root.find("memory"), "")) // 1024
+    return [(sizes[0], -(-memory // sizes[0]))]
 
 
 def _default_page() -> int:
@@ -255,26 +267,28 @@ def _names(path: str) -> list[str]:
         return []
 
 
-def _check_cpu(world: World, plan: Plan, root: Element, starts: bool) -> None:
+def _check_cpu(world: World, plan: Plan, root: Element) -> None:
     """The CPU's mode works with the domain's type, and libvirt knows its model. What is only defined is a warning."""
     cpu, emulated = root.find("cpu"), root.get("type") == "qemu"
     if emulated and root.find("features/hyperv") is not None:
         plan.warnings.append("features.hyperv: has no effect under emulation (type: qemu); it needs KVM")
-    if cpu is None:
-        return
-    if emulated and cpu.get("mode") == "host-passthrough":
+    mode = "" if cpu is None else cpu.get("mode", "custom")
+    if emulated and mode == "host-passthrough":
         _refuse_start(
             plan,
-            starts,
             "cpu.mode",
             "host-passthrough needs KVM, and this domain is emulated (type: qemu)",
             "Use maximum (all that QEMU emulates) or a model, or a host with VT-x or AMD-V.",
         )
-    model = (cpu.findtext("model") or "").strip() if cpu.get("mode") in (None, "custom") else ""
+    if mode == "custom":
+        _check_cpu_model(world, plan, root, (cpu.findtext("model") or "").strip())
+
+
+def _check_cpu_model(world: World, plan: Plan, root: Element, model: str) -> None:
     known = _cpu_models(world, root.find("os/type").get("arch")) if model else []
-    if model and known and model not in known:
+    if known and model not in known:
         meant = _nearest(model, known, "virsh cpu-models lists them")
-        _refuse_start(plan, starts, "cpu.model", f"libvirt knows no CPU model '{model}'", meant)
+        _refuse_start(plan, "cpu.model", f"libvirt knows no CPU model '{model}'", meant)
 
 
 def _cpu_models(world: World, arch: t.Optional[str]) -> list[str]:
@@ -296,21 +310,18 @@ COMMON_CARDS = ("virtio", "virtio-transitional", "virtio-non-transitional", "e10
 WITH_BOARDS = ("arm", "aarch64")  # their boards have network cards that are no devices of QEMU's
 
 
-def _check_cards(world: World, plan: Plan, root: Element, starts: bool) -> None:
+def _check_cards(world: World, plan: Plan, root: Element) -> None:
     """The emulator has the models of the network cards. What is only defined is a warning."""
     arch = root.find("os/type").get("arch")
     emulator = root.findtext("devices/emulator") or f"/usr/bin/qemu-system-{arch}"
     if arch in WITH_BOARDS or not (world.local and os.path.exists(emulator)):
         return
     for option, node, _source in _interfaces(root):
-        model = node.find("model")
-        name = "" if model is None else model.get("type") or ""
-        if not name or name in COMMON_CARDS:
-            continue
-        known = _cards(emulator)
+        name = card_model(node)
+        known = _cards(emulator) if name and name not in COMMON_CARDS else []
         if known and name not in known:
             remedy = _nearest(name, {*known, "virtio"}, f"{emulator} -device help lists them")
-            _refuse_start(plan, starts, f"{option}.model", f"{emulator} has no network card '{name}'", remedy)
+            _refuse_start(plan, f"{option}.model", f"{emulator} has no network card '{name}'", remedy)
 
 
 def _cards(emulator: str) -> list[str]:

@@ -68,34 +68,56 @@ def storage(world: World, root: Element, flat: Values, active: bool) -> list[Val
 def _running(disk: Element, blocks: list[Values]) -> list[Values]:
     """The chain as QEMU has it open; sizes are matched by the index that libvirt gives to each image."""
     sizes = {str(block["backingIndex"]): block for block in blocks if "backingIndex" in block}
-    images, node = [], disk
-    while node is not None and node.find("source") is not None:
-        source, kind = node.find("source"), node.find("driver" if node is disk else "format")
-        index = source.get("index") or node.get("index") or ""
-        block = sizes.get(index) or (blocks[0] if blocks and node is disk else {})
-        images.append(_image(_where(source) or block.get("path"), None if kind is None else kind.get("type"), block))
-        node = node.find("backingStore")
+    first: Values = next(iter(blocks), {})
+    images = []
+    for node in _layers(disk):
+        source, top = node.find("source"), node is disk
+        block = sizes.get(source.get("index") or node.get("index") or "") or (first if top else {})
+        form = _format(node.find("driver" if top else "format"))
+        images.append(_image(_where(source) or block.get("path"), form, block))
     return images
+
+
+def _layers(disk: Element) -> t.Iterator[Element]:
+    """The disk, and the elements of what is below it, as far as they say a source."""
+    node = disk
+    while node is not None and node.find("source") is not None:
+        yield node
+        node = node.find("backingStore")
+
+
+def _format(node: t.Optional[Element]) -> t.Optional[str]:
+    return None if node is None else node.get("type")
 
 
 def _idle(world: World, disk: Element, blocks: list[Values]) -> list[Values]:
     """The chain as pools know it, or as the files say on this machine."""
-    source, kind = disk.find("source"), disk.find("driver")
-    block = blocks[0] if blocks else {}
-    path = _where(source)
-    if source.get("volume"):
-        there = world.volume(source.get("pool"), source.get("volume"))
-        path = None if there is None else there.path()
-    top = _image(path, None if kind is None else kind.get("type"), block)
-    chain = _by_pools(world, path) if path else []
-    if path and world.local and (not chain or chain[-1].get("below")):
-        chain = chain[:-1] + (_by_files(chain[-1]["path"] if chain else path) or chain[-1:])
-    chain = [{key: value for key, value in one.items() if key != "below"} for one in chain]
-    return [{**chain[0], "format": top["format"]}, *chain[1:]] if chain else [top]
+    path, form = _stored_at(world, disk.find("source")), _format(disk.find("driver"))
+    chain = _chain(world, path) if path else []
+    if chain:
+        return [{**chain[0], "format": form}, *chain[1:]]
+    return [_image(path, form, next(iter(blocks), {}))]
 
 
-def _by_pools(world: World, path: str) -> list[Values]:
-    """The images from ``path`` down that are volumes; the last has ``below`` where it's an overlay of what isn't one."""
+def _stored_at(world: World, source: Element) -> t.Optional[str]:
+    """The path of a disk's source; of a volume the one that its pool knows."""
+    if not source.get("volume"):
+        return _where(source)
+    there = world.volume(source.get("pool"), source.get("volume"))
+    return None if there is None else str(there.path())
+
+
+def _chain(world: World, path: str) -> list[Values]:
+    """The images from ``path`` down: as pools know them, and from the last of these on as the files say."""
+    chain, below = _by_pools(world, path)
+    if not (below and world.local):
+        return chain
+    last = chain[-1]["path"] if chain else path
+    return chain[:-1] + (_by_files(last) or chain[-1:])
+
+
+def _by_pools(world: World, path: str) -> tuple[list[Values], str]:
+    """The images from ``path`` down that are volumes, and the path below the last one, which isn't a volume."""
     images: list[Values] = []
     while path and path not in [image["path"] for image in images]:
         one: t.Optional[Volume] = tried(functools.partial(by_path, world, path))[0]
@@ -104,9 +126,7 @@ def _by_pools(world: World, path: str) -> list[Values]:
         sizes = {size: int(one.root.findtext(size)) for size in SIZES if one.root.findtext(size)}
         images.append(_image(one.path, one.format, sizes))
         path = one.backing
-    if path and images:
-        images[-1]["below"] = path
-    return images
+    return images, path
 
 
 def _by_files(path: str) -> list[Values]:

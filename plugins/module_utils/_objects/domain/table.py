@@ -190,12 +190,18 @@ def _unsettled(persistent: Element, running: Element) -> bool:
     if any(node.get("model") == "virtio-mem" for node in running.iterfind("devices/memory")):
         return True  # the balloon's size follows what the guest takes of it
     wanted, there = _boot_memory(persistent), _boot_memory(running)
-    balloon = running.find("devices/memballoon")
-    if balloon is None or balloon.get("model") == "none" or wanted is None or there is None:
-        later = persistent.find("devices/memballoon")
-        never = later is None or later.get("model") == "none"  # without a balloon the guest has all of its memory
-        return (never and wanted is not None and there is not None and wanted < there) or _aligned(persistent, running)
-    return wanted < there or _without_nvdimms(running) <= there < wanted
+    if wanted is None or there is None:
+        return _aligned(persistent, running)
+    if has_balloon(running):
+        return wanted < there or _without_nvdimms(running) <= there < wanted
+    never = not has_balloon(persistent)  # without a balloon the guest has all of its memory
+    return (never and wanted < there) or _aligned(persistent, running)
+
+
+def has_balloon(domain: Element) -> bool:
+    """Whether the guest has a memory balloon."""
+    balloon = domain.find("devices/memballoon")
+    return balloon is not None and balloon.get("model") != "none"
 
 
 def _without_nvdimms(running: Element) -> int:
@@ -316,3 +322,8 @@ DOMAIN: tuple[t.Any, ...] = (
           volatile=unsaid("devices/emulator")),
     *DEVICES,
 )  # fmt: skip
+
+
+def row_of(option: str) -> t.Any:
+    """The row of an option."""
+    return next(row for row in DOMAIN if row.name == option)

@@ -12,7 +12,7 @@ from ..._plan import Remark, Step
 from ..._xml import document, units
 from ..._xml.rows import Change, Values, read
 from .devices import device, items_of
-from .table import DOMAIN, iothread_ids
+from .table import iothread_ids, row_of
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
@@ -31,14 +31,14 @@ SCHEDULER = {  # in the order in which they are set: periods, the whole, its par
     "iothread_quota": "iothread_quota",
 }
 PERIOD, NO_QUOTA = 100_000, -1  # what the kernel does where nothing is said
+UNSAID = {option: NO_QUOTA if option.endswith("quota") else PERIOD for option in SCHEDULER if option != "shares"}
 UNLIMITED = 9007199254740991  # KiB
 DEVICE_LIMITS = ("weight", "read_bytes_sec", "write_bytes_sec", "read_iops_sec", "write_iops_sec")
 
 
 def _group(root: Element, name: str) -> Values:
     """The options of one group, as the document says."""
-    row = next(row for row in DOMAIN if getattr(row, "name", "") == name)
-    return t.cast(Values, row.read(root).get(name, {}))
+    return t.cast(Values, row_of(name).read(root).get(name, {}))
 
 
 def _set(call: str, what: str, name: str, before: Values, after: Values, target: str = "") -> t.Optional[Step]:
@@ -56,21 +56,22 @@ def scheduler(name: str, change: Change, running: Element, persistent: Element) 
 
     A weight that isn't said any more waits: the kernel's own isn't the same everywhere.
     """
-    one, other = (_group(root, "cputune") for root in (running, persistent))
+    one, other = _group(running, "cputune"), _group(persistent, "cputune")
     if change.path.endswith("shares") and "shares" not in other:
         return None
-    silent = {option: NO_QUOTA if option.endswith("quota") else PERIOD for option in SCHEDULER if option != "shares"}
-    one, other = ({**silent, **values} for values in (one, other))
+    one, other = {**UNSAID, **one}, {**UNSAID, **other}
     parts = {_part(option) for option in SCHEDULER if option in other and one.get(option) != other[option]}
-    before, after = (
-        {
-            parameter: values[option]
-            for option, parameter in SCHEDULER.items()
-            if _part(option) in parts and option in values
-        }
-        for values in (one, other)
-    )
+    before, after = _parameters(one, parts), _parameters(other, parts)
     return _set("setSchedulerParametersFlags", "weight and limits of CPU time", name, before, after)
+
+
+def _parameters(values: Values, parts: t.Container[str]) -> Values:
+    """libvirt's parameters for the time of these parts."""
+    return {
+        parameter: values[option]
+        for option, parameter in SCHEDULER.items()
+        if _part(option) in parts and option in values
+    }
 
 
 def _part(option: str) -> str:

@@ -82,9 +82,9 @@ def _rendered(world: World, root: Element) -> t.Optional[Element]:
 
 def _labels(root: Element, params: Values) -> None:
     from ..._xml.rows import Edit
-    from .table import DOMAIN
+    from .table import row_of
 
-    row = next(row for row in DOMAIN if getattr(row, "name", "") == "labels")
+    row = row_of("labels")
     row.edit(root, row.parse(params, ""), "", Edit())
 
 
@@ -95,39 +95,44 @@ def _carry_devices(root: Element, before: Element) -> None:
         root.find("devices/video").addprevious(model.getparent())
     taken = {_slot(node) for node in root.iterfind("devices/*/address")}
     for items in DEVICES:
-        if not isinstance(items, Items):
+        if isinstance(items, Items):
+            _carry_list(items, root, before, taken)
+        else:
             _carry_address(root.find(items.path), before.find(items.path), taken)
+
+
+def _carry_list(items: Items, root: Element, before: Element, taken: set[t.Any]) -> None:
+    nodes = items.elements(root)
+    pairs, _gone = items.match([read(items.rows, node) for node in nodes], before, nodes)
+    for node, (_item, there) in zip(nodes, pairs):
+        if there is None or not (items.keys or _model(node) == _model(there)):
             continue
-        nodes = items.elements(root)
-        pairs, dummy = items.match([read(items.rows, node) for node in nodes], before, nodes)
-        for node, (dummy_item, there) in zip(nodes, pairs):
-            if there is None or not (items.keys or _model(node) == _model(there)):
-                continue
-            if node.tag == "interface" and node.find("mac") is None and there.find("mac") is not None:
-                node.append(document.clone(there.find("mac")))
-            _carry_address(node, there, taken)
+        if node.tag == "interface" and node.find("mac") is None and there.find("mac") is not None:
+            node.append(document.clone(there.find("mac")))
+        _carry_address(node, there, taken)
 
 
 def _carry_ports(root: Element, before: Element) -> None:
-    """The PCI buses that devices sit on: libvirt made them, and would make others for a document without addresses.
-
-    Those in the document that have no number are the first ones of their model.
-    """
+    """The PCI buses that devices sit on: libvirt made them, and would make others for a document without addresses."""
     devices = root.find("devices")
     if devices is None:
         devices = document.child(root, "devices")
     said = devices.findall("controller[@type='pci']")
     numbers = {node.get("index") for node in said}
     free = [node for node in before.iterfind("devices/controller[@type='pci']") if node.get("index") not in numbers]
-    for node in [node for node in said if node.get("index") is None]:
-        there = next((one for one in free if one.get("model") == node.get("model")), None)
-        if there is not None:
-            node.set("index", there.get("index"))
-            free.remove(there)
-    made = items_of("controllers").implied
-    for node in free:
-        if made is not None and made(node):
-            devices.append(document.clone(node))
+    for node in said:
+        if node.get("index") is None:
+            _carry_number(node, free)
+    made = t.cast("t.Callable[[Element], bool]", items_of("controllers").implied)
+    devices.extend(document.clone(node) for node in free if made(node))
+
+
+def _carry_number(node: Element, free: list[Element]) -> None:
+    """Give a controller the number of the first free one of its model, which isn't free any more."""
+    there = next((one for one in free if one.get("model") == node.get("model")), None)
+    if there is not None:
+        node.set("index", there.get("index"))
+        free.remove(there)
 
 
 def _carry_address(node: t.Optional[Element], there: t.Optional[Element], taken: set[t.Any]) -> None:
