@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import types
 import typing as t
 
 import pytest
@@ -112,7 +113,16 @@ def test_one_is_changed_in_its_place() -> None:
 
 def live(running: Definition, persistent: Definition) -> tuple[Plan, list[str]]:
     plan = Plan("domain")
-    waiting = plan_live(plan, "one", lambda change: True, running.root, running.root, persistent.root, True)
+    draft = types.SimpleNamespace(
+        plan=plan,
+        name="one",
+        before=running.root,
+        running=running.root,
+        shown=persistent.root,
+        params={"apply": "live"},
+        world=None,
+    )
+    waiting = plan_live(t.cast(t.Any, draft), lambda change: True)
     return plan, waiting
 
 

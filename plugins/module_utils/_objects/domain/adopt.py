@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
@@ -17,7 +18,7 @@ from ..._xml.patch import apply as apply_patches
 from ..._xml.rows import Edit, Union, Values, apply, parse, read, specs
 from ..._xml.types import PRESENT
 from .contradictions import CONTRADICTIONS
-from .devices import SEED_SERIAL
+from .devices import is_seed
 from .documents import persistent_document
 from .new import PCIE_MACHINES, add_hotplug_ports, new_options, skeleton
 from .rendering import judged
@@ -103,18 +104,7 @@ class Export:
         self.ports = self._ports(everything)
         if not self.ports:
             everything = self._everything(self.target)
-        candidates = export.leaves(everything, kept, whole)
-        least = export.copied(everything)
-        for holder, name in export.leaves(least, kept, {*whole, "controllers"}):
-            if not isinstance(holder[name], list):
-                holder.pop(name)
-        try:
-            there = self._everything(self.made(least))
-        except KvmError:  # it can't be without some of it: nothing is known of what would be there by itself
-            pass
-        else:
-            _deny(DOMAIN, everything, there)
-            candidates = export.alike(everything, there, kept, whole)
+        candidates = self._candidates(everything, kept, whole)
         goal = self.distance(everything)
         if "" in goal:
             export.drop(_addresses(everything), lambda: "" not in self.distance(everything))
@@ -126,28 +116,42 @@ class Export:
             export.drop_items(everything, "controllers", lambda: self.distance(everything) == goal)
         return everything
 
-    def _everything(self, root: Element) -> Values:
-        """All options as the document says, with the lists that are empty, and where devices sit.
+    def _candidates(self, options: Values, kept: tuple[str, ...], whole: set[str]) -> list[export.Leaf]:
+        """The options that a new domain may have by itself. What it has although they say nothing is denied in ``options``."""
+        least = export.copied(options)
+        for holder, name in export.leaves(least, kept, {*whole, "controllers"}):
+            if not isinstance(holder[name], list):
+                holder.pop(name)
+        try:
+            there = self._everything(self.made(least))
+        except KvmError:  # it can't be without some of it: nothing is known of what would be there by itself
+            return export.leaves(options, kept, whole)
+        _deny(DOMAIN, options, there)
+        return export.alike(options, there, kept, whole)
 
-        Where this domain's PCI controllers are to be said, they are among them.
-        """
+    def _everything(self, root: Element) -> Values:
+        """All options as the document says, with the lists that are empty, and where devices sit."""
         values = {**nothing(), **sayable(specs(DOMAIN), read(DOMAIN, root))}
         for items in DOMAIN:
-            if not isinstance(items, Items):
-                continue
-            row: t.Any = next((row for row in items.rows if isinstance(row, Attributes)), None)
-            every = items.name == "controllers" and not self.ports
-            every |= items.name == "audio" and len(items.elements(root)) > 1  # libvirt makes one where there is none
-            if row is None and not every:
-                continue
-            nodes = items.elements(root) if every else items.listed(root)
-            found = [sayable(specs(items.rows), read(items.rows, node)) for node in nodes]
-            for item, node in zip(found, nodes) if row is not None else ():
-                item.update({row.name: row.value(node)} if row.value(node) else {})
-            needed = [name for name, spec in specs(items.rows).items() if spec.get("required")]
-            if found:  # without what no option takes
-                values[items.name] = [item for item in found if all(name in item for name in needed)]
+            devices = self._devices(items, root) if isinstance(items, Items) else []
+            if devices:  # without what no option takes
+                needed = {name for name, spec in specs(items.rows).items() if spec.get("required")}
+                values[items.name] = [item for item in devices if needed <= item.keys()]
         return _taken({name: values[name] for name in specs(DOMAIN) if name in values and name != "uuid"})
+
+    def _devices(self, items: Items, root: Element) -> list[Values]:
+        """The devices of a list of which more is to be said than the document's options.
+
+        That is where they sit, and what libvirt makes by itself: PCI controllers where their number of ports doesn't say
+        them, and one sound backend of several.
+        """
+        address: t.Any = next((row for row in items.rows if isinstance(row, Attributes)), None)
+        every = items.name == "controllers" and not self.ports
+        every |= items.name == "audio" and len(items.elements(root)) > 1  # libvirt makes one where there is none
+        if address is None and not every:
+            return []
+        nodes = items.elements(root) if every else items.listed(root)
+        return [_device(items, address, node) for node in nodes]
 
     def _ports(self, options: Values) -> int:
         """How many spare PCIe ports a new domain would get by ``hotplug_ports`` to have these; 0: not by their number."""
@@ -203,8 +207,19 @@ def _taken(options: Values) -> Values:
         name = str(error.details.get("option")).partition(".")[0].partition("[")[0]
         if name not in options:
             raise
-        return _taken({key: value for key, value in options.items() if key != name})
+        return _taken(_without(options, name))
     return options
+
+
+def _device(items: Items, address: t.Any, node: Element) -> Values:
+    """A device as options, with its address where the list has a row for it."""
+    item = sayable(specs(items.rows), read(items.rows, node))
+    where = None if address is None else address.value(node)
+    return {**item, address.name: where} if where else item
+
+
+def _without(options: Values, name: str) -> Values:
+    return {key: value for key, value in options.items() if key != name}
 
 
 def _addresses(options: Values) -> list[export.Leaf]:
@@ -244,35 +259,36 @@ def _deny(rows: t.Iterable[t.Any], options: Values, there: Values) -> None:
 
 
 def _without_seed(root: Element) -> Element:
-    seeds = [disk for disk in root.iterfind("devices/disk") if disk.findtext("serial") == SEED_SERIAL]
-    if not seeds:
+    if not any(map(is_seed, root.iterfind("devices/disk"))):
         return root
     bare = document.clone(root)
-    for disk in bare.findall("devices/disk"):
-        if disk.findtext("serial") == SEED_SERIAL:
-            document.remove(disk)
+    for disk in filter(is_seed, bare.findall("devices/disk")):
+        document.remove(disk)
     return bare
 
 
 def sayable(options: t.Mapping[str, Values], values: Values) -> Values:
     """The values that the options take, without secret ones."""
-    out: Values = {}
-    for name, value in values.items():
-        spec = options[name]
-        inner, choices = spec.get("options"), spec.get("choices")
-        if (
-            spec.get("no_log")
-            or spec.get("quiet")
-            or (choices and not isinstance(value, list) and value not in choices)
-        ):
-            continue
-        if inner and isinstance(value, dict):
-            out[name] = sayable(inner, value)
-        elif inner and isinstance(value, list):
-            out[name] = [sayable(inner, item) for item in value]
-        else:
-            out[name] = value
-    return out
+    return {name: _sayable(options[name], value) for name, value in values.items() if _takes(options[name], value)}
+
+
+def _takes(spec: Values, value: t.Any) -> bool:
+    """Whether an option may be given with this value."""
+    choices = spec.get("choices")
+    is_other = choices and not isinstance(value, list) and value not in choices
+    return not (spec.get("no_log") or spec.get("quiet") or is_other)
+
+
+def _sayable(spec: Values, value: t.Any) -> t.Any:
+    inner = spec.get("options")
+    return _each(value, functools.partial(sayable, inner)) if inner else value
+
+
+def _each(value: t.Any, change: t.Callable[[Values], Values]) -> t.Any:
+    """A dict changed, or each of a list; any other value as it is."""
+    if isinstance(value, list):
+        return [change(item) for item in value]
+    return change(value) if isinstance(value, dict) else value
 
 
 def nothing() -> Values:
@@ -282,33 +298,33 @@ def nothing() -> Values:
 
 def as_given(rows: t.Iterable[t.Any], options: Values) -> Values:
     """Canonical values as a user writes them: sizes in units."""
-    shows = {row.name: row.type.show for row in rows if hasattr(row, "type") and hasattr(row, "same")}
-    inner = {row.name: row.rows for row in rows if hasattr(row, "rows")}
-    branches = [row.branches for row in rows if hasattr(row, "branches")]
-    for branch in branches:
-        for nested in branch.values():
-            shows.update({row.name: row.type.show for row in nested if hasattr(row, "same")})
-            inner.update({row.name: row.rows for row in nested if hasattr(row, "rows")})
-    out: Values = {}
-    for name, value in options.items():
-        if name in inner and isinstance(value, list):
-            out[name] = [as_given(inner[name], item) for item in value]
-        elif name in inner and isinstance(value, dict):
-            out[name] = as_given(inner[name], value)
-        else:
-            out[name] = shows[name](value) if name in shows else value
-    return out
+    known = {row.name: row for row in _named(rows)}
+    return {name: _as_given(known.get(name), value) for name, value in options.items()}
+
+
+def _named(rows: t.Iterable[t.Any]) -> t.Iterator[t.Any]:
+    """The rows that have a name, those in branches among them."""
+    for row in rows:
+        for branch in row.branches.values() if hasattr(row, "branches") else ([row],):
+            yield from branch
+
+
+def _as_given(row: t.Any, value: t.Any) -> t.Any:
+    if hasattr(row, "rows"):
+        return _each(value, functools.partial(as_given, row.rows))
+    return row.type.show(value) if hasattr(row, "same") else value
 
 
 def _anonymous(options: Values) -> Values:
-    out = {name: value for name, value in options.items() if name != "uuid"}
+    """The options without what must be unique."""
+    out = _without(options, "uuid")
     if "genid" in out:
         out["genid"] = NEW
-    system = (out.get("sysinfo") or {}).get("system", {})
-    if "uuid" in system:
-        out["sysinfo"] = {**out["sysinfo"], "system": {key: value for key, value in system.items() if key != "uuid"}}
+    sysinfo = out.get("sysinfo") or {}
+    if "uuid" in sysinfo.get("system", {}):
+        out["sysinfo"] = {**sysinfo, "system": _without(sysinfo["system"], "uuid")}
     if "interfaces" in out:
-        out["interfaces"] = [{key: value for key, value in item.items() if key != "mac"} for item in out["interfaces"]]
+        out["interfaces"] = [_without(item, "mac") for item in out["interfaces"]]
     return out
 
 
@@ -318,10 +334,10 @@ def _secrets(domain: t.Any) -> list[str]:
         root = persistent_document(domain, secrets=True)
     except Exception:  # a reader without the right to see secrets can't say which there are
         return []
-    return [path for path, spec in _secret_paths(read(DOMAIN, root), specs(DOMAIN), "") if spec]
+    return list(_secret_paths(read(DOMAIN, root), specs(DOMAIN), ""))
 
 
-def _secret_paths(values: Values, options: Values, path: str) -> t.Iterator[tuple[str, bool]]:
+def _secret_paths(values: Values, options: Values, path: str) -> t.Iterator[str]:
     for name, value in values.items():
         spec = options.get(name, {})
         inner = spec.get("options")
@@ -330,4 +346,4 @@ def _secret_paths(values: Values, options: Values, path: str) -> t.Iterator[tupl
             if inner and isinstance(item, dict):
                 yield from _secret_paths(item, inner, where + ".")
             elif spec.get("no_log"):
-                yield where, True
+                yield where

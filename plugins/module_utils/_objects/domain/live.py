@@ -12,40 +12,34 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._plan import Plan, Result, Step
+from ..._plan import Result, Step
 from ..._xml import document, units
 from ..._xml.rows import Change, compare
 from ..._xml.types import KIB
 from .devices import AGENT, METADATA, place_of
-from .table import DOMAIN, iothread_ids
+from .table import DOMAIN, iothread_ids, row_of
 
 if t.TYPE_CHECKING:
-    from ..._libvirt import World
+    from ..draft import Draft
 
 Element = document.Element
+Spoken = t.Callable[[Change], bool]
 
 
-def plan_live(
-    plan: Plan,
-    name: str,
-    spoken: t.Callable[[Change], bool],
-    before: Element,
-    running: Element,
-    persistent: Element,
-    live: bool,
-    world: t.Optional[World] = None,
-) -> list[str]:
-    """Add the steps that bring ``running`` to ``persistent`` as far as this task speaks of it and QEMU can.
+def plan_live(draft: Draft, spoken: Spoken) -> list[str]:
+    """Add the steps that bring what runs to the definition, as far as this task speaks of it and QEMU can.
 
-    ``spoken(change)`` says whether it does; ``before`` is the definition as it was. Returns the option paths that wait for
-    a restart: with ``live`` false (``apply: stage``) all of them.
+    ``spoken(change)`` says whether it does. Returns the option paths that wait for a restart: with ``apply: stage`` all of
+    them.
     """
-    changes = [*compare(DOMAIN, running, persistent), *(_balloon(before, running, persistent) if live else ())]
+    running, persistent, live = t.cast(Element, draft.running), draft.shown, draft.params["apply"] != "stage"
+    changes = compare(DOMAIN, running, persistent)
+    changes += _balloon(t.cast(Element, draft.before), running, persistent) if live else []
     done: set[int] = set()
     if changes and live:
         from .hotplug import Machine  # only a change pays for it
 
-        done = _add_steps(plan, name, spoken, changes, Machine(running, persistent, world))
+        done = _add_steps(draft, spoken, changes, Machine(running, persistent, draft.world))
         _foresee(
             running, persistent, [change for change in changes if id(change) in done and change.row is change.items]
         )
@@ -53,36 +47,37 @@ def plan_live(
     return _as_said(waiting, running, persistent) + _undescribed(running, persistent)
 
 
-def _add_steps(
-    plan: Plan, name: str, spoken: t.Callable[[Change], bool], changes: list[Change], machine: t.Any
-) -> set[int]:
+def _add_steps(draft: Draft, spoken: Spoken, changes: list[Change], machine: t.Any) -> set[int]:
     """Add the steps of the changes that the running machine can take; returns the ids of those changes."""
-    from .hotplug import meets, no_slot
-
     needed = {path for change in changes if spoken(change) for path in _controllers(change)}
     done: set[int] = set()
     steps: dict[str, Step] = {}
     for change in sorted(changes, key=lambda change: _rank(change, needed)):
         operation = "device" if change.path in needed else change.row.live if spoken(change) else ""
-        planner = _planner(operation) if operation and meets(machine, operation, change) else None
-        step = planner(name, change, machine) if planner else None
-        if step is not None and change.row is change.items and not machine.counted(change):
-            plan.warnings.append(no_slot(name, change.path))
-            step = None
+        step = _step(draft, operation, change, machine) if operation else None
         if step is not None:
-            if operation == "iothreads":
-                machine.iothreads = iothread_ids(machine.persistent)
             _merge(steps, step)
             done.add(id(change))
     for step in steps.values():
         step.live = True
-        plan.steps.append(step)
-    most = KIB.get(machine.persistent.find("memory"), "")  # memory modules count in it
-    return done | {
-        id(change)
-        for change in changes
-        if _goes_along(change, steps) or (change.path == "memory_maximum" and machine.memory() == most)
-    }
+        draft.plan.steps.append(step)
+    return done | {id(change) for change in changes if _goes_along(change, steps) or _follows_memory(change, machine)}
+
+
+def _step(draft: Draft, operation: str, change: Change, machine: t.Any) -> t.Optional[Step]:
+    """The step of one change; None where the running machine can't take it."""
+    from .hotplug import meets, no_slot
+
+    planner = _planner(operation) if meets(machine, operation, change) else None
+    step = planner(draft.name, change, machine) if planner else None
+    if step is None:
+        return None
+    if change.row is change.items and not machine.counted(change):
+        draft.plan.warnings.append(no_slot(draft.name, change.path))
+        return None
+    if operation == "iothreads":
+        machine.iothreads = iothread_ids(machine.persistent)
+    return step
 
 
 def _foresee(running: Element, persistent: Element, moved: list[Change]) -> None:
@@ -144,6 +139,11 @@ def _goes_along(change: Change, steps: dict[str, Step]) -> bool:
     )
 
 
+def _follows_memory(change: Change, machine: t.Any) -> bool:
+    """Whether the maximum is as high as it shall be once the steps have run: memory modules count in it."""
+    return change.path == "memory_maximum" and machine.memory() == KIB.get(machine.persistent.find("memory"), "")
+
+
 def _split(change: Change) -> tuple[str, str]:
     """The list and the label in the path of a device."""
     noun, dummy, rest = change.path.partition("[")
@@ -157,7 +157,7 @@ def _option(change: Change) -> str:
 
 def _balloon(before: Element, running: Element, persistent: Element) -> list[Change]:
     """Less memory for the guest: its row can't be compared, as what the running instance shows is what it gave so far."""
-    row = next(row for row in DOMAIN if getattr(row, "name", "") == "memory")
+    row = row_of("memory")
     old, new = row.value(before), row.value(persistent)
     return [Change("memory", old, units.shown(new), row)] if old != new and row.volatile(persistent, running) else []
 
@@ -172,14 +172,16 @@ def _as_said(waiting: list[str], running: Element, persistent: Element) -> list[
     """The paths in the words of a task: a maximum that is higher only because the guest is to have as much isn't named,
     what the guest is to have is."""
     for option in ("memory", "vcpus"):
-        whole = f"{option}_maximum"
-        if whole not in waiting:
-            continue
-        has, most = (next(row for row in DOMAIN if getattr(row, "name", "") == name) for name in (option, whole))
-        asked = has.value(persistent)
-        if asked is not None and most.value(persistent) == asked > (most.value(running) or 0):
-            waiting = list(dict.fromkeys(option if path == whole else path for path in waiting))
+        most = f"{option}_maximum"
+        if most in waiting and _raises(option, row_of(most), running, persistent):
+            waiting = list(dict.fromkeys(option if path == most else path for path in waiting))
     return waiting
+
+
+def _raises(option: str, most: t.Any, running: Element, persistent: Element) -> bool:
+    """Whether what the guest is to have of an option is all of the new maximum, which is higher than the old one."""
+    asked = row_of(option).value(persistent)
+    return asked is not None and most.value(persistent) == asked > (most.value(running) or 0)
 
 
 def _undescribed(running: Element, persistent: Element) -> list[str]:

@@ -131,15 +131,12 @@ class Domain(Noun):
 
     def bring_live(self, draft: Draft) -> list[str]:
         """Add the steps that change the running guest; returns the options that wait for a restart."""
-        plan, params = draft.plan, draft.params
-        count, live = len(plan.steps), params["apply"] != "stage"
-        before, running = t.cast(Element, draft.before), t.cast(Element, draft.running)
-        spoken = functools.partial(_spoken, params, draft.wanted)
-        waiting = plan_live(plan, draft.name, spoken, before, running, draft.shown, live, draft.world)
-        if len(plan.steps) > count and draft.after is before:
+        count = len(draft.plan.steps)
+        waiting = plan_live(draft, functools.partial(_spoken, draft.params, draft.wanted))
+        if len(draft.plan.steps) > count and draft.after is draft.before:
             from .redefinition import expect
 
-            expect(plan, draft.name, before)
+            expect(draft.plan, draft.name, draft.after)
         return waiting
 
     def reach(self, draft: DomainDraft, left: list[str]) -> None:  # type: ignore[override]
