@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._plan import KvmError, Plan
+from ..._plan import Plan, refuse
 from ..._xml.rows import Values
 from .describe import describe
 from .documents import persistent_document
@@ -53,10 +53,10 @@ def _finish(world: World, plan: Plan, domain: t.Any, state: str, there: Values) 
     """Start the guest that a killed run shut down to restart it; any other guest that is off can't be restarted."""
     name = domain.name()
     if not interrupted(world, domain, persistent_document(domain, secrets=False)):
-        raise KvmError(
-            f"name: domain {name} is {state}, so it can't be restarted",
+        refuse(
+            "name",
+            f"domain {name} is {state}, so it can't be restarted",
             "Start it: metal.kvm.domain with state: running.",
-            option="name",
         )
     plan.add("domain.start_again", f"start domain {name}", name=name)
     check_shared(world, plan, persistent_document(domain))

@@ -134,17 +134,12 @@ class Export:
         values = {**nothing(), **sayable(specs(DOMAIN), read(DOMAIN, root))}
         for items in DOMAIN:
             devices = self._devices(items, root) if isinstance(items, Items) else []
-            if devices:  # without what no option takes
-                needed = {name for name, spec in specs(items.rows).items() if spec.get("required")}
-                values[items.name] = [item for item in devices if needed <= item.keys()]
+            if devices:
+                values[items.name] = _declarable(items, devices)
         return _taken({name: values[name] for name in specs(DOMAIN) if name in values and name != "uuid"})
 
     def _devices(self, items: Items, root: Element) -> list[Values]:
-        """The devices of a list of which more is to be said than the document's options.
-
-        That is where they sit, and what libvirt makes by itself: PCI controllers where their number of ports doesn't say
-        them, and one sound backend of several.
-        """
+        """The devices with where they sit, and those that libvirt makes by itself where they must be said; none: neither."""
         address: t.Any = next((row for row in items.rows if isinstance(row, Attributes)), None)
         every = items.name == "controllers" and not self.ports
         every |= items.name == "audio" and len(items.elements(root)) > 1  # libvirt makes one where there is none
@@ -216,6 +211,12 @@ def _device(items: Items, address: t.Any, node: Element) -> Values:
     item = sayable(specs(items.rows), read(items.rows, node))
     where = None if address is None else address.value(node)
     return {**item, address.name: where} if where else item
+
+
+def _declarable(items: Items, devices: list[Values]) -> list[Values]:
+    """The devices without those that no option takes."""
+    needed = {name for name, spec in specs(items.rows).items() if spec.get("required")}
+    return [item for item in devices if needed <= item.keys()]
 
 
 def _without(options: Values, name: str) -> Values:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._plan import KvmError
+from ..._plan import refuse
 from ..._xml import document
 from ..._xml.items import Items
 from ..._xml.rows import Edit, Group, Values, read
@@ -184,10 +184,10 @@ def _bus(controller: Element) -> bool:
 def _with_screen(domain: Element) -> None:
     """libvirt gives a guest with a screen an adapter."""
     if domain.find("devices/graphics") is not None and domain.find("devices/video") is None:
-        raise KvmError(
-            "video: [] can't be, for libvirt gives a guest with graphics an adapter",
+        refuse(
+            "video",
+            "[] can't be, for libvirt gives a guest with graphics an adapter",
             "Say video: [{model: none}], or graphics: [] too.",
-            option="video",
         )
 
 

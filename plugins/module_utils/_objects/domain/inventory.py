@@ -9,7 +9,7 @@ import functools
 import typing as t
 
 from ..._libvirt import missing_object, tried
-from ..._plan import KvmError
+from ..._plan import refuse
 from ..._xml.rows import Values
 from ..info import read_one
 from .describe import ADDRESS_SOURCES, addresses, agent_answers, describe_domain
@@ -40,29 +40,33 @@ def read_domains(world: World, params: Values) -> Values:
     """``domains``: a list, one for each domain, by name; ``warnings`` says what couldn't be read for want of rights."""
     warnings = _refused(world, params)
     if params["as"] == "options" and world.writable() is None:
-        raise KvmError(
-            "as: reading options needs the right to write", "Run this task as root (become: true).", option="as"
-        )
+        refuse("as", "reading options needs the right to write", "Run this task as root (become: true).")
     asked = [params["name"]] if params["name"] else params["names"]
     listed = world.connection.listAllDomains() if asked is None else [world.find("domain", name) for name in asked]
     domains = _by_name(listed)
     if params["as"] == "options":
         return _options(world, params, domains)
-    reader = _Reader(world, params, [domain for dummy, domain in domains], warnings)
-    read = [
-        read_one(functools.partial(reader.entry, domain), f"domain {name}", asked is not None, warnings)
-        for name, domain in domains
-    ]
-    found = [one for one in read if one is not None]
+    reader = _Reader(world, params, list(domains.values()), warnings)
+    found = _read(reader.entry, domains, asked is not None, warnings)
     if params["screenshot"]:
         warnings += _screenshot(world, params)
     return {"domains": found, "warnings": warnings}
 
 
-def _by_name(listed: t.Iterable[t.Any]) -> list[tuple[str, t.Any]]:
-    """Domains with their names, sorted; one that is gone meanwhile is left out."""
+def _read(
+    read: t.Callable[[t.Any], Values], domains: dict[str, t.Any], asked: bool, warnings: list[str]
+) -> list[Values]:
+    """What ``read`` says of each domain; one that is gone meanwhile is left out. ``asked``: whether the task names them."""
+    read_all = (
+        read_one(functools.partial(read, domain), f"domain {name}", asked, warnings) for name, domain in domains.items()
+    )
+    return [one for one in read_all if one is not None]
+
+
+def _by_name(listed: t.Iterable[t.Any]) -> dict[str, t.Any]:
+    """Domains by their names, sorted; one that is gone meanwhile is left out."""
     named = ((tried(one.name)[0], one) for one in listed if one is not None)
-    return sorted({name: one for name, one in named if name is not None}.items())
+    return dict(sorted({name: one for name, one in named if name is not None}.items()))
 
 
 def _refused(world: World, params: Values) -> list[str]:
@@ -138,7 +142,7 @@ class _Reader:
         return machine_state(domain, self._timeout() if agent_answers(domain) else 0)
 
 
-def _options(world: World, params: Values, domains: list[tuple[str, t.Any]]) -> Values:
+def _options(world: World, params: Values, domains: dict[str, t.Any]) -> Values:
     """``options``: for one domain a dict, for all of them a list, as the module domain takes it."""
     from .adopt import options_of
 
@@ -148,11 +152,7 @@ def _options(world: World, params: Values, domains: list[tuple[str, t.Any]]) -> 
     if params["name"]:
         return t.cast(Values, made(world.get("domain", params["name"])))
     warnings: list[str] = []
-    read = [
-        read_one(functools.partial(made, domain), f"domain {name}", params["names"] is not None, warnings)
-        for name, domain in domains
-    ]
-    found = [one for one in read if one is not None]
+    found = _read(made, domains, params["names"] is not None, warnings)
     keys = {key: [one[key] for one in found] for key in ("options", "not_exported", "secrets_needed")}
     return {**keys, **({"warnings": warnings} if warnings else {})}
 
@@ -161,12 +161,12 @@ def _screenshot(world: World, params: Values) -> list[str]:
     from .ready import save_screenshot
 
     if not params["name"]:
-        raise KvmError("screenshot: it's of one domain", "Say which, with name.", option="screenshot")
+        refuse("screenshot", "it's of one domain", "Say which, with name.")
     if not world.local:
-        raise KvmError(
-            "screenshot: the file would be written on this machine, not on the hypervisor",
+        refuse(
+            "screenshot",
+            "the file would be written on this machine, not on the hypervisor",
             "Run this task on the hypervisor.",
-            option="screenshot",
         )
     if world.writable() is None:
         return ["screenshot: taking one needs the right to write, which this user hasn't got"]

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import typing as t
 
 from ..._host.kvm.accelerator import accelerator
 from ..._libvirt import explain, is_error
-from ..._plan import KvmError
+from ..._plan import KvmError, refuse
 from ..._xml import document
 from ..._xml.rows import Values
 
@@ -20,6 +21,13 @@ if t.TYPE_CHECKING:
 
 Element = document.Element
 
+# what every guest gets
+DEFAULTS: Values = {
+    "vcpus": 1,
+    "agent": True,
+    "memballoon": {"model": "virtio"},
+    "rng": [{"model": "virtio", "backend": "random", "source": "/dev/urandom"}],
+}
 _X86 = {"machine": "q35", "features": {"acpi": True, "apic": True}}
 # architecture: what its guests get
 ARCHITECTURES: dict[str, Values] = {
@@ -33,14 +41,8 @@ ARCHITECTURES: dict[str, Values] = {
     "ppc64le": {"machine": "pseries"},
     "s390x": {"machine": "s390-ccw-virtio"},
 }
-USB3 = (
-    "x86_64",
-    "i686",
-    "aarch64",
-    "armv7l",
-    "riscv64",
-    "loongarch64",
-)  # a USB 3 controller in place of libvirt's older default
+# a USB 3 controller in place of libvirt's older default
+USB3 = ("x86_64", "i686", "aarch64", "armv7l", "riscv64", "loongarch64")
 PCIE_MACHINES = ("q35", "pc-q35", "virt")
 
 
@@ -61,10 +63,10 @@ def virt_type(capabilities: Element, arch: str, local: bool) -> str:
         for domain in guest.iterfind("domain")
     ]
     if not offered:
-        raise KvmError(
-            f"arch: no emulator for {arch} is installed on this host",
+        refuse(
+            "arch",
+            f"no emulator for {arch} is installed on this host",
             "Install QEMU for that architecture (role metal.kvm.host: host_architectures).",
-            option="arch",
         )
     hardware = "kvm" in offered and arch == host_arch(capabilities) and (not local or accelerator() == "kvm")
     return "kvm" if hardware else "qemu"
@@ -93,45 +95,45 @@ def new_options(world: World, wanted: Values, name: str) -> Values:
     kind = wanted.get("type", "auto")
     if kind == "auto":
         kind = virt_type(capabilities, arch, world.local)
-    defaults: Values = {
-        "arch": arch,
-        "type": kind,
-        "vcpus": 1,
-        "agent": True,
-        "memballoon": {"model": "virtio"},
-        "rng": [{"model": "virtio", "backend": "random", "source": "/dev/urandom"}],
-        "serials": [_serial(world, name)],
-        **{
-            key: dict(value) if isinstance(value, dict) else value for key, value in ARCHITECTURES.get(arch, {}).items()
-        },
-    }
-    if wanted.get("graphics"):
-        defaults.update(
-            video=[{"model": "virtio"}], inputs=[{"type": "tablet", "bus": "virtio" if arch == "s390x" else "usb"}]
-        )
-    if arch in USB3 and not any(item.get("type") == "usb" for item in wanted.get("controllers", ())):
-        wanted = {
-            **wanted,
-            "controllers": [*wanted.get("controllers", ()), {"type": "usb", "index": 0, "model": "qemu-xhci"}],
-        }
-    if (wanted.get("boot") or {}).get("kernel"):
-        defaults.pop("firmware", None)
-    full = merged(defaults, {**wanted, "type": kind})
-    if arch == "aarch64" and full.get("firmware") != "efi":
-        full["features"].pop("acpi", None)
-    if full.get("firmware") == "efi":
-        full.setdefault("secure_boot", False)
-    if "mode" not in full.get("cpu", {}) and "model" not in full.get("cpu", {}):
+    defaults = {"arch": arch, "serials": [_serial(world, name)], **_defaults(arch, wanted)}
+    full = merged(defaults, {**_with_usb(arch, wanted), "type": kind})
+    _settle_firmware(full)
+    cpu = full.get("cpu", {})
+    if "mode" not in cpu and "model" not in cpu:
         mode = _cpu_mode(world, arch, full.get("machine"), kind)
         if mode:
-            full["cpu"] = {**full.get("cpu", {}), "mode": mode}
+            full["cpu"] = {**cpu, "mode": mode}
     if "memory" not in full:
-        raise KvmError(
-            f"memory: domain {name} isn't there yet, and a new one needs it",
-            "Say memory: 2 GiB, for example.",
-            option="memory",
-        )
+        refuse("memory", f"domain {name} isn't there yet, and a new one needs it", "Say memory: 2 GiB, for example.")
     return full
+
+
+def _defaults(arch: str, wanted: Values) -> Values:
+    """What guests of the architecture get; those with a screen get an adapter and a tablet too."""
+    defaults = copy.deepcopy({**DEFAULTS, **ARCHITECTURES.get(arch, {})})
+    if wanted.get("graphics"):
+        defaults["video"] = [{"model": "virtio"}]
+        defaults["inputs"] = [{"type": "tablet", "bus": "virtio" if arch == "s390x" else "usb"}]
+    if (wanted.get("boot") or {}).get("kernel"):
+        defaults.pop("firmware", None)
+    return defaults
+
+
+def _with_usb(arch: str, wanted: Values) -> Values:
+    """The wanted options, with a controller for USB 3 where they have none for USB."""
+    controllers = wanted.get("controllers", [])
+    if arch not in USB3 or any(item.get("type") == "usb" for item in controllers):
+        return wanted
+    return {**wanted, "controllers": [*controllers, {"type": "usb", "index": 0, "model": "qemu-xhci"}]}
+
+
+def _settle_firmware(full: Values) -> None:
+    """With EFI Secure Boot is off unless asked for; without it guests of aarch64 have no ACPI."""
+    efi = full.get("firmware") == "efi"
+    if efi:
+        full.setdefault("secure_boot", False)
+    elif full["arch"] == "aarch64":
+        full["features"].pop("acpi", None)
 
 
 def merged(under: Values, over: Values) -> Values:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..._plan import KvmError, Plan, Result, Step
+from ..._plan import Plan, Result, Step, refuse
 from ..._xml import document
 from ..._xml.rows import compare
 from .mark import CLONE, INSTALL, marked
@@ -48,17 +48,17 @@ def rename(draft: DomainDraft) -> None:
 
 def _check(definition: Element, old: str, state: str, name: str) -> None:
     if state != "stopped":
-        raise KvmError(
-            f"name: domain {old} has this uuid and is {state}; only one that is off can be called {name}",
+        refuse(
+            "name",
+            f"domain {old} has this uuid and is {state}; only one that is off can be called {name}",
             "Stop it first, or leave the uuid out.",
-            option="name",
         )
     for mark, what in ((INSTALL, "installed"), (CLONE, "cloned")):
         if marked(definition, mark) is not None:
-            raise KvmError(
-                f"name: domain {old} has this uuid and is still being {what}; only a finished one can be called {name}",
+            refuse(
+                "name",
+                f"domain {old} has this uuid and is still being {what}; only a finished one can be called {name}",
                 f"Run the task that began it once more, with the name {old}.",
-                option="name",
             )
 
 

@@ -14,7 +14,7 @@ import time
 import typing as t
 
 from ..._libvirt import flags
-from ..._plan import KvmError, Plan, Step
+from ..._plan import Plan, Step, refuse
 from ..._xml import document
 from . import definition as definitions
 from .documents import persistent_document
@@ -37,10 +37,10 @@ def add_restart(plan: Plan, domain: t.Any, params: dict[str, t.Any], force: bool
     name = params["name"]
     defines = any(step.operation == "domain.define" for step in plan.steps)
     if not (domain.isPersistent() or defines):
-        raise KvmError(
-            f"name: domain {name} is transient, so it would be gone after its shutdown",
+        refuse(
+            "name",
+            f"domain {name} is transient, so it would be gone after its shutdown",
             "Make it persistent first: metal.kvm.domain with its name.",
-            option="name",
         )
     stop = plan.add(
         "domain.stop_to_restart",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._plan import KvmError, Plan
+from ..._plan import Plan, refuse
 from ..._xml import document
 from ..usage.descriptions import descriptions
 from ..usage.identity import Key
@@ -51,19 +51,23 @@ def check_shared(world: World, plan: Plan, root: Element) -> None:
     there = Storage(world)
     own = _disks(there, root, chains=True)
     macs = _macs(root)
+    for other in _others(world, root, running_only=not declares):
+        name = other.findtext("name")
+        for disk, theirs in _clashes(own, _disks(there, other)):
+            if starts and other.get("id") is not None:  # it runs
+                _refuse(root.findtext("name"), disk, name, theirs)
+            _warn(plan, f"disks: {disk.target} is storage that domain {name} has too ({theirs.target}), and both"
+                  " running at once would corrupt it; give each its own, or say read_only or shareable for both")  # fmt: skip
+        for mac in sorted(macs & _macs(other)):
+            _warn(plan, f"interfaces: the MAC address {mac} is one that domain {name} has too")
+
+
+def _others(world: World, root: Element, running_only: bool) -> t.Iterator[Element]:
+    """The documents of all domains but this one, as far as they can be read."""
     for domain in world.connection.listAllDomains():
-        for what, other, dummy in descriptions(domain, running_only=not declares):
-            if what or other is None or other.findtext("uuid") == root.findtext("uuid"):
-                continue
-            runs = other.get("id") is not None
-            name = other.findtext("name")
-            for disk, theirs in _clashes(own, _disks(there, other)):
-                if starts and runs:
-                    _refuse(root.findtext("name"), disk, name, theirs)
-                _warn(plan, f"disks: {disk.target} is storage that domain {name} has too ({theirs.target}), and both"
-                      " running at once would corrupt it; give each its own, or say read_only or shareable for both")  # fmt: skip
-            for mac in sorted(macs & _macs(other)):
-                _warn(plan, f"interfaces: the MAC address {mac} is one that domain {name} has too")
+        for what, other, _why in descriptions(domain, running_only):
+            if not what and other is not None and other.findtext("uuid") != root.findtext("uuid"):
+                yield other
 
 
 def _declares(plan: Plan) -> bool:
@@ -73,12 +77,12 @@ def _declares(plan: Plan) -> bool:
 
 
 def _refuse(name: str, disk: Used, other: str, theirs: Used) -> t.NoReturn:
-    raise KvmError(
-        f"disks: domain {name} can't start while domain {other} runs: its disk {disk.target} and {theirs.target} of domain"
+    refuse(
+        "disks",
+        f"domain {name} can't start while domain {other} runs: its disk {disk.target} and {theirs.target} of domain"
         f" {other} are the same storage, which would be corrupted",
         f"Stop domain {other} first, or give each its own storage. Say shareable: true for both if their file system is"
         " made for that.",
-        option="disks",
     )
 
 

@@ -38,16 +38,14 @@ def check_steps(draft: DomainDraft) -> None:
     """Refuse what the steps of the plan come to and can't do: starting the definition, weighing single devices."""
     world, plan = draft.world, draft.plan
     starts = _starts(plan)
-    weighs = any("device_weight" in step.arguments.get("values", ()) for step in plan.steps)
     here = starts and world.local and world.uri.startswith("qemu:")
-    cards = any(path.startswith("interfaces[") for path in plan.after)
     due: tuple[tuple[t.Any, tuple[Check, ...]], ...] = (
-        (world.local and (starts or weighs), (_check_weights,)),
+        (world.local and (starts or _weighs(plan)), (_check_weights,)),
         (starts, (_check_unconnected, _check_vlans, _check_objects)),
         (here, (_check_devices, _check_disks, _check_huge_pages, _check_iommu)),
         (True, (check_shared,)),
         (starts or {"cpu.mode", "cpu.model", "type"} & set(plan.after), (_check_cpu,)),
-        (starts or cards, (_check_cards,)),
+        (starts or _changes_cards(plan), (_check_cards,)),
     )
     for is_due, checks in due:
         for check in checks if is_due else ():
@@ -55,7 +53,16 @@ def check_steps(draft: DomainDraft) -> None:
 
 
 def _starts(plan: Plan) -> bool:
-    return bool(STARTS & {step.operation for step in plan.steps})
+    return any(step.operation in STARTS for step in plan.steps)
+
+
+def _weighs(plan: Plan) -> bool:
+    """Whether a running guest is to get weights of single devices."""
+    return any("device_weight" in step.arguments.get("values", ()) for step in plan.steps)
+
+
+def _changes_cards(plan: Plan) -> bool:
+    return any(path.startswith("interfaces[") for path in plan.after)
 
 
 def _refuse_start(plan: Plan, option: str, why: str, remedy: str) -> None:
