@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain import addresses, dependents
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.table import DOMAIN
-from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
+from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError, Plan
 from ansible_collections.metal.kvm.plugins.module_utils._xml import document
 from ansible_collections.metal.kvm.plugins.module_utils._xml.rows import Edit, Values, apply, parse
 
@@ -40,8 +41,10 @@ def edited(before: t.Any, ports: int = 0, **options: t.Any) -> tuple[t.Any, Edit
     wanted: Values = parse(DOMAIN, options)
     edit = Edit(Context)
     apply(DOMAIN, after, wanted, "", edit)
-    remarks = dependents.settle(before, after, devices, wanted, edit, ports)
-    return after, edit, remarks
+    plan = Plan("domain")
+    draft = types.SimpleNamespace(after=after, wanted=wanted, params={"hotplug_ports": ports}, plan=plan)
+    dependents.settle(t.cast(t.Any, draft), before, devices, edit)
+    return after, edit, plan.warnings
 
 
 DISK = f"<disk type='file' device='disk'><target dev='vda' bus='virtio'/>{PCI.format(bus=3)}</disk>"

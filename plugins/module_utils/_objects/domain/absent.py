@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..._plan import KvmError, Plan
 from ..._xml import document
-from ..usage.users import Piece, Storage, shown, using
-from .devices import SEED_SERIAL
+from ..usage.users import Piece, Storage, User, shown, using
+from .devices import is_seed
 from .mark import INSTALL, marked
 from .observed import OFF
-from .state import add_acts
+from .state import add_acts, refuse_lost_memory
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
@@ -25,109 +24,114 @@ Element = document.Element
 
 def plan_absent(draft: DomainDraft) -> None:
     """Stop, undefine, delete what was asked for. Everything is checked before the first step."""
-    world, plan, params, name = draft.world, draft.plan, draft.params, draft.name
-    state, definition = draft.observed, t.cast(Element, draft.before)
-    if state == "saved" and not params["discard_saved"]:
-        raise KvmError(
-            f"state: domain {name} has saved memory, which would be lost",
-            "Start it first, or say discard_saved: true.",
-            option="state",
-        )
-    doomed = _doomed(world, plan, definition, name) if params["storage"] == "delete" else []
-    seeds = _own_seeds(world, plan, definition, name)
+    state, plan = draft.observed, draft.plan
+    if state == "saved":
+        refuse_lost_memory(draft)
+    doomed = _doomed(draft) if draft.params["storage"] == "delete" else []
+    seeds = _own_seeds(draft)
     if state not in OFF:
-        add_acts(plan, params, state, "stopped")
+        add_acts(draft, state, "stopped")
     if draft.persistent:
-        kept = {"keep_nvram": True} if _shares_nvram(world, plan, definition, name) else {}
-        plan.add("domain.undefine", f"undefine domain {name}", name=name, **kept)
+        draft.add("undefine", f"undefine {draft.title}", **({"keep_nvram": True} if _shares_nvram(draft) else {}))
     for source in seeds:
-        plan.add(
-            "seed.delete",
-            f"delete the seed {source.get('volume')}",
-            pool=source.get("pool"),
-            volume=source.get("volume"),
-        )
-    _delete_installer(world, plan, name, marked(definition, INSTALL))
+        pool, volume = source.get("pool"), source.get("volume")
+        plan.add("seed.delete", f"delete the seed {volume}", pool=pool, volume=volume)
+    _delete_installer(draft)
     for disk in doomed:
-        plan.add("domain.delete_storage", f"delete {_shown(disk)}", name=name, **disk)
+        draft.add("delete_storage", f"delete {_shown(disk)}", **disk)
     plan.before.pop("state", None)
     plan.after.pop("state", None)
     plan.differs("state", state, "absent")
 
 
-def _shares_nvram(world: World, plan: Plan, definition: Element, name: str) -> bool:
+def _shares_nvram(draft: DomainDraft) -> bool:
     """Whether another domain has the NVRAM file of this one for certain: libvirt would delete it."""
-    path = definition.findtext("os/nvram") or ""
-    there = Storage(world)
-    used = [user for user in using(there, [there.at(path)], ("domain", name)) if not user.doubt] if path else []
+    path = t.cast(Element, draft.before).findtext("os/nvram") or ""
+    there = Storage(draft.world)
+    used = _others(draft, there, there.at(path)) if path else []
     if used:
-        plan.warnings.append(f"state: the NVRAM file {path} is used by {shown(used)} too, and is kept")
+        draft.plan.warnings.append(f"state: the NVRAM file {path} is used by {shown(used)} too, and is kept")
     return bool(used)
 
 
-def _own_seeds(world: World, plan: Plan, definition: Element, name: str) -> list[Element]:
+def _others(draft: DomainDraft, there: Storage, piece: Piece) -> list[User]:
+    """What else uses the piece for certain."""
+    return [user for user in using(there, [piece], ("domain", draft.name)) if not user.doubt]
+
+
+def _own_seeds(draft: DomainDraft) -> list[Element]:
     """The sources of the domain's seeds. One that another domain has for certain stays."""
-    found = [disk for disk in definition.iterfind("devices/disk") if disk.findtext("serial") == SEED_SERIAL]
     own = []
-    for source in (disk.find("source") for disk in found):
-        there = Storage(world)
-        used = [user for user in using(there, [there.source(source)], ("domain", name)) if not user.doubt]
+    for disk in filter(is_seed, t.cast(Element, draft.before).iterfind("devices/disk")):
+        source, there = disk.find("source"), Storage(draft.world)
+        used = _others(draft, there, there.source(source))
         if used:
-            plan.warnings.append(f"storage: the seed {source.get('volume')} is used by {shown(used)} too, and is kept")
+            words = f"storage: the seed {source.get('volume')} is used by {shown(used)} too, and is kept"
+            draft.plan.warnings.append(words)
         else:
             own.append(source)
     return own
 
 
-def _delete_installer(world: World, plan: Plan, name: str, mark: t.Any) -> None:
+def _delete_installer(draft: DomainDraft) -> None:
     """What an installation that isn't finished has left in a pool."""
+    mark = marked(t.cast(Element, draft.before), INSTALL)
     if mark is None:
         return
     from .install import volumes
 
-    for volume in volumes(world, name, mark):
-        plan.add("seed.delete", f"delete the installer's volume {volume}", pool=mark.get("pool"), volume=volume)
+    for volume in volumes(draft.world, draft.name, mark):
+        text = f"delete the installer's volume {volume}"
+        draft.plan.add("seed.delete", text, pool=mark.get("pool"), volume=volume)
 
 
 def _shown(disk: dict[str, str]) -> str:
     return f"volume {disk['pool']}/{disk['volume']}" if disk.get("pool") else f"file {disk['path']}"
 
 
-def _doomed(world: World, plan: Plan, definition: Element, name: str) -> list[dict[str, str]]:
+class _Disk(t.NamedTuple):
+    """A disk whose storage goes: its target, where that is, and what it is to those who use it too."""
+
+    target: str
+    place: dict[str, str]
+    piece: Piece
+
+
+def _doomed(draft: DomainDraft) -> list[dict[str, str]]:
     """The storage that goes with the domain: its own disks, without what is shared, read-only or used by another."""
-    going: list[tuple[str, dict[str, str], Piece]] = []
-    there = Storage(world)
-    for disk in definition.iterfind("devices/disk"):
+    there = Storage(draft.world)
+    going = list(_own_disks(draft, there))
+    users = there.users([disk.piece for disk in going], ("domain", draft.name)) if going else []
+    while kept := _used(there, going, users):
+        for disk, found in kept:
+            going.remove(disk)
+            draft.plan.warnings.append(f"storage: disk {disk.target} is used by {shown(found)} too, and is kept")
+    return [disk.place for disk in going]
+
+
+def _own_disks(draft: DomainDraft, there: Storage) -> t.Iterator[_Disk]:
+    """The disks that are the domain's own by its definition, with a warning for each that isn't."""
+    world, warnings = draft.world, draft.plan.warnings
+    for disk in t.cast(Element, draft.before).iterfind("devices/disk"):
         source = disk.find("source")
-        if source is None or disk.get("device") not in (None, "disk", "lun") or disk.findtext("serial") == SEED_SERIAL:
+        if source is None or disk.get("device") not in (None, "disk", "lun") or is_seed(disk):
             continue
         target = disk.find("target").get("dev")
         place = _place(world, source)
         if not place or not ("pool" in place or world.local):
-            plan.warnings.append(f"storage: disk {target} is neither a volume nor a file within reach, and is kept")
+            warnings.append(f"storage: disk {target} is neither a volume nor a file within reach, and is kept")
         elif disk.find("readonly") is not None or disk.find("shareable") is not None:
-            plan.warnings.append(f"storage: disk {target} is read-only or shareable, and is kept")
+            warnings.append(f"storage: disk {target} is read-only or shareable, and is kept")
         else:
-            going.append((target, place, there.source(source)))
-    return _without_used(plan, there, going, name)
+            yield _Disk(target, place, there.source(source))
 
 
-def _without_used(
-    plan: Plan, there: Storage, going: list[tuple[str, dict[str, str], Piece]], name: str
-) -> list[dict[str, str]]:
-    """Those of the disks that nothing else uses. What is kept may need others, so they're asked about again."""
-    users = there.users([piece for dummy, dummy2, piece in going], ("domain", name)) if going else []
-    while True:
-        pieces = [piece for dummy, dummy2, piece in going]
-        own = {key for piece in pieces for key in piece.keys}
-        others = [user for user in users if user.own.isdisjoint(own)]
-        used = [(one, using(there, [one[2]], users=others)) for one in going]
-        kept = [(one, found) for one, found in used if found]
-        if not kept:
-            return [place for dummy, place, dummy2 in going]
-        for one, found in kept:
-            going.remove(one)
-            plan.warnings.append(f"storage: disk {one[0]} is used by {shown(found)} too, and is kept")
+def _used(there: Storage, going: list[_Disk], users: list[User]) -> list[tuple[_Disk, list[User]]]:
+    """Those of the disks that something uses which isn't one of them; what is kept may need others of them."""
+    own = {key for disk in going for key in disk.piece.keys}
+    others = [user for user in users if user.own.isdisjoint(own)]
+    used = ((disk, using(there, [disk.piece], users=others)) for disk in going)
+    return [(disk, found) for disk, found in used if found]
 
 
 def _place(world: World, source: Element) -> dict[str, str]:

@@ -7,53 +7,48 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._plan import KvmError, Plan
+from ..._plan import refuse
+from ..._xml.rows import Edit
 
 if t.TYPE_CHECKING:
-    from ..._libvirt import World
-    from ..._xml import document
-    from ..._xml.rows import Edit, Values
-
-    Element = document.Element
+    from ..._xml.rows import Values
+    from .draft import DomainDraft
 
 _AWAITED = {"agent": "its agent", "ip": "its address", "cloud_init": "the end of cloud-init"}
 
 
-def add_seed(world: World, plan: Plan, params: Values, root: Element, edit: Edit) -> None:
+def add_seed(draft: DomainDraft, edit: Edit) -> None:
     """The seed of cloud-init, where the task says something of it."""
-    if params["cloud_init"] is not None:
+    if draft.params["cloud_init"] is not None:
         from .seed import plan_seed
 
-        plan_seed(world, plan, params, root, edit)
+        plan_seed(draft, edit)
 
 
-def surroundings(world: World, plan: Plan, root: Element, wanted: Values) -> t.Any:
-    """What rows may ask of the world while they edit; looked up only when one does."""
-    from .surroundings import Surroundings
+def editing(draft: DomainDraft, wanted: Values, creating: bool = False) -> Edit:
+    """The editing of the draft's definition. What rows may ask of the world is looked up only when one does."""
+    world, plan, root = draft.world, draft.plan, draft.after
 
-    return Surroundings(world, plan, root, wanted)
+    def surroundings() -> t.Any:
+        from .surroundings import Surroundings
+
+        return Surroundings(world, plan, root, wanted)
+
+    return Edit(surroundings, creating)
 
 
-def wait(plan: Plan, params: Values, state: str) -> None:
-    wait = params["wait_for"]
-    if not wait or not (wait["agent"] or wait["ip"] or wait["cloud_init"]):
+def wait(draft: DomainDraft) -> None:
+    """Wait for the guest of a domain that runs then; where the task leaves its state alone, only if it does."""
+    wanted = draft.params["wait_for"] or {}
+    what = " and ".join(text for key, text in _AWAITED.items() if wanted.get(key))
+    if not what:
         return
-    if state != "running" and "state" in (params["creation_only"] or ()):
-        return
-    if state != "running":
-        raise KvmError(
-            f"wait_for: domain {params['name']} is {state}, so its guest can't answer",
+    if draft.reached == "running":
+        parts = {key: wanted[key] for key in (*_AWAITED, "timeout")}
+        draft.add("wait", f"wait for {draft.title}: {what}", changes=False, **parts)
+    elif "state" not in (draft.params["creation_only"] or ()):
+        refuse(
+            "wait_for",
+            f"{draft.title} is {draft.reached}, so its guest can't answer",
             "Say state: running too, or leave wait_for out.",
-            option="wait_for",
         )
-    what = " and ".join(text for key, text in _AWAITED.items() if wait[key])
-    plan.add(
-        "domain.wait",
-        f"wait for domain {params['name']}: {what}",
-        changes=False,
-        name=params["name"],
-        agent=wait["agent"],
-        ip=wait["ip"],
-        cloud_init=wait["cloud_init"],
-        timeout=wait["timeout"],
-    )

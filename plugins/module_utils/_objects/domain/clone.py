@@ -10,12 +10,11 @@ import time
 import typing as t
 
 from ..._libvirt import found_or_none
-from ..._plan import KvmError, Plan, Step
+from ..._plan import Plan, Step, refuse
 from ..._xml import document
-from ..._xml.rows import Values
 from ..formats import by_ending
 from ..volume.leftover import delete_left
-from .devices import SEED_SERIAL
+from .devices import is_seed
 from .documents import persistent_document
 from .history import history
 from .mark import CLONE, drop_marks, marked, put_mark
@@ -27,79 +26,78 @@ from .table import NEW, put_genid
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
+    from .draft import DomainDraft
 
 Element = document.Element
 
 
-def plan_clone(world: World, plan: Plan, params: Values, uuid: str) -> Element:
+def plan_clone(draft: DomainDraft, uuid: str) -> Element:
     """The document of the clone, with a mark that it isn't whole until its disks are copied."""
-    name = params["name"]
-    source = _source(world, params)
-    root = persistent_document(source)
+    name = draft.name
+    root = persistent_document(_source(draft))
     old = root.findtext("name")
     root.find("name").text = name
     root.find("uuid").text = uuid
-    _new_identity(root, Surroundings(world, plan, root, {}), old, name)
-    for disk in root.findall("devices/disk"):
-        if disk.findtext("serial") == SEED_SERIAL:
-            document.remove(disk)
+    _new_identity(root, Surroundings(draft.world, draft.plan, root, {}), old, name)
+    for disk in filter(is_seed, root.findall("devices/disk")):
+        document.remove(disk)
     for disk in _copied(root):
-        copy = _Copy(world, params, disk)
-        if world.volume(copy.pool, copy.name) is not None:
-            raise KvmError(
-                f"source_domain: pool {copy.pool} has a volume {copy.name} already",
+        copy = _Copy(draft, disk)
+        if draft.world.volume(copy.pool, copy.name) is not None:
+            refuse(
+                "source_domain",
+                f"pool {copy.pool} has a volume {copy.name} already",
                 "Delete it, or choose another name.",
-                option="source_domain",
             )
         copy.put_into(disk)
     nvram = root.find("os/nvram")
     if nvram is not None and nvram.text:
         nvram.text = _own_nvram(nvram.text, old, name)
     put_mark(root, CLONE, source=old, at=f"{time.time():.3f}")
-    plan.differs("source_domain", None, old)
+    draft.plan.differs("source_domain", None, old)
     return root
 
 
-def finish_copies(world: World, plan: Plan, params: Values, domain: t.Any, root: Element) -> None:
+def finish_copies(draft: DomainDraft) -> None:
     """The steps that make a clone whole whose making was killed on the way. One that was started since is whole."""
-    name, mark = params["name"], marked(root, CLONE)
+    mark = marked(draft.shown, CLONE)
     began = float((None if mark is None else mark.get("at")) or 0)
-    if observed(domain) not in OFF or (began and history(world, name).started > began):
-        plan.add("domain.finish_clone", f"note that domain {name} is a whole clone", changes=False, name=name)
-        plan.repairs = True
+    if draft.active or (began and history(draft.world, draft.name).started > began):
+        draft.add("finish_clone", f"note that {draft.title} is a whole clone", changes=False)
+        draft.plan.repairs = True
         return
-    add_copies(world, plan, params, root, resumed=True)
+    add_copies(draft, resumed=True)
 
 
-def add_copies(world: World, plan: Plan, params: Values, root: Element, resumed: bool = False) -> None:
-    """The steps that make a clone whole once ``root`` is defined. ``resumed``: they replace what a killed run has left."""
-    name = params["name"]
-    source = persistent_document(_source(world, params))
-    volumes = {(one.get("pool"), one.get("volume")) for one in root.iterfind("devices/disk/source")}
+def add_copies(draft: DomainDraft, resumed: bool = False) -> None:
+    """The steps that make a clone whole once it is defined. ``resumed``: they replace what a killed run has left."""
+    world, plan, name = draft.world, draft.plan, draft.name
+    source = persistent_document(_source(draft))
+    volumes = {(one.get("pool"), one.get("volume")) for one in draft.shown.iterfind("devices/disk/source")}
     for disk in _copied(source):
-        copy = _Copy(world, params, disk)
+        copy = _Copy(draft, disk)
         if (copy.pool, copy.name) in volumes:
             copy.add_step(plan, name, resumed)
     old = source.findtext("name")
-    path, own = nvram_of(world, source, old), nvram_of(world, root, name)
+    path, own = nvram_of(world, source, old), nvram_of(world, draft.shown, name)
     if world.local and own != path and os.path.exists(path):
         if not resumed:
             refuse_existing(own, "source_domain")
         undo = Step("domain.delete_nvram", f"delete the copy of the NVRAM of domain {old}", path=own)
         plan.add("domain.copy_nvram", f"copy the NVRAM of domain {old}", path=path, to=own, resumed=resumed, undo=undo)
-    plan.add("domain.finish_clone", f"end the cloning of domain {name}", changes=False, name=name)
+    draft.add("finish_clone", f"end the cloning of {draft.title}", changes=False)
 
 
-def _source(world: World, params: Values) -> t.Any:
+def _source(draft: DomainDraft) -> t.Any:
     """The domain that is cloned; it must be off."""
-    name = params["source_domain"]["name"]
-    source = world.get("domain", name, "source_domain.name")
+    name = draft.params["source_domain"]["name"]
+    source = draft.world.get("domain", name, "source_domain.name")
     state = observed(source)
     if state not in OFF:
-        raise KvmError(
-            f"source_domain.name: domain {name} is {state}, and the disks of a running guest can't be copied",
+        refuse(
+            "source_domain.name",
+            f"domain {name} is {state}, and the disks of a running guest can't be copied",
             "Stop it first.",
-            option="source_domain.name",
         )
     return source
 
@@ -112,7 +110,7 @@ def _copied(root: Element) -> list[Element]:
         if disk.get("device") in (None, "disk")
         and disk.find("readonly") is None
         and disk.find("source") is not None
-        and disk.findtext("serial") != SEED_SERIAL
+        and not is_seed(disk)
     ]
 
 
@@ -143,21 +141,21 @@ def _new_identity(root: Element, surroundings: Surroundings, old: str, name: str
 class _Copy:
     """The clone's own volume for one disk of the source, beside that disk's."""
 
-    def __init__(self, world: World, params: Values, disk: Element) -> None:
-        wanted, target = params["source_domain"], disk.find("target").get("dev")
-        volume = _volume(world, disk.find("source"))
+    def __init__(self, draft: DomainDraft, disk: Element) -> None:
+        wanted, target = draft.params["source_domain"], disk.find("target").get("dev")
+        volume = _volume(draft.world, disk.find("source"))
         if volume is None:
-            raise KvmError(
-                f"source_domain: disk {target} of domain {wanted['name']} is in no storage pool, so it can't be copied",
+            refuse(
+                "source_domain",
+                f"disk {target} of domain {wanted['name']} is in no storage pool, so it can't be copied",
                 "Make a pool of its directory (metal.kvm.pool), or take the disk out first.",
-                option="source_domain",
             )
         driver = disk.find("driver")
         self.of = volume.name()
         self.pool = volume.storagePoolLookupByVolume().name()
         self.kind = (None if driver is None else driver.get("type")) or by_ending(self.of)
         self.overlay = wanted["disks"] == "overlay"
-        self.name = f"{params['name']}-{target}.{'qcow2' if self.overlay else self.kind}"
+        self.name = f"{draft.name}-{target}.{'qcow2' if self.overlay else self.kind}"
 
     def put_into(self, disk: Element) -> None:
         """The disk, of the clone's document, on the new volume."""

@@ -21,6 +21,7 @@ from .table import DOMAIN
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
+    from ..draft import Draft
 
 Element = document.Element
 
@@ -29,11 +30,12 @@ KEPT = ("disks", "interfaces", "hostdevs", "filesystems", "controllers", "memory
 IDENTITIES = ("target", "mac", "alias", "port", "name", "type", "index", "id")  # options of list items
 
 
-def explained(world: World, error: KvmError, after: Element, wanted: Values, changes: t.Sequence[Change]) -> KvmError:
-    """libvirt's refusal of ``after`` with the options that have to go, or as it is if it isn't about such options."""
+def explained(draft: Draft, error: KvmError) -> KvmError:
+    """libvirt's refusal of the new definition with the options that have to go, or as it is if it isn't about such options."""
+    after, wanted, changes = draft.after, draft.wanted, draft.changes
     stay = _unmentioned_in_items(after, wanted, changes)
     for paths in (stay, _unmentioned(after, wanted)):
-        found = _culprits(world, after, paths)
+        found = _culprits(draft.world, after, paths)
         if found:
             changed = ", ".join(dict.fromkeys(_shown(one) for one in changes))
             return KvmError(

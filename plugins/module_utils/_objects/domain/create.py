@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._plan import KvmError
-from ..._xml import document
-from ..._xml.rows import Edit, Values, apply
+from ..._plan import refuse
+from ..._xml.rows import Edit, apply
 from ..._xml.table import unset_paths
 from ..identity import refuse_others_uuid
 from .addresses import place_drives
-from .beside import add_seed, surroundings
+from .beside import add_seed, editing
 from .mark import put_start_mark
 from .new import add_hotplug_ports, new_options, new_uuid, skeleton
 from .patches import patched
@@ -24,80 +23,77 @@ from .table import DOMAIN
 if t.TYPE_CHECKING:
     from .draft import DomainDraft
 
-Element = document.Element
-
 
 def write(draft: DomainDraft) -> None:
     """Write the definition of a new domain."""
     params = draft.params
     if params["state"] == "saved":
-        raise KvmError(
-            f"state: there is no domain {draft.name} whose memory could be saved", "Make it first.", option="state"
-        )
-    draft.after = _new_document(draft)
+        refuse("state", f"there is no domain {draft.name} whose memory could be saved", "Make it first.")
+    if params["xml"] is not None:
+        from .whole import new_whole
+
+        draft.after = new_whole(draft)
+    elif params["source_domain"] is not None:
+        _write_clone(draft)
+    else:
+        _write_new(draft)
     if params["install"] is not None:
         from .install import start_installing
 
-        draft.install = start_installing(draft.world, draft.plan, params, draft.after)
-    if _starts_once(params):
+        draft.install = start_installing(draft)
+    if _starts_once(draft):
         put_start_mark(draft.after)
 
 
-def _starts_once(params: Values) -> bool:
+def _starts_once(draft: DomainDraft) -> bool:
     """Whether the domain is started because it is new: a later task wouldn't, so the next run has to if this one fails."""
-    return params["state"] == "running" and "state" in (params["creation_only"] or ())
+    return draft.params["state"] == "running" and "state" in (draft.params["creation_only"] or ())
 
 
 def reach_new(draft: DomainDraft) -> str:
     """Add the steps that install a new domain and lead to its state, which is returned."""
-    plan, params = draft.plan, draft.params
     if draft.install is not None:
         draft.install()
-    state = params["state"] if params["state"] in ("running", "paused") else "stopped"
-    add_acts(plan, params, "stopped", state)
-    if _starts_once(params):
-        plan.add("domain.end_restart", f"note that domain {draft.name} has started", changes=False, name=draft.name)
-    return str(state)
+    state = draft.state if draft.state in ("running", "paused") else "stopped"
+    add_acts(draft, "stopped", state)
+    if _starts_once(draft):
+        draft.add("end_restart", f"note that {draft.title} has started", changes=False)
+    return state
 
 
-def _new_document(draft: DomainDraft) -> Element:
-    world, plan, params, wanted = draft.world, draft.plan, draft.params, draft.wanted
-    if params["xml"] is not None:
-        from .whole import new_whole
-
-        return new_whole(world, plan, params)
-    if params["source_domain"] is not None:
-        return _cloned(draft)
-    options = new_options(world, wanted, params["name"])
+def _write_new(draft: DomainDraft) -> None:
+    """The document of the options and the defaults."""
+    world, params, name = draft.world, draft.params, draft.name
+    options = new_options(world, draft.wanted, name)
     smbios = options.get("sysinfo", {}).get("system", {}).get("uuid")
-    root = skeleton(params["name"], options.get("uuid") or new_uuid(world, params["name"], smbios))
-    refuse_others_uuid(world, "domain", params["name"], root, "sysinfo.system.uuid" if smbios else "uuid")
-    edit = Edit(lambda: surroundings(world, plan, root, options), creating=True)
+    root = draft.after = skeleton(name, options.get("uuid") or new_uuid(world, name, smbios))
+    refuse_others_uuid(world, "domain", name, root, "sysinfo.system.uuid" if smbios else "uuid")
+    edit = editing(draft, options, creating=True)
     apply(DOMAIN, root, options, "", edit)
-    unset_paths(DOMAIN, root, params["unset"] or (), wanted, Edit())
-    place_drives(root)
+    unset_paths(DOMAIN, root, params["unset"] or (), draft.wanted, Edit())
     for change in edit.changes:
-        plan.differs(change.path, None, change.after)
-    check_references(world, plan, wanted, wanted)
+        draft.plan.differs(change.path, None, change.after)
     add_hotplug_ports(root, options.get("machine", ""), params["hotplug_ports"])
-    add_seed(world, plan, params, root, edit)
-    draft.after = root
-    return patched(draft, None)
+    _complete(draft, edit)
 
 
-def _cloned(draft: DomainDraft) -> Element:
+def _write_clone(draft: DomainDraft) -> None:
     """The document of a clone, with the task's options on top."""
     from .clone import plan_clone
 
-    world, plan, params, wanted = draft.world, draft.plan, draft.params, draft.wanted
-    root = plan_clone(world, plan, params, wanted.get("uuid") or new_uuid(world, params["name"]))
-    edit = Edit(lambda: surroundings(world, plan, root, wanted), creating=True)
-    apply(DOMAIN, root, wanted, "", edit)
-    unset_paths(DOMAIN, root, params["unset"] or (), wanted, edit)
-    place_drives(root)
+    wanted = draft.wanted
+    draft.after = plan_clone(draft, wanted.get("uuid") or new_uuid(draft.world, draft.name))
+    edit = editing(draft, wanted, creating=True)
+    apply(DOMAIN, draft.after, wanted, "", edit)
+    unset_paths(DOMAIN, draft.after, draft.params["unset"] or (), wanted, edit)
     for change in edit.changes:
-        plan.differs(change.path, change.before, change.after)
-    check_references(world, plan, wanted, wanted)
-    add_seed(world, plan, params, root, edit)
-    draft.after = root
-    return patched(draft, None)
+        draft.plan.differs(change.path, change.before, change.after)
+    _complete(draft, edit)
+
+
+def _complete(draft: DomainDraft, edit: Edit) -> None:
+    """What the options leave to be done with a new document."""
+    place_drives(draft.after)
+    check_references(draft, draft.wanted)
+    add_seed(draft, edit)
+    draft.after = patched(draft, None)

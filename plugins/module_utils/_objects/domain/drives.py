@@ -10,7 +10,7 @@ import typing as t
 from ..._libvirt import documents
 from ..._plan import KvmError
 from ..._xml import document
-from .devices import SEED_SERIAL
+from .devices import is_seed
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
@@ -21,7 +21,7 @@ Element = document.Element
 def disks_of(root: Element) -> t.Iterator[Element]:
     """The hard disks of a domain's document, without the seed."""
     for disk in root.iterfind("devices/disk"):
-        if disk.get("device") in (None, "disk") and disk.findtext("serial") != SEED_SERIAL:
+        if disk.get("device") in (None, "disk") and not is_seed(disk):
             yield disk
 
 

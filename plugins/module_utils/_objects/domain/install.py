@@ -15,15 +15,15 @@ import os
 import typing as t
 
 from ..._libvirt import missing_object
-from ..._plan import KvmError, Plan
+from ..._plan import KvmError, refuse
 from ..._xml import document
-from ..._xml.rows import Values
 from .drives import pool_of_first_disk
 from .history import history
 from .mark import INSTALL, marked, put_mark
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
+    from .draft import DomainDraft
 
 Element = document.Element
 
@@ -68,53 +68,61 @@ def volumes(world: World, name: str, mark: t.Optional[Element]) -> list[str]:
     return [one for one in names if pool and world.volume(pool, one) is not None]
 
 
-def start_installing(world: World, plan: Plan, params: Values, root: Element) -> t.Callable[[], None]:
-    """Judges what is asked for and marks the definition ``root``; returns what adds the steps once that is defined."""
-    install = _Install(world, plan, params, root)
-    put_mark(root, INSTALL, step="prepared", **({"pool": install.pool} if install.pool else {}))
-    plan.differs("install", None, install.title)
+def start_installing(draft: DomainDraft) -> t.Callable[[], None]:
+    """Judges what is asked for and marks the definition; returns what adds the steps once that is defined."""
+    install = _Install(draft)
+    put_mark(draft.after, INSTALL, step="prepared", **({"pool": install.pool} if install.pool else {}))
+    draft.plan.differs("install", None, install.title)
     return install.add_steps
 
 
-def go_on(world: World, plan: Plan, params: Values, domain: t.Any, state: str, root: Element) -> str:
+def go_on(draft: DomainDraft) -> str:
     """Adds what is left to do of an installation whose mark is in the definition; returns the state after it."""
-    mark: t.Any = marked(root, INSTALL)
-    name = params["name"]
-    if state == "stopped":
-        booted = float(mark.get("at") or 0)
-        started = bool(booted and history(world, domain.name()).started > booted)  # by somebody else, from its disk
-        if mark.get("step") == "booted" and (domain.state()[1] == SHUTDOWN or started):
-            _add_finish(world, plan, name, mark)
+    mark: t.Any = marked(draft.shown, INSTALL)
+    if draft.observed == "stopped":
+        if mark.get("step") == "booted" and _has_left_installer(draft, mark):
+            _add_rest(draft, mark)
         else:
-            _Install(world, plan, params, root).add_steps()
-        return state
+            _Install(draft).add_steps()
+        return "stopped"
     from .documents import running_document
 
-    running = marked(running_document(domain, secrets=False), INSTALL)
+    running = marked(running_document(draft.there, secrets=False), INSTALL)
     if running is None or running.get("step") != "boot":  # somebody started what was installed
-        _add_finish(world, plan, name, mark)
-        return state
-    install = _Install(world, plan, params, root)
-    install.add_wait()
-    _add_finish(world, plan, name, mark)
+        _add_rest(draft, mark)
+        return draft.observed
+    _Install(draft).add_wait()
+    _add_rest(draft, mark)
     return "stopped"
 
 
-def _add_finish(world: World, plan: Plan, name: str, mark: t.Any) -> None:
-    there = volumes(world, name, mark)
-    plan.add(
-        "install.finish", f"end the installation of domain {name}", name=name, pool=mark.get("pool"), volumes=there
-    )
+def _has_left_installer(draft: DomainDraft, mark: Element) -> bool:
+    """Whether the guest went off by itself, or somebody else has started it from its disk since."""
+    booted = float(mark.get("at") or 0)
+    if booted and history(draft.world, draft.there.name()).started > booted:
+        return True
+    return bool(draft.there.state()[1] == SHUTDOWN)
+
+
+def _add_rest(draft: DomainDraft, mark: Element) -> None:
+    """The end of an installation that an earlier run began."""
+    _add_finish(draft, mark.get("pool"), volumes(draft.world, draft.name, mark))
+
+
+def _add_finish(draft: DomainDraft, pool: t.Optional[str], made: list[str]) -> None:
+    text = f"end the installation of {draft.title}"
+    draft.plan.add("install.finish", text, name=draft.name, pool=pool, volumes=made)
 
 
 class _Install:
     """One installation: what the task says of it, judged against the world."""
 
-    def __init__(self, world: World, plan: Plan, params: Values, root: Element) -> None:
-        self.world = world
-        self.plan = plan
-        self.name = params["name"]
-        self.wanted = params["install"]
+    def __init__(self, draft: DomainDraft) -> None:
+        self.draft = draft
+        self.world = draft.world
+        self.plan = draft.plan
+        self.name = draft.name
+        self.wanted = draft.params["install"]
         self._check_kinds()
         self.kind = next((kind for kind in ANSWERS if self.wanted[kind] is not None), "")
         self.answers = ANSWERS.get(self.kind, Answers(""))
@@ -122,7 +130,7 @@ class _Install:
         self.cmdline = " ".join(filter(None, (self.answers.words, self.wanted["cmdline"])))
         self.media = [self._medium(option) for option in ("iso", "drivers") if self.wanted[option]]
         self.kernel, self.initrd = self._kernel()
-        self.pool = self._pool(root)
+        self.pool = self._pool(draft.shown)
         self._check()
 
     @property
@@ -142,28 +150,24 @@ class _Install:
     def _check_kinds(self) -> None:
         kinds = [kind for kind in ANSWERS if self.wanted[kind] is not None]
         if len(kinds) > 1:
-            raise KvmError(
-                f"install: {' and '.join(kinds)} are answers for different installers",
-                "Give one of them.",
-                option="install",
-            )
+            refuse("install", f"{' and '.join(kinds)} are answers for different installers", "Give one of them.")
         if not self.wanted["iso"] and not self.wanted["kernel"]:
-            raise KvmError("install: there's nothing to boot", "Say iso, or kernel and initrd.", option="install")
+            refuse("install", "there's nothing to boot", "Say iso, or kernel and initrd.")
         for kind in kinds:
             _text(kind, self.wanted[kind])
 
     def _check(self) -> None:
         if self.kernel and self.reboots:
-            raise KvmError(
-                "install.reboots: an installer that is started by its kernel would start again at each reboot",
+            refuse(
+                "install.reboots",
+                "an installer that is started by its kernel would start again at each reboot",
                 "Leave reboots out, or leave kernel and cmdline out so that the medium boots by itself.",
-                option="install.reboots",
             )
         if self.copied and not self.world.local:
-            raise KvmError(
-                "install: the installer's kernel and its answers must be read from files of the hypervisor",
+            refuse(
+                "install",
+                "the installer's kernel and its answers must be read from files of the hypervisor",
                 "Run this task on the hypervisor.",
-                option="install",
             )
 
     def _medium(self, option: str) -> dict[str, str]:
@@ -180,10 +184,10 @@ class _Install:
                 )
             return {"pool": pool, "volume": value}
         if not value.startswith("/"):
-            raise KvmError(
-                f"install.{option}: '{value}' is no absolute path",
+            refuse(
+                f"install.{option}",
+                f"'{value}' is no absolute path",
                 "Give the path on the hypervisor, or name the pool that it's in with media_pool.",
-                option=f"install.{option}",
             )
         self._need_file(value, f"install.{option}")
         return {"file": value}
@@ -207,11 +211,15 @@ class _Install:
         kernel, initrd = self.wanted["kernel"] or "", self.wanted["initrd"] or ""
         if bool(kernel) != bool(initrd):
             raise KvmError("install: kernel and initrd go together", "Say both, or none.", option="install.kernel")
-        if kernel or not (self.cmdline or self.injected):
-            for option, path in (("kernel", kernel), ("initrd", initrd)):
-                if path and not path.startswith(ON_MEDIUM):
-                    self._need_file(path, f"install.{option}")
-            return kernel, initrd
+        if not kernel and (self.cmdline or self.injected):
+            return self._kernel_on_medium()
+        for option, path in (("kernel", kernel), ("initrd", initrd)):
+            if path and not path.startswith(ON_MEDIUM):
+                self._need_file(path, f"install.{option}")
+        return kernel, initrd
+
+    def _kernel_on_medium(self) -> tuple[str, str]:
+        """Where a medium of a known system has them."""
         from .iso import first_there
 
         path = self.medium_path()
@@ -219,10 +227,10 @@ class _Install:
             return ON_MEDIUM, ON_MEDIUM
         found = first_there(path, LOCATIONS, "install.iso")
         if found is None:
-            raise KvmError(
-                f"install.iso: {path} has the installer's kernel at none of the known places",
+            refuse(
+                "install.iso",
+                f"{path} has the installer's kernel at none of the known places",
                 "Say where they are on it: kernel: iso:/path, initrd: iso:/path.",
-                option="install.iso",
             )
         return ON_MEDIUM + found[0], ON_MEDIUM + found[1]
 
@@ -237,41 +245,53 @@ class _Install:
         if there is None:
             self.plan.assume(missing_object("pool", pool, "install.pool"))
         elif self.copied and not document.document(there.XMLDesc(0)).findtext("target/path", "").startswith("/"):
-            raise KvmError(
-                f"install.pool: pool {pool} keeps no files, and the installer's kernel must be one",
+            refuse(
+                "install.pool",
+                f"pool {pool} keeps no files, and the installer's kernel must be one",
                 "Name a pool of type dir.",
-                option="install.pool",
             )
         return str(pool)
 
     def add_steps(self) -> None:
         """Everything from the answers to the end."""
-        name, plan = self.name, self.plan
+        name, media = self.name, list(self.media)
         if self.kind and not self.injected:
-            plan.add("install.answers", f"make the answers {name}-install.iso", pool=self.pool,
-                     volume=f"{name}-install.iso", label=self.answers.label, files=self._files())  # fmt: skip
+            media.append(self._add_answers())
+        boot = {"kernel": self.kernel, "initrd": self.initrd, "pool": ""}
         if self.copied:
-            plan.add("install.kernel", f"make the installer's kernel {name}-install-kernel", pool=self.pool, name=name,
-                     iso=self.medium_path(), kernel=self.kernel, initrd=self.initrd,
-                     files=self._files() if self.injected else "")  # fmt: skip
-        media = list(self.media)
-        if self.kind and not self.injected:
-            media.append({"pool": self.pool, "volume": f"{name}-install.iso"})
-        plan.add(
+            self._add_kernel()
+            boot = {"kernel": f"{name}-install-kernel", "initrd": f"{name}-install-initrd", "pool": self.pool}
+        self.plan.add(
             "install.boot",
             f"install domain {name} from {self.title}",
             name=name,
             media=media,
-            kernel=f"{name}-install-kernel" if self.copied else self.kernel,
-            initrd=f"{name}-install-initrd" if self.copied else self.initrd,
-            pool=self.pool if self.copied else "",
             cmdline=self.cmdline,
             reboots=self.reboots,
             bus=self.wanted["bus"],
+            **boot,
         )
         self.add_wait()
-        made = [f"{name}-{ending}" for ending in VOLUMES] if self.pool else []
-        plan.add("install.finish", f"end the installation of domain {name}", name=name, pool=self.pool, volumes=made)
+        _add_finish(self.draft, self.pool, [f"{name}-{ending}" for ending in VOLUMES] if self.pool else [])
+
+    def _add_answers(self) -> dict[str, str]:
+        """The step that makes a medium of the answers, which is returned as a drive's source."""
+        medium = {"pool": self.pool, "volume": f"{self.name}-install.iso"}
+        text = f"make the answers {medium['volume']}"
+        self.plan.add("install.answers", text, label=self.answers.label, files=self._files(), **medium)
+        return medium
+
+    def _add_kernel(self) -> None:
+        self.plan.add(
+            "install.kernel",
+            f"make the installer's kernel {self.name}-install-kernel",
+            pool=self.pool,
+            name=self.name,
+            iso=self.medium_path(),
+            kernel=self.kernel,
+            initrd=self.initrd,
+            files=self._files() if self.injected else "",
+        )
 
     def add_wait(self) -> None:
         self.plan.add(

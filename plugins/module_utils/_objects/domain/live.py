@@ -53,8 +53,7 @@ def _add_steps(draft: Draft, spoken: Spoken, changes: list[Change], machine: t.A
     done: set[int] = set()
     steps: dict[str, Step] = {}
     for change in sorted(changes, key=lambda change: _rank(change, needed)):
-        operation = "device" if change.path in needed else change.row.live if spoken(change) else ""
-        step = _step(draft, operation, change, machine) if operation else None
+        step = _step(draft, _operation(change, spoken, needed), change, machine)
         if step is not None:
             _merge(steps, step)
             done.add(id(change))
@@ -64,11 +63,18 @@ def _add_steps(draft: Draft, spoken: Spoken, changes: list[Change], machine: t.A
     return done | {id(change) for change in changes if _goes_along(change, steps) or _follows_memory(change, machine)}
 
 
+def _operation(change: Change, spoken: Spoken, needed: set[str]) -> str:
+    """What applies a change; ``""`` where nothing does, or the task doesn't speak of it."""
+    if change.path in needed:
+        return "device"
+    return str(change.row.live) if spoken(change) else ""
+
+
 def _step(draft: Draft, operation: str, change: Change, machine: t.Any) -> t.Optional[Step]:
     """The step of one change; None where the running machine can't take it."""
     from .hotplug import meets, no_slot
 
-    planner = _planner(operation) if meets(machine, operation, change) else None
+    planner = _planner(operation) if operation and meets(machine, operation, change) else None
     step = planner(draft.name, change, machine) if planner else None
     if step is None:
         return None

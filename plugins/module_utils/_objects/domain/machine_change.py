@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..._plan import KvmError
+from ..._plan import refuse
 from ..._xml import document
 from .addresses import MAIN_BUS, drives
 from .devices import items_of
@@ -45,10 +45,10 @@ def change_machine(before: Element, after: Element, asked: t.Container[Element],
         return []
     machine = after.find("os/type").get("machine")
     if not machine:
-        raise KvmError(
-            "unset: without a machine type libvirt would choose one, with other hardware than the domain has",
+        refuse(
+            "unset",
+            "without a machine type libvirt would choose one, with other hardware than the domain has",
             "Name the one that is meant, for example machine: q35.",
-            option="unset",
         )
     _refuse_buses(after, machine, new)
     for address in after.findall("devices/*/address"):
@@ -67,10 +67,10 @@ def _refuse_buses(after: Element, machine: str, new: str) -> None:
     """q35 has no IDE; libvirt says so, but not of which disk."""
     targets = [node.get("dev") for node in after.iterfind("devices/disk/target[@bus='ide']")] if new == "q35" else []
     if targets:
-        raise KvmError(
-            f"machine: {machine} has no IDE bus, and the domain has disks on it: {', '.join(targets)}",
+        refuse(
+            "machine",
+            f"{machine} has no IDE bus, and the domain has disks on it: {', '.join(targets)}",
             f"Give them another bus in the same task, for example disks: [{{target: {targets[0]}, bus: sata}}].",
-            option="machine",
         )
 
 
@@ -96,11 +96,11 @@ def _change_pci(node: Element, machine: str, made: bool) -> None:
     elif made:
         document.remove(node)
     elif model.startswith(("pcie-", "dmi-")) and root == "pci-root":
-        raise KvmError(
-            f"machine: {machine} can't have the PCI controller {node.get('index')} ({model}) that the domain has",
+        refuse(
+            "machine",
+            f"{machine} can't have the PCI controller {node.get('index')} ({model}) that the domain has",
             "Remove it with xml_patch: [{path: \"devices/controller[@type='pci'][@index='"
             f"{node.get('index')}']\", delete: true}}], then change the machine.",
-            option="machine",
         )
 
 

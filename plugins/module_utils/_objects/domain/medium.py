@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..._plan import KvmError
+from ..._plan import refuse
 from ..._xml import document
 from ..._xml.rows import Edit, Values
 from ..storage import volume_or_none
@@ -43,7 +43,7 @@ def check_media(draft: Draft, before: Element, edit: Edit) -> None:
 
 
 def _check_disk(world: World, disk: Element, item: Values, edit: Edit) -> None:
-    """Refuse the item where ``disk`` is a drive, or the seed, that it would change."""
+    """Refuse an item that would change the drive, or the seed, that ``disk`` is."""
     device = disk.get("device") or "disk"
     if is_seed(disk):
         _refuse(item, device, seed=True)
@@ -60,10 +60,10 @@ def _refuse(item: Values, device: str, seed: bool) -> t.NoReturn:
     drive, place, remedy = DRIVES.get(device, ("the disk", "in its place", ""))
     name = next((str(item[kind]) for kind in ("volume", "file", "block") if kind in item), "the new source")
     owner, more = (" with the seed of cloud_init", "") if seed else ("", f" {remedy} if that is meant.")
-    raise KvmError(
-        f"disks[{target}]: the domain has {drive}{owner} at {target}, and the guest would get {name} {place}",
+    refuse(
+        f"disks[{target}]",
+        f"the domain has {drive}{owner} at {target}, and the guest would get {name} {place}",
         f"Give the disk another target, vda for example.{more}",
-        option=f"disks[{target}]",
     )
 
 
@@ -73,10 +73,10 @@ def _check_format(disk: Element, item: Values, edit: Edit) -> None:
     has = "raw" if driver is None else driver.get("type") or "raw"
     form = edit.context.disk_format(item)
     if form != has:
-        raise KvmError(
-            f"disks[{target}].format: the drive at {target} is {has}, and the disk's source is {form}",
+        refuse(
+            f"disks[{target}].format",
+            f"the drive at {target} is {has}, and the disk's source is {form}",
             f"Say format: {form} too, or give the disk another target, vda for example.",
-            option=f"disks[{target}].format",
         )
 
 

@@ -9,13 +9,13 @@ import contextlib
 import functools
 import typing as t
 
-from ..._plan import KvmError
+from ..._plan import KvmError, refuse
 from ..._xml import document
-from ..._xml.rows import Edit, apply
+from ..._xml.rows import apply
 from ..._xml.table import managed, unset_paths
 from .. import life
 from ..noun import Noun
-from .beside import add_seed, surroundings, wait
+from .beside import add_seed, editing, wait
 from .contradictions import CONTRADICTIONS
 from .definition import compared
 from .describe import describe, described
@@ -31,7 +31,7 @@ from .table import DOMAIN
 if t.TYPE_CHECKING:
     from ..._libvirt import World
     from ..._plan import Operations, Plan
-    from ..._xml.rows import Change, Values
+    from ..._xml.rows import Change, Edit, Values
     from ..draft import Draft
 
 Element = document.Element
@@ -50,10 +50,10 @@ class Domain(Noun):
         """Its name."""
         name = str(params["name"])
         if not name.strip() or "/" in name or not name.isprintable():
-            raise KvmError(
-                f"name: {name!r} can't be the name of a domain",
+            refuse(
+                "name",
+                f"{name!r} can't be the name of a domain",
                 "Use a name without slashes, line breaks and other signs that can't be printed.",
-                option="name",
             )
         return name
 
@@ -100,7 +100,7 @@ class Domain(Noun):
         if draft.before is None:
             from .rendering import settled
 
-            draft.rendered = settled(draft.world, draft.plan, draft.wanted, draft.after)
+            draft.rendered = settled(draft)
         elif draft.persistent and not {*draft.plan.before, *draft.plan.after} - {"name"}:
             draft.after = draft.before
         else:
@@ -118,21 +118,21 @@ class Domain(Noun):
             return f"{define} (made persistent)", undefine
         return ("", "") if draft.after is draft.before else (define, f"{define} as it was")
 
-    def after_define(self, draft: Draft) -> None:
+    def after_define(self, draft: DomainDraft) -> None:  # type: ignore[override]
         """What is copied to make a clone whole."""
         if draft.params["source_domain"] is None:
             return
         from . import clone
 
         if draft.before is None:
-            clone.add_copies(draft.world, draft.plan, draft.params, draft.shown)
+            clone.add_copies(draft)
         elif marked(draft.before, CLONE) is not None:
-            clone.finish_copies(draft.world, draft.plan, draft.params, draft.there, draft.shown)
+            clone.finish_copies(draft)
 
     def bring_live(self, draft: Draft) -> list[str]:
         """Add the steps that change the running guest; returns the options that wait for a restart."""
         count = len(draft.plan.steps)
-        waiting = plan_live(draft, functools.partial(_spoken, draft.params, draft.wanted))
+        waiting = plan_live(draft, functools.partial(_spoken, draft))
         if len(draft.plan.steps) > count and draft.after is draft.before:
             from .redefinition import expect
 
@@ -141,25 +141,24 @@ class Domain(Noun):
 
     def reach(self, draft: DomainDraft, left: list[str]) -> None:  # type: ignore[override]
         """Add the steps that lead to the state, and those that wait for the guest."""
-        world, plan, params = draft.world, draft.plan, draft.params
-        if draft.before is None:
+        plan, new = draft.plan, draft.before is None
+        if new:
             from .create import reach_new
 
             draft.reached = reach_new(draft)
         else:
-            state = draft.observed
             if draft.unfinished:
                 from .install import go_on
 
-                state = go_on(world, plan, params, draft.there, state, draft.shown)
-            draft.reached = reach(world, plan, params, draft.there, state, left, draft.before)
+                draft.reached = go_on(draft)
+            draft.reached = reach(draft, left)
         if plan.steps:
             from .start_checks import check_steps  # an unchanged domain doesn't pay for it
 
             check_steps(draft)
-        if draft.before is None:
+        if new:
             plan.differs("state", "absent", draft.reached)
-        wait(plan, params, draft.reached)
+        wait(draft)
         restarted = draft.reached in OFF or any(step.restarts for step in plan.steps)
         plan.restart_required = [] if restarted else left
 
@@ -197,25 +196,24 @@ class Domain(Noun):
         return read_domains(world, params)
 
 
-def _edit(draft: Draft, before: Element) -> None:
+def _edit(draft: DomainDraft, before: Element) -> None:
     """Put the wanted options into the definition ``before``; the differences go to the plan's diff."""
-    world, plan, params, wanted = draft.world, draft.plan, draft.params, draft.wanted
-    after = draft.after
-    edit = Edit(lambda: surroundings(world, plan, after, wanted))
+    after, unset = draft.after, draft.params["unset"]
+    edit = editing(draft, draft.wanted)
     devices = list(zip(before.iterfind("devices/*"), after.iterfind("devices/*")))
-    apply(DOMAIN, after, wanted, "", edit)
-    if params["unset"]:
-        unset_paths(DOMAIN, after, params["unset"], wanted, edit)
+    apply(DOMAIN, after, draft.wanted, "", edit)
+    if unset:
+        unset_paths(DOMAIN, after, unset, draft.wanted, edit)
     draft.changes = edit.changes
     life.refuse_unchangeable(draft)
     if edit.changes:
         from .dependents import settle
 
-        plan.warnings += settle(before, after, devices, wanted, edit, params["hotplug_ports"])
+        settle(draft, before, devices, edit)
         for change in edit.changes:
-            plan.differs(change.path, change.before, change.after)
+            draft.plan.differs(change.path, change.before, change.after)
         _check_changes(draft, before, edit)
-    add_seed(world, plan, params, after, edit)
+    add_seed(draft, edit)
     draft.after = patched(draft, before, devices)
 
 
@@ -223,7 +221,7 @@ def _check_changes(draft: Draft, before: Element, edit: Edit) -> None:
     """What the changed options refer to is there, and media fit their drives."""
     from .surroundings import check_references, check_sources
 
-    check_references(draft.world, draft.plan, draft.wanted, {change.path.partition("[")[0] for change in edit.changes})
+    check_references(draft, {change.path.partition("[")[0] for change in edit.changes})
     check_sources(edit)
     if any(change.path.startswith("disks[") for change in edit.changes):
         from .medium import check_media
@@ -239,14 +237,14 @@ def _naming_conflicts(draft: Draft) -> t.Iterator[None]:
     except KvmError as error:
         from .conflicts import explained
 
-        raise explained(draft.world, error, draft.after, draft.wanted, draft.changes) from error
+        raise explained(draft, error) from error
 
 
-def _spoken(params: Values, wanted: Values, change: Change) -> bool:
+def _spoken(draft: Draft, change: Change) -> bool:
     """Whether the task says something about the option of ``change``."""
-    if params["xml"] is not None or managed(wanted, change):
+    if draft.params["xml"] is not None or managed(draft.wanted, change):
         return True
-    return any(change.path == path or change.path.startswith(path + ".") for path in params["unset"] or ())
+    return any(change.path == path or change.path.startswith(path + ".") for path in draft.params["unset"] or ())
 
 
 NOUN = Domain()

@@ -24,7 +24,7 @@ Element = document.Element
 def settle(draft: Draft) -> None:
     """Have libvirt make of the new definition what it will. It stays as it is where that is what is there already."""
     plan, before = draft.plan, t.cast(Element, draft.before)
-    result = settled(draft.world, plan, draft.wanted, draft.after)
+    result = settled(draft)
     differences = compare(DOMAIN, before, result)
     filled_in(plan, (draft.params["unset"] or ()) if result is not draft.after else (), differences)
     if draft.persistent and not differences and not {*plan.before, *plan.after} - {"name"}:

@@ -9,13 +9,14 @@ import os
 import typing as t
 
 from ..._libvirt import Embedded, flags, found_or_none, is_error
-from ..._plan import KvmError, Plan
+from ..._plan import KvmError, Plan, refuse
 from ..._xml import document
-from ..._xml.rows import Edit, Values
+from ..._xml.rows import Edit
 from .documents import persistent_document
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
+    from ..draft import Draft
 
 Element = document.Element
 
@@ -57,18 +58,19 @@ def judged(world: World, root: Element) -> Element:
     return root if driver is None else _pass(driver, root)
 
 
-def settled(world: World, plan: Plan, wanted: Values, after: Element) -> Element:
-    """``judged``. Of the options wanted, what libvirt doesn't keep leaves the plan's diff, with a warning."""
-    result = judged(world, after)
-    _check_address_width(world, after)
-    if result is not after:
+def settled(draft: Draft) -> Element:
+    """The new definition, ``judged``. Of the options wanted, what libvirt doesn't keep leaves the plan's diff, with a warning."""
+    world, wanted = draft.world, draft.wanted
+    result = judged(world, draft.after)
+    _check_address_width(world, draft.after)
+    if result is not draft.after:
         from ..._xml.kept import forget, lost
         from .surroundings import Surroundings
         from .table import DOMAIN
 
         copy = document.clone(result)
         edit = Edit(lambda: Surroundings(world, Plan("domain"), copy, wanted))
-        forget(plan, lost(DOMAIN, wanted, copy, edit))
+        forget(draft.plan, lost(DOMAIN, wanted, copy, edit))
     return result
 
 
@@ -77,10 +79,10 @@ def _check_address_width(world: World, root: Element) -> None:
     bits = root.find("cpu/maxphysaddr[@bits]")
     host = None if bits is None else world.capabilities().find("host/cpu/maxphysaddr[@bits]")
     if host is not None and bits is not None and int(bits.get("bits")) > int(host.get("bits")):
-        raise KvmError(
-            f"cpu.maxphysaddr.bits: {bits.get('bits')} is asked for, and the host's processor has {host.get('bits')}",
+        refuse(
+            "cpu.maxphysaddr.bits",
+            f"{bits.get('bits')} is asked for, and the host's processor has {host.get('bits')}",
             f"Say {host.get('bits')} or less, or leave it out.",
-            option="cpu.maxphysaddr.bits",
         )
 
 

@@ -14,7 +14,7 @@ from ..._libvirt import flags, missing_object
 from ..._plan import KvmError, Plan, Result, Step
 from ..._xml import document
 from ..._xml.rows import Edit, Values
-from .devices import SEED_SERIAL
+from .devices import SEED_SERIAL, is_seed
 from .documents import persistent_document, running_document
 from .drives import add_cdrom, add_disk, disks_of, pool_of_first_disk
 from .iso import Files, Kept, make_iso, put_volume, read_iso, read_volume, upload
@@ -22,6 +22,7 @@ from .observed import OFF, observed
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
+    from .draft import DomainDraft
 
 Element = document.Element
 
@@ -29,50 +30,67 @@ ROOM = 1024**2  # a seed's size goes up to whole MiB, so that it can be rewritte
 LARGE = 64 * 1024**2
 
 
-def plan_seed(world: World, plan: Plan, params: Values, root: Element, edit: Edit) -> None:
-    """Steps for the seed volume, and its drive in the document ``root``."""
-    wanted, name = params["cloud_init"], params["name"]
-    drive = seed_drive(root)
+def plan_seed(draft: DomainDraft, edit: Edit) -> None:
+    """Steps for the seed volume, and its drive in the document of the draft."""
+    world, plan, root = draft.world, draft.plan, draft.after
+    wanted, drive = draft.params["cloud_init"], seed_drive(root)
     if wanted["state"] == "absent":
         _remove(plan, root, drive)
         return
-    place = _place(world, root, drive)
-    pool, volume = wanted["pool"] or place.pool or pool_of_first_disk(world, root), place.volume
-    if world.find("pool", pool) is None:
-        plan.assume(missing_object("pool", pool, "cloud_init.pool"))
-    elif drive is None:
-        volume = _unused(world, pool, volume, root.findtext("uuid"))
-    moved = bool(place.pool) and pool != place.pool
-    before = _stored(world, pool, volume)
-    known = _stored(world, place.pool, volume) if moved and before is None else before
-    after = _files(wanted, root.findtext("uuid"), name, known)
+    here = _place(root, drive)
+    there = _wanted_place(draft, drive, here)
+    moved = bool(here.pool) and there.pool != here.pool
+    before = _stored(world, there)
+    known = _stored(world, here) if moved and before is None else before
+    after = _files(wanted, root.findtext("uuid"), draft.name, known)
     if known != after:
         _note(plan, known, after, wanted["show_user_data"])
     if before != after:
-        _add_write(plan, pool, volume, before, after)
-        if drive is not None and before is not None:
-            plan.add("seed.reload", f"show the guest of domain {name} its new seed", changes=False, name=name)
+        _add_write(draft, there, before, after)
     if drive is None:
-        _add_drive(root, pool, volume, edit.context)
-        plan.differs("cloud_init.seed", None, f"{pool}/{volume}")
+        _add_drive(root, there, edit.context)
+        plan.differs("cloud_init.seed", None, str(there))
     elif moved:
-        drive.find("source").set("pool", pool)
-        step = plan.add("seed.delete", f"delete the seed {volume} of pool {place.pool}", pool=place.pool, volume=volume)
-        step.undo = _undo(step, place.pool, volume, "write back")
-        plan.differs("cloud_init.seed", f"{place.pool}/{volume}", f"{pool}/{volume}")
+        _move_drive(plan, drive, here, there)
 
 
-def _add_write(plan: Plan, pool: str, volume: str, before: t.Optional[Files], after: Files) -> None:
+def _wanted_place(draft: DomainDraft, drive: t.Optional[Element], here: Place) -> Place:
+    """Where the seed shall be: in the task's pool, else where it is, else beside the first disk."""
+    world, root = draft.world, draft.after
+    pool = draft.params["cloud_init"]["pool"] or here.pool or pool_of_first_disk(world, root)
+    if world.find("pool", pool) is None:
+        draft.plan.assume(missing_object("pool", pool, "cloud_init.pool"))
+    elif drive is None:
+        return Place(pool, _unused(world, pool, here.volume, root.findtext("uuid")))
+    return Place(pool, here.volume)
+
+
+def _move_drive(plan: Plan, drive: Element, here: Place, there: Place) -> None:
+    """The drive shows the seed in the new pool; the one in the old pool goes."""
+    drive.find("source").set("pool", there.pool)
+    _add_delete(plan, here, f"delete the seed {here.volume} of pool {here.pool}")
+    plan.differs("cloud_init.seed", str(here), str(there))
+
+
+def _add_delete(plan: Plan, place: Place, text: str) -> None:
+    step = plan.add("seed.delete", text, pool=place.pool, volume=place.volume)
+    step.undo = _undo(step, place, "write back")
+
+
+def _add_write(draft: DomainDraft, place: Place, before: t.Optional[Files], after: Files) -> None:
     """The step that writes a seed. The files go as one string of base64: a step's arguments are never shown, and no
     pattern of a secret is in them."""
-    step = plan.add(
+    step = draft.plan.add(
         "seed.write",
-        f"{'make' if before is None else 'rewrite'} the seed {volume}",
-        pool=pool,
-        volume=volume,
+        f"{'make' if before is None else 'rewrite'} the seed {place.volume}",
+        pool=place.pool,
+        volume=place.volume,
         files=base64.b64encode(json.dumps(after).encode()).decode(),
     )
-    step.undo = _undo(step, pool, volume, "delete" if before is None else "write back")
+    step.undo = _undo(step, place, "delete" if before is None else "write back")
+    if before is not None and seed_drive(draft.after) is not None:
+        text = f"show the guest of {draft.title} its new seed"
+        draft.plan.add("seed.reload", text, changes=False, name=draft.name)
 
 
 class Place(t.NamedTuple):
@@ -81,12 +99,14 @@ class Place(t.NamedTuple):
     pool: str
     volume: str
 
+    def __str__(self) -> str:
+        return f"{self.pool}/{self.volume}"
 
-def _place(world: World, root: Element, drive: t.Optional[Element]) -> Place:
+
+def _place(root: Element, drive: t.Optional[Element]) -> Place:
     """By the domain's definition, where it has a drive: a domain that was renamed keeps its seed."""
-    if drive is not None and _source(drive, "volume"):
-        return Place(str(_source(drive, "pool")), str(_source(drive, "volume")))
-    return Place("", f"{root.findtext('name')}-seed.iso")
+    place = Place("", "") if drive is None else _place_of(drive)
+    return place if place.volume else Place("", f"{root.findtext('name')}-seed.iso")
 
 
 def _unused(world: World, pool: str, volume: str, uuid: str) -> str:
@@ -106,41 +126,43 @@ def _unused(world: World, pool: str, volume: str, uuid: str) -> str:
 
 def seed_drive(root: Element) -> t.Optional[Element]:
     """The drive of a domain's document that holds our seed."""
-    return next((d for d in root.iterfind("devices/disk") if d.findtext("serial") == SEED_SERIAL), None)
+    return next(filter(is_seed, root.iterfind("devices/disk")), None)
 
 
 def instance_id(world: World, root: Element) -> t.Optional[str]:
     """The instance-id in the seed of a domain's document; None where it has no seed that can be read."""
     drive = seed_drive(root)
-    files = None if drive is None else _stored(world, _source(drive, "pool") or "", _source(drive, "volume") or "")
+    files = None if drive is None else _stored(world, _place_of(drive))
     return _meta(files, None).get("instance-id") if files else None
 
 
-def _source(drive: Element, key: str) -> t.Optional[str]:
+def _place_of(drive: Element) -> Place:
+    """Where the seed of a drive is; empty where the drive has no volume."""
     source = drive.find("source")
-    return None if source is None else source.get(key)
+    return Place("", "") if source is None else Place(source.get("pool") or "", source.get("volume") or "")
 
 
 def _remove(plan: Plan, root: Element, drive: t.Optional[Element]) -> None:
     if drive is None:
         return
-    pool, volume = _source(drive, "pool"), _source(drive, "volume")
+    place = _place_of(drive)
     document.remove(drive)
-    step = plan.add("seed.delete", f"delete the seed {volume}", pool=pool, volume=volume)
-    step.undo = _undo(step, str(pool), str(volume), "write back")
-    plan.differs("cloud_init.seed", f"{pool}/{volume}", None)
+    _add_delete(plan, place, f"delete the seed {place.volume}")
+    plan.differs("cloud_init.seed", str(place), None)
 
 
-def _undo(step: Step, pool: str, volume: str, verb: str) -> Step:
+def _undo(step: Step, place: Place, verb: str) -> Step:
     """The step that gives the volume back the bytes that it had before ``step``, or deletes it where there was none."""
-    return Step("seed.put_back", f"{verb} the seed {volume}", pool=pool, volume=volume, was=Result(step))
+    text = f"{verb} the seed {place.volume}"
+    return Step("seed.put_back", text, pool=place.pool, volume=place.volume, was=Result(step))
 
 
-def _add_drive(root: Element, pool: str, volume: str, context: t.Any) -> None:
+def _add_drive(root: Element, place: Place, context: t.Any) -> None:
     """Put the seed on the bus of the guest's first disk: the guest has the driver for that, whatever else it lacks.
 
     Small kernels for clouds have none for SATA, where CD-ROM drives are by default. Windows finds a CD-ROM drive best.
     """
+    pool, volume = place
     bus = _bus_of_first_disk(root)
     if bus == "virtio" and not _windows(root):
         drive = add_disk(root, context, pool, volume)
@@ -236,9 +258,9 @@ def _summary(text: t.Optional[str]) -> t.Optional[str]:
     return f"{keys} (sha256 {hashlib.sha256(text.encode()).hexdigest()[:12]})"
 
 
-def _stored(world: World, pool: str, volume: str) -> t.Optional[Files]:
+def _stored(world: World, place: Place) -> t.Optional[Files]:
     """The files of the seed that is there, None where there is none or it can't be read as one."""
-    there = read_volume(world, pool, volume)
+    there = read_volume(world, place.pool, place.volume)
     return None if there is None else read_iso(there[0])
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._plan import KvmError, Plan, Step
+from ..._plan import refuse
 from .mark import restarting
 from .observed import OFF
 
 if t.TYPE_CHECKING:
-    from ..._libvirt import World
+    from .draft import DomainDraft
 
 # (observed, wanted): the acts in order. An act is a row of ACTS; "!text" refuses with that remedy.
 _NO_MEMORY = "!There is no memory to save: start the domain first, or leave `state` out."
@@ -59,107 +59,101 @@ ACTS = {
     "discard_saved": "throw away the saved memory of domain {name}",
 }
 TIMED = ("shutdown", "await_off")
+WANTED = ("running", "stopped", "paused", "saved")
+# (observed, wanted): where a restart leads to what is wanted; "" stands for a task that doesn't say the state
+RESTARTED = (("running", ""), ("running", "running"), ("paused", "running"))
 
 
-def add_acts(plan: Plan, params: dict[str, t.Any], before: str, wanted: str) -> None:
-    """Steps from the state ``before`` to ``wanted``. ``force`` pulls the plug where a guest would be asked."""
-    name, force = params["name"], params["force"]
-    for act in MATRIX[before, wanted]:
+def add_acts(draft: DomainDraft, before: str, wanted: str) -> None:
+    """Steps from the state ``before`` to ``wanted``."""
+    for act in _acts(before, wanted, draft.params["force"]):
         if act.startswith("!"):
-            raise KvmError(f"state: domain {name} is {before} and can't become {wanted}", act[1:], option="state")
-        if act == "discard_saved" and not params["discard_saved"]:
-            raise KvmError(
-                f"state: domain {name} has saved memory, which would be lost",
-                "Start it first, or say discard_saved: true.",
-                option="state",
-            )
-        if act == "resume" and force and wanted == "stopped":
-            continue
-        add_act(plan, params, "destroy" if force and act in TIMED else act)
+            refuse("state", f"{draft.title} is {before} and can't become {wanted}", act[1:])
+        if act == "discard_saved":
+            refuse_lost_memory(draft)
+        add_act(draft, act)
     if MATRIX[before, wanted]:
-        plan.differs("state", before, wanted)
+        draft.plan.differs("state", before, wanted)
 
 
-def add_act(plan: Plan, params: dict[str, t.Any], act: str) -> None:
+def _acts(before: str, wanted: str, force: bool) -> t.Sequence[str]:
+    """The acts in order. ``force`` pulls the plug where a guest would be asked."""
+    acts = MATRIX[before, wanted]
+    if not force:
+        return acts
+    return ["destroy" if act in TIMED else act for act in acts if (act, wanted) != ("resume", "stopped")]
+
+
+def refuse_lost_memory(draft: DomainDraft) -> None:
+    """Refuse to throw saved memory away if the task doesn't say so."""
+    if not draft.params["discard_saved"]:
+        refuse(
+            "state",
+            f"{draft.title} has saved memory, which would be lost",
+            "Start it first, or say discard_saved: true.",
+        )
+
+
+def add_act(draft: DomainDraft, act: str) -> None:
     """One act as a step."""
-    arguments = {"timeout": params["shutdown_timeout"]} if act in TIMED else {}
-    plan.add(
-        f"domain.{act}",
-        ACTS[act].format(name=params["name"]),
-        changes=act != "await_off",
-        name=params["name"],
-        **arguments,
-    )
+    arguments = {"timeout": draft.params["shutdown_timeout"]} if act in TIMED else {}
+    draft.add(act, ACTS[act].format(name=draft.name), changes=act != "await_off", **arguments)
 
 
-def reach(
-    world: World,
-    plan: Plan,
-    params: dict[str, t.Any],
-    domain: t.Any,
-    before: str,
-    waiting: list[str],
-    definition: t.Any,
-) -> str:
-    """Steps to the wanted state, and the end of an earlier run's restart; returns the state that the domain has then.
+def reach(draft: DomainDraft, waiting: list[str]) -> str:
+    """Steps from the state reached so far to the wanted one, and the end of an earlier run's restart; returns the state then.
 
-    ``definition`` is the one before this plan.
+    ``waiting`` are the options that wait for a restart.
     """
-    count = len(plan.steps)
-    state = _state_steps(world, plan, params, domain, before, waiting, definition)
-    _end_restart(plan, params["name"], before not in OFF, definition, count)
+    count = len(draft.plan.steps)
+    active = draft.reached not in OFF
+    state = _add_state_steps(draft, waiting)
+    _end_restart(draft, active, count)
     return state
 
 
-def _state_steps(
-    world: World,
-    plan: Plan,
-    params: dict[str, t.Any],
-    domain: t.Any,
-    before: str,
-    waiting: list[str],
-    definition: t.Any,
-) -> str:
-    wanted = params["state"] if params["state"] in ("running", "stopped", "paused", "saved") else ""
-    restart = (before == "running" and wanted in ("", "running")) or (before, wanted) == ("paused", "running")
-    if params["apply"] == "restart" and waiting and restart:
+def _add_state_steps(draft: DomainDraft, waiting: list[str]) -> str:
+    before, state = draft.reached, draft.params["state"]
+    wanted = state if state in WANTED else ""
+    if waiting and draft.params["apply"] == "restart" and (before, wanted) in RESTARTED:
         from .restart import add_restart
 
-        add_restart(plan, domain, params, params["force"])
+        add_restart(draft.plan, draft.there, draft.params, draft.params["force"])
         if before != "running":
-            plan.differs("state", before, "running")
+            draft.plan.differs("state", before, "running")
         return "running"
-    if before == "stopped" and not wanted and _interrupted(world, domain, definition):
-        add_act(plan, params, "start")
-        plan.differs("state", before, "running")
+    if not wanted and _interrupted(draft):
+        add_act(draft, "start")
+        draft.plan.differs("state", before, "running")
         return "running"
     if wanted:
-        add_acts(plan, params, before, wanted)
+        add_acts(draft, before, wanted)
     return wanted or before
 
 
-def _interrupted(world: World, domain: t.Any, definition: t.Any) -> bool:
+def _interrupted(draft: DomainDraft) -> bool:
     """Whether the guest is off because of a restart that a killed run began."""
-    if not restarting(definition):
+    if draft.reached != "stopped" or not restarting(draft.before):
         return False
     from .restart import interrupted
 
-    return interrupted(world, domain, definition)
+    return interrupted(draft.world, draft.there, draft.before)
 
 
-def _end_restart(plan: Plan, name: str, active: bool, definition: t.Any, count: int) -> None:
+def _end_restart(draft: DomainDraft, active: bool, count: int) -> None:
     """Remove the mark of a restart that an earlier run began, unless its guest may still be shutting down.
 
     An act that the task asks for, from the step ``count`` on, ends the restart before it begins. The one that finishes the
     restart comes first.
     """
-    if not restarting(definition) or any(step.restarts for step in plan.steps):
+    plan = draft.plan
+    if not restarting(draft.before) or any(step.restarts for step in plan.steps):
         return
     from .restart import under_way
 
     acts = [step.operation for step in plan.steps[count:]]
-    if active and not acts and under_way(definition):
+    if active and not acts and under_way(draft.before):
         return
-    step = Step("domain.end_restart", f"note that the restart of domain {name} is over", changes=False, name=name)
+    step = draft.step("end_restart", f"note that the restart of {draft.title} is over", changes=False)
     plan.steps.insert(count + 1 if acts == ["domain.start"] else count, step)
     plan.repairs = True

@@ -10,12 +10,13 @@ import os
 import typing as t
 
 from ..._libvirt import missing_object
-from ..._plan import KvmError, Plan
+from ..._plan import KvmError, Plan, refuse
 from ..._xml import document
 from ..._xml.rows import Values
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
+    from ..draft import Draft
 
 Element = document.Element
 
@@ -119,10 +120,10 @@ class Surroundings:
 
         path = item["file"]
         if not self.world.local:
-            raise KvmError(
-                f"{option}.format: the format of {path} can't be read over {self.world.uri}",
+            refuse(
+                f"{option}.format",
+                f"the format of {path} can't be read over {self.world.uri}",
                 "Say the format, or run this task on the hypervisor.",
-                option=f"{option}.format",
             )
         if not self.has_file(path, option):
             return "raw"
@@ -131,7 +132,7 @@ class Surroundings:
     def has_file(self, path: str, option: str) -> bool:
         """Whether the image is there; one that isn't is noted."""
         if os.path.isdir(path):
-            raise KvmError(f"{option}.file: '{path}' is a directory", "Correct the path.", option=f"{option}.file")
+            refuse(f"{option}.file", f"'{path}' is a directory", "Correct the path.")
         if os.path.exists(path):
             return True
         self.plan.assume(
@@ -158,33 +159,33 @@ def check_sources(edit: t.Any) -> None:
             edit.context.has_file(change.key["file"], option)
 
 
-def check_references(world: World, plan: Plan, wanted: Values, touched: t.Container[str]) -> None:
+def check_references(draft: Draft, touched: t.Container[str]) -> None:
     """Note networks, filters and secrets that aren't there, for the lists that this task changes."""
     for option in ("interfaces", *_WITH_SECRETS):
-        if option in touched and wanted.get(option):
-            for index, item in enumerate(wanted[option]):
+        if option in touched and draft.wanted.get(option):
+            for index, item in enumerate(draft.wanted[option]):
                 where = f"{option}[{item.get('target', index) if option == 'disks' else index}]"
                 if option == "interfaces":
-                    _check_interface(world, plan, item, where)
+                    _check_interface(draft, item, where)
                 else:
-                    _check_secrets(world, plan, _WITH_SECRETS[option](item), where)
+                    _check_secrets(draft, _WITH_SECRETS[option](item), where)
 
 
-def _check_interface(world: World, plan: Plan, item: Values, where: str) -> None:
+def _check_interface(draft: Draft, item: Values, where: str) -> None:
     for noun, name, option in (
         ("network", item.get("network"), "network"),
         ("nwfilter", item.get("filter", {}).get("name"), "filter.name"),
     ):
-        if name and world.find(noun, name) is None:
-            plan.assume(missing_object(noun, name, f"{where}.{option}"))
+        if name and draft.world.find(noun, name) is None:
+            draft.plan.assume(missing_object(noun, name, f"{where}.{option}"))
 
 
-def _check_secrets(world: World, plan: Plan, named: t.Iterable[tuple[str, str, Values]], where: str) -> None:
+def _check_secrets(draft: Draft, named: t.Iterable[tuple[str, str, Values]], where: str) -> None:
     for usage, place, values in named:
         if any("secret" in key for key in values):
             from ..secret.reference import need_secrets
 
-            need_secrets(world, plan, usage, values, where + place)
+            need_secrets(draft.world, draft.plan, usage, values, where + place)
 
 
 def _login(item: Values, protocol: t.Optional[str], place: str) -> tuple[str, str, Values]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._plan import KvmError, Plan
+from ..._plan import KvmError, refuse
 from ..._secret import masked
 from ..._xml import document
 from ..._xml.items import Items
@@ -26,15 +26,16 @@ if t.TYPE_CHECKING:
 Element = document.Element
 
 
-def new_whole(world: World, plan: Plan, params: Values) -> Element:
+def new_whole(draft: Draft) -> Element:
     """The document of a domain that isn't there yet."""
-    root = definition(params["xml"], "domain", params["name"])
+    world, plan, name = draft.world, draft.plan, draft.name
+    root = definition(draft.params["xml"], "domain", name)
     if root.find("uuid") is None:
         smbios = root.findtext("sysinfo/system/entry[@name='uuid']")
-        document.child(root, "uuid").text = new_uuid(world, params["name"], smbios)
-    refuse_others_uuid(world, "domain", params["name"], root, "xml")
+        document.child(root, "uuid").text = new_uuid(world, name, smbios)
+    refuse_others_uuid(world, "domain", name, root, "xml")
     plan.warnings += warnings(root, lambda: judged(world, root))
-    _labels(root, params)
+    _labels(root, draft.params)
     plan.differs("xml", None, masked(root))
     return root
 
@@ -46,10 +47,10 @@ def change_whole(draft: Draft) -> None:
     root = definition(params["xml"], "domain", params["name"])
     there, here = before.findtext("uuid"), root.findtext("uuid")
     if here is not None and here.strip().replace("-", "").lower() != str(there).replace("-", ""):
-        raise KvmError(
-            f"xml: the document's uuid is {here.strip()}, domain {params['name']} has {there}",
+        refuse(
+            "xml",
+            f"the document's uuid is {here.strip()}, domain {params['name']} has {there}",
             "Leave the uuid out, or make another domain.",
-            option="xml",
         )
     carry(root, before, ("uuid", *(("genid",) if root.find("genid") is not None else ())))
     _labels(root, params)
