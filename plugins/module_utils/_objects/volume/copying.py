@@ -10,7 +10,7 @@ import typing as t
 
 from ..._command import run
 from ..._libvirt import flags
-from ..._plan import KvmError
+from ..._plan import refuse
 from ..._xml import document
 from .. import permissions as rights
 from ..formats import image_info
@@ -52,8 +52,7 @@ def clone(
     """A copy of another volume by libvirt, then grown; under its name once it's whole where that can be."""
     original, place = looked_up(world, source["pool"], source["volume"]), Place(world, pool, name)
     record = {"source": {"volume": source["volume"], "pool": source["pool"]}}
-    told = {"PREALLOC_METADATA": metadata, "REFLINK": reflink}
-    flag = flags(*(f"VIR_STORAGE_VOL_CREATE_{one}" for one, wanted in told.items() if wanted))
+    flag = _creation_flags(PREALLOC_METADATA=metadata, REFLINK=reflink)
     place.staging.make()
     if place.files:
         delete_left(world, pool, name + ENDING)
@@ -77,6 +76,10 @@ def clone(
     finish(place, record, place.target or (made.path() if world.local else ""))
 
 
+def _creation_flags(**wanted: bool) -> int:
+    return flags(*(f"VIR_STORAGE_VOL_CREATE_{name}" for name, is_wanted in wanted.items() if is_wanted))
+
+
 def share(
     world: World, pool: str, name: str, source: Values, form: str, capacity: t.Optional[int], permissions: Values
 ) -> None:
@@ -87,10 +90,10 @@ def share(
     try:
         done = run(["cp", "--reflink=always", "--", original, place.near], keep_locks=True)
         if done.status:
-            raise KvmError(
-                f"source.reflink: volume {name} can't share the blocks of {original}: {done.complaint}",
+            refuse(
+                "source.reflink",
+                f"volume {name} can't share the blocks of {original}: {done.complaint}",
                 "Leave reflink out, or have both in one file system that can, such as btrfs and XFS.",
-                option="source.reflink",
             )
         if capacity is not None and capacity > int(image_info(place.near, "source")["virtual-size"]):
             qemu_img("resize", "-q", "-f", form, place.near, str(capacity))
@@ -147,7 +150,7 @@ def put_in_place(place: Place, image: str, permissions: Values, replace: bool, r
         if os.stat(image).st_dev != os.stat(place.directory).st_dev:
             done = run(["cp", "--sparse=always", "--", image, place.near], keep_locks=True)
             if done.status:
-                raise KvmError(f"source: {place.near} can't be written: {done.complaint}", "", option="source")
+                refuse("source", f"{place.near} can't be written: {done.complaint}", "")
             image = place.near
         rights.give(image, wanted)
         with open(image, "rb") as file:
@@ -161,7 +164,7 @@ def put_in_place(place: Place, image: str, permissions: Values, replace: bool, r
 def take_place(place: Place, image: str, record: Values, replace: bool) -> None:
     """Rename the whole image to the volume; a run that is killed then is finished by the next one."""
     if os.path.lexists(place.target) and not replace:
-        raise KvmError(f"name: {place.target} is there already, and is no volume of the pool", "", option="name")
+        refuse("name", f"{place.target} is there already, and is no volume of the pool", "")
     place.staging.note(image, record)
     os.rename(image, place.target)
 

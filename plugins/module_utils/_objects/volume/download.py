@@ -11,7 +11,7 @@ import typing as t
 
 from ..._command import run
 from ..._libvirt import missing_object
-from ..._plan import KvmError, Plan, Step
+from ..._plan import KvmError, Plan, Step, refuse
 from ..._xml import document
 from ..._xml.types import MODE
 from .. import storage
@@ -70,7 +70,7 @@ def _dest(params: Params) -> str:
     if os.path.isdir(dest):
         dest = os.path.join(dest, params["name"].rpartition("/")[2])
     if os.path.isdir(dest):
-        raise KvmError(f"dest: '{dest}' is a directory", "Correct the path, or remove the directory.", option="dest")
+        refuse("dest", f"'{dest}' is a directory", "Correct the path, or remove the directory.")
     return dest
 
 
@@ -108,11 +108,7 @@ def _check_dest(world: World, dest: str) -> None:
     there = Storage(world)
     users = using(there, [there.at(dest)])
     if users:
-        raise KvmError(
-            f"dest: {dest} would be replaced while it is used by {shown(users)}",
-            "Choose another file.",
-            option="dest",
-        )
+        refuse("dest", f"{dest} would be replaced while it is used by {shown(users)}", "Choose another file.")
 
 
 def _mode(given: t.Any) -> str:
@@ -142,17 +138,11 @@ def _refuse(world: World, volume: storage.Volume, params: Params) -> None:
 
     running = running_users(world, volume)
     if running and not params["force"]:
-        raise KvmError(
-            f"name: volume {volume.name} is in use by the running domain {', '.join(running)}",
-            "Stop it, download a snapshot or a backup of it, or say force: true.",
-            option="name",
-        )
+        why = f"volume {volume.name} is in use by the running domain {', '.join(running)}"
+        refuse("name", why, "Stop it, download a snapshot or a backup of it, or say force: true.")
     if volume.backing and not world.local:
-        raise KvmError(
-            f"name: volume {volume.name} is an overlay of {volume.backing}, and not whole by itself",
-            "Run this task on the hypervisor, where it's put together.",
-            option="name",
-        )
+        why = f"volume {volume.name} is an overlay of {volume.backing}, and not whole by itself"
+        refuse("name", why, "Run this task on the hypervisor, where it's put together.")
 
 
 def _key(dest: str) -> str:
@@ -207,7 +197,7 @@ def _unlink(*paths: str) -> None:
 def _convert(path: str, has: str, target: str, form: t.Optional[str]) -> None:
     done = run(["qemu-img", "convert", "-f", has, "-O", form or has, path, target], keep_locks=True)
     if done.status:
-        raise KvmError(f"dest: qemu-img convert failed: {done.last_words}", "", option="dest")
+        refuse("dest", f"qemu-img convert failed: {done.last_words}", "")
 
 
 def describe(world: World, params: Params) -> t.Optional[Values]:

@@ -16,7 +16,7 @@ import urllib.error
 from ansible.module_utils.urls import open_url
 
 from ..._command import run
-from ..._plan import KvmError
+from ..._plan import KvmError, refuse
 from . import records
 
 if t.TYPE_CHECKING:
@@ -39,10 +39,10 @@ def fetched(found: Origin, path: str) -> tuple[str, Values]:
     digests = digests_of(path, ["sha256", *([expected[0]] if expected else [])])
     if expected and digests[expected[0]] != expected[1]:
         _drop(path)
-        raise KvmError(
-            f"source.checksum: {found.words} has the {expected[0]} {digests[expected[0]]}, not {expected[1]}",
+        refuse(
+            "source.checksum",
+            f"{found.words} has the {expected[0]} {digests[expected[0]]}, not {expected[1]}",
             "Correct the checksum if the source is right; else don't trust the source. Nothing was put into the pool.",
-            option="source.checksum",
         )
     return path, {**record, "digests": digests}
 
@@ -57,7 +57,7 @@ def _copy(file: str, path: str) -> None:
     """A copy that keeps holes, and shares blocks where the file system can."""
     done = run(["cp", "--sparse=always", "--reflink=auto", "--", file, path], keep_locks=True)
     if done.status:
-        raise KvmError(f"source.file: {file} can't be copied: {done.complaint}", "", option="source.file")
+        refuse("source.file", f"{file} can't be copied: {done.complaint}", "")
 
 
 def digests_of(path: str, algorithms: t.Iterable[str]) -> dict[str, str]:
@@ -85,7 +85,29 @@ def _unreachable(url: str, error: Exception, option: str = "source.url") -> KvmE
 
 
 def _download(url: str, path: str) -> Values:
-    """Get ``url`` into ``path``; goes on where an earlier run stopped if the server still has the same."""
+    """Get ``url`` into ``path``; returns what identifies the content."""
+    answer, start = _begin(url, path)
+    length = answer.headers.get("Content-Length")
+    total = None if length is None else int(length)
+    identity = {"etag": answer.headers.get("ETag"), "modified": answer.headers.get("Last-Modified")}
+    with open(path + ".json", "w", encoding="utf-8") as file:
+        size = None if total is None else start + total
+        json.dump({"url": records.without_login(url), **identity, "size": size}, file)
+    _receive(answer, path, start, url)
+    received = os.path.getsize(path) - start
+    if total is not None and received != total:
+        refuse("source.url", f"{url} ended after {received} of {total} bytes", "Run the task again: it goes on there.")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path + ".json")
+    return {key: value for key, value in identity.items() if value}
+
+
+def _begin(url: str, path: str) -> tuple[t.Any, int]:
+    """The server's answer, and the byte from which on it is.
+
+    That is where an earlier run stopped if the server still has the same. Else it's 0, and ``path`` is removed: a run that
+    is killed after its note is written mustn't have left another content beside it.
+    """
     left = _left_over(path)
     have = os.path.getsize(path) if left.get("url") == records.without_login(url) and os.path.exists(path) else 0
     validator = left.get("etag") or left.get("modified")
@@ -96,32 +118,13 @@ def _download(url: str, path: str) -> Values:
         if error.code != 416:
             raise _unreachable(url, error) from error
         _drop(path)  # more is here than there: begin anew
-        return _download(url, path)
+        return _begin(url, path)
     except (OSError, ValueError) as error:
         raise _unreachable(url, error) from error
-    state = {
-        "url": records.without_login(url),
-        "etag": answer.headers.get("ETag"),
-        "modified": answer.headers.get("Last-Modified"),
-    }
-    resumed = answer.getcode() == 206
-    total = answer.headers.get("Content-Length")
-    whole = None if total is None else int(total) + (have if resumed else 0)
-    if not resumed:
-        _drop(path)  # killed after the note is written, this run mustn't have left another content beside it
-    with open(path + ".json", "w", encoding="utf-8") as file:
-        json.dump({**state, "size": whole}, file)
-    _receive(answer, path, have if resumed else 0, url)
-    size = os.path.getsize(path) - (have if resumed else 0)
-    if total is not None and size != int(total):
-        raise KvmError(
-            f"source.url: {url} ended after {size} of {total} bytes",
-            "Run the task again: it goes on there.",
-            option="source.url",
-        )
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path + ".json")
-    return {key: value for key, value in state.items() if key != "url" and value}
+    if answer.getcode() == 206:
+        return answer, have
+    _drop(path)
+    return answer, 0
 
 
 def _left_over(path: str) -> Values:
@@ -175,11 +178,8 @@ def _listed(checksum: Checksum, name: str, text: str) -> tuple[str, str]:
         matches = named == name or (not named and len(found) == 1)
         if matches and checksum.algorithm in ("", algorithm) and algorithm:
             return algorithm, digest
-    raise KvmError(
-        f"source.checksum: {checksum.place} lists no sha256 or sha512 checksum of {name}",
-        "Give the checksum itself, or the list that has it.",
-        option="source.checksum",
-    )
+    why = f"source.checksum: {checksum.place} lists no sha256 or sha512 checksum of {name}"
+    raise KvmError(why, "Give the checksum itself, or the list that has it.", option="source.checksum")
 
 
 def _text(place: str, option: str = "source.checksum") -> bytes:

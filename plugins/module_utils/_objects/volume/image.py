@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._command import run
-from ..._plan import KvmError
+from ..._plan import refuse
 from ..._xml import units
 from ..formats import image_info, written
 
@@ -39,25 +39,25 @@ def shaped(
     """The image in the format, with the options, and in the size asked for: the file itself, or a converted one."""
     info = image_info(content, "source")
     refuse_references(info, content)
-    form, options = wanted
-    has, form = written(given or str(info["format"])), written(form)
-    size = int(info["virtual-size"])
+    form, options = written(wanted[0]), wanted[1]
+    has, size = written(given or str(info["format"])), int(info["virtual-size"])
     if capacity is not None and capacity < size:
-        raise KvmError(
-            f"capacity: {units.shown(capacity)} is less than the {units.shown(size)} of the source",
-            "Ask for at least as much, or leave capacity out.",
-            option="capacity",
-        )
-    own = content in made
-    if has != form or options or not own:
+        why = f"{units.shown(capacity)} is less than the {units.shown(size)} of the source"
+        refuse("capacity", why, "Ask for at least as much, or leave capacity out.")
+    if has != form or options or content not in made:
         converted = staging.image(form)
         made.append(converted)
-        told = ["compat=1.1", *options] if form == "qcow2" else options
-        qemu_img("convert", "-f", has, "-O", form, *(word for one in told for word in ("-o", one)), content, converted)
+        qemu_img("convert", "-f", has, "-O", form, *_told(form, options), content, converted)
         content = converted
     if capacity is not None and capacity > size:
         qemu_img("resize", "-f", form, content, str(capacity))
     return content
+
+
+def _told(form: str, options: list[str]) -> t.Iterator[str]:
+    """The options as arguments; a qcow2 image is of version 3 if they don't say otherwise."""
+    for option in ["compat=1.1", *options] if form == "qcow2" else options:
+        yield from ("-o", option)
 
 
 def refuse_references(info: Values, content: str) -> None:
@@ -65,14 +65,11 @@ def refuse_references(info: Values, content: str) -> None:
     data = info.get("format-specific", {}).get("data", {})
     other = info.get("backing-filename") or data.get("data-file")
     if other:
-        raise KvmError(
-            f"source: the image refers to another file, {other}, and isn't whole by itself",
-            "Make one image of it first: qemu-img convert.",
-            option="source",
-        )
+        why = f"the image refers to another file, {other}, and isn't whole by itself"
+        refuse("source", why, "Make one image of it first: qemu-img convert.")
 
 
 def qemu_img(*arguments: str) -> None:
     done = run(["qemu-img", *arguments], keep_locks=True)
     if done.status:
-        raise KvmError(f"source: qemu-img {arguments[0]} failed: {done.last_words}", "", option="source")
+        refuse("source", f"qemu-img {arguments[0]} failed: {done.last_words}", "")

@@ -92,21 +92,8 @@ def _check_tables(wanted: Values) -> None:
         refuse("capacity", why, f"Ask for at most {units.shown(most)}, or for a larger cluster_size.")
 
 
-def _check_makeable(order: Order, form: str, backing: t.Optional[Values]) -> None:
-    """Refuse what QEMU and libvirt don't make in this format."""
-    if backing and form not in OVERLAYS and order.kind in FILES and not form == backing["format"] == "vmdk":
-        refuse("format", f"{order.title} is {form}, which can't have that backing volume", "Say format: qcow2.")
-    if order.wanted.get("encryption") and form not in ENCRYPTED:
-        refuse("encryption", f"{order.title} is {form}, which can't be encrypted", "Say format: raw or qcow2.")
-    if order.params["source"] is not None and form in CONVERTED:
-        refuse("format", f"a source is one image, and {form} volumes are directories", "Leave format out.")
-    if form == "ploop" and order.world.local and not found("ploop"):
-        refuse("format", "ploop needs the program ploop, which this machine hasn't got", "Say format: qcow2.")
-
-
-def check_format(order: Order, backing: t.Optional[Values]) -> None:
-    """Refuse a format that the pool, or the backing volume, can't have, and what the format can't be made with."""
-    form = order.wanted["format"]
+def _check_pool_and_form(order: Order, form: str, backing: t.Optional[Values]) -> None:
+    """Refuse a format that can't be in the pool, on the backing volume, or made at all."""
     if backing and form == "raw" and order.kind != "logical":  # LVM's snapshots are overlays
         refuse("format", f"{order.title} is raw, which can't have a backing volume", "Say format: qcow2.")
     if order.kind in DEVICES and form != "raw":
@@ -117,17 +104,36 @@ def check_format(order: Order, backing: t.Optional[Values]) -> None:
         refuse("format", f"QEMU can read {form} images, and not make them", "Say qcow2 or raw, for example.")
     if form == "dir" and "capacity" in order.wanted:
         refuse("capacity", f"{order.title} is a directory, which has no size", "Leave capacity out.")
+
+
+def _check_makeable(order: Order, form: str, backing: t.Optional[Values]) -> None:
+    """Refuse what QEMU and libvirt don't make in this format."""
+    if backing and not _can_overlay(order, form, backing):
+        refuse("format", f"{order.title} is {form}, which can't have that backing volume", "Say format: qcow2.")
+    if order.wanted.get("encryption") and form not in ENCRYPTED:
+        refuse("encryption", f"{order.title} is {form}, which can't be encrypted", "Say format: raw or qcow2.")
+    if order.params["source"] is not None and form in CONVERTED:
+        refuse("format", f"a source is one image, and {form} volumes are directories", "Leave format out.")
+    if form == "ploop" and order.world.local and not found("ploop"):
+        refuse("format", "ploop needs the program ploop, which this machine hasn't got", "Say format: qcow2.")
+
+
+def _can_overlay(order: Order, form: str, backing: Values) -> bool:
+    return form in OVERLAYS or order.kind not in FILES or form == backing["format"] == "vmdk"
+
+
+def check_format(order: Order, backing: t.Optional[Values]) -> None:
+    """Refuse a format that the pool, or the backing volume, can't have, and what the format can't be made with."""
+    form = order.wanted["format"]
+    _check_pool_and_form(order, form, backing)
     _check_makeable(order, form, backing)
     _check_qcow2(order, form)
     if backing and order.params["preallocation"] == "metadata":
         refuse("preallocation", f"{order.title} is an overlay, whose metadata grow", "Leave preallocation out.")
     encryption = order.wanted.get("encryption")
     if encryption and not (encryption.get("secret_uuid") or encryption.get("secret_usage")):
-        refuse(
-            "encryption",
-            f"{order.title} needs a secret that has the passphrase",
-            "Say secret_uuid or secret_usage (metal.kvm.secret).",
-        )
+        why = f"{order.title} needs a secret that has the passphrase"
+        refuse("encryption", why, "Say secret_uuid or secret_usage (metal.kvm.secret).")
     if order.wanted.get("nocow") and order.world.local and order.kind in FILES and not _on_btrfs(order.directory):
         refuse("nocow", f"{order.directory} isn't on btrfs, which alone has it", "Leave nocow out.")
 
@@ -142,16 +148,15 @@ def _check_qcow2(order: Order, form: str) -> None:
     for option in ("lazy_refcounts", "extended_l2"):
         if wanted.get(option) and wanted.get("compat") == "0.10":
             refuse(option, "qcow2 has it from compat 1.1 on, and 0.10 is asked for", "Leave one of them out.")
-    size = wanted.get("cluster_size")
-    if size is None:
-        return
+    if wanted.get("cluster_size") is not None:
+        _check_clusters(wanted["cluster_size"], wanted.get("extended_l2"))
+
+
+def _check_clusters(size: int, divided: t.Optional[bool]) -> None:
     if not CLUSTERS[0] <= size <= CLUSTERS[1] or size & (size - 1):
-        refuse(
-            "cluster_size",
-            f"{units.shown(size)} is no power of two between 512 bytes and 2 MiB",
-            "Say 64 KiB, for example.",
-        )
-    if wanted.get("extended_l2") and size < EXTENDED_LEAST:
+        why = f"{units.shown(size)} is no power of two between 512 bytes and 2 MiB"
+        refuse("cluster_size", why, "Say 64 KiB, for example.")
+    if divided and size < EXTENDED_LEAST:
         refuse("extended_l2", f"a cluster of {units.shown(size)} is too small to be divided", "Say 16 KiB or more.")
 
 

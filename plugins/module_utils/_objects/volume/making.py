@@ -9,7 +9,7 @@ import os
 import typing as t
 
 from ..._libvirt import found_or_none
-from ..._plan import KvmError
+from ..._plan import KvmError, refuse
 from ..._xml import document, units
 from .. import storage
 from ..formats import by_ending, of_file
@@ -22,6 +22,7 @@ from .table import VOLUME
 if t.TYPE_CHECKING:
     from ..._xml.rows import Values
     from .order import Order
+    from .source import Origin
 
 
 def plan_making(order: Order) -> None:
@@ -37,13 +38,8 @@ def plan_making(order: Order) -> None:
             option="source",
         )
     backing = backing_of(order)
-    origin = None if params["source"] is None else source.origin(params["source"], order.pool_name)
-    if origin is not None:
-        source.look_at(order.world, order.plan, origin)
-    wanted.setdefault("format", _format(order, origin))
-    check_format(order, backing)
-    if wanted["format"] == "qcow2" and not (params["source"] or {}).get("reflink"):
-        wanted.setdefault("compat", "1.1")
+    origin = source.looked_at(order) if params["source"] is not None else None
+    _set_format(order, backing, origin)
     _set_capacity(order, backing, origin)
     check_room(order)
     if wanted.get("encryption"):
@@ -60,42 +56,55 @@ def plan_making(order: Order) -> None:
     order.plan.predicted = _predicted(order, backing)
 
 
-def _set_capacity(order: Order, backing: t.Optional[Values], origin: t.Any) -> None:
+def _set_format(order: Order, backing: t.Optional[Values], origin: t.Optional[Origin]) -> None:
+    """The wanted format, else the pool's or the source's; a new qcow2 image is of version 3, one that shares blocks as it is."""
+    order.wanted.setdefault("format", _format(order, origin))
+    check_format(order, backing)
+    shares = origin is not None and origin.given.get("reflink")
+    if order.wanted["format"] == "qcow2" and not shares:
+        order.wanted.setdefault("compat", "1.1")
+
+
+def _set_capacity(order: Order, backing: t.Optional[Values], origin: t.Optional[Origin]) -> None:
     """The wanted size, else that of what the volume is made from, which it can't be less than."""
-    wanted, known = order.wanted, (backing or {}).get("capacity") or (origin.capacity if origin else None)
-    if "capacity" not in wanted and known:
-        wanted["capacity"] = known
+    wanted, known = order.wanted, _known_size(backing, origin)
+    if known:
+        wanted.setdefault("capacity", known)
     if wanted["format"] == "dir":
         return
     later = backing is not None and (backing.get("capacity") is not None or order.plan.assumed)
     if "capacity" not in wanted and origin is None and not later:
-        raise KvmError(
-            f"capacity: {order.title} isn't there yet, and a new one needs a size",
-            "Say capacity: 20 GiB, for example.",
-            option="capacity",
-        )
+        why = f"{order.title} isn't there yet, and a new one needs a size"
+        refuse("capacity", why, "Say capacity: 20 GiB, for example.")
     if wanted.get("capacity") == 0:
-        raise KvmError("capacity: a volume of 0 bytes is none", "Say capacity: 20 GiB, for example.", option="capacity")
-    if known and wanted["capacity"] > known and wanted["format"] not in GROWING:
-        raise KvmError(
-            f"capacity: {units.shown(wanted['capacity'])} is more than the {units.shown(known)} that it is made from, and"
-            f" {wanted['format']} images can't grow",
+        refuse("capacity", "a volume of 0 bytes is none", "Say capacity: 20 GiB, for example.")
+    if known:
+        _check_against(known, wanted["capacity"], wanted["format"])
+
+
+def _known_size(backing: t.Optional[Values], origin: t.Optional[Origin]) -> t.Optional[int]:
+    size = backing.get("capacity") if backing else None
+    return size or (origin.capacity if origin else None)
+
+
+def _check_against(known: int, asked: int, form: str) -> None:
+    """Refuse a size that what the volume is made from, of size ``known``, can't be brought to."""
+    if asked > known and form not in GROWING:
+        refuse(
+            "capacity",
+            f"{units.shown(asked)} is more than the {units.shown(known)} that it is made from, and {form} images can't grow",
             "Leave capacity out, or say another format.",
-            option="capacity",
         )
-    if known and wanted["capacity"] < known:
-        raise KvmError(
-            f"capacity: {units.shown(wanted['capacity'])} is less than the {units.shown(known)} it is made from",
-            "Ask for at least as much.",
-            option="capacity",
-        )
+    if asked < known:
+        why = f"{units.shown(asked)} is less than the {units.shown(known)} it is made from"
+        refuse("capacity", why, "Ask for at least as much.")
 
 
 def _size(wanted: Values) -> str:
     return f"{units.shown(wanted['capacity'])}, " if "capacity" in wanted else ""
 
 
-def _note_making(order: Order, backing: t.Optional[Values], origin: t.Any) -> None:
+def _note_making(order: Order, backing: t.Optional[Values], origin: t.Optional[Origin]) -> None:
     plan = order.plan
     plan.differs("state", "absent", "present")
     for row in VOLUME:
@@ -108,7 +117,7 @@ def _note_making(order: Order, backing: t.Optional[Values], origin: t.Any) -> No
         plan.differs("source", None, origin.shown)
 
 
-def _format(order: Order, origin: t.Any) -> str:
+def _format(order: Order, origin: t.Optional[Origin]) -> str:
     """The format of a new volume where nobody says it."""
     if order.kind not in FILES:
         return "raw"
@@ -125,10 +134,10 @@ def backing_of(order: Order) -> t.Optional[Values]:
     if isinstance(given, str):
         given = {"volume": given}
     if not isinstance(given, dict) or ("volume" in given) == ("path" in given):
-        raise KvmError(
-            f"backing: '{given}' is neither a volume nor a path",
+        refuse(
+            "backing",
+            f"'{given}' is neither a volume nor a path",
             "Write the name of a volume in the same pool, or {pool: ..., volume: ...}, or {path: ..., format: ...}.",
-            option="backing",
         )
     return _backing_file(order, given) if "path" in given else _backing_volume(order, given)
 
@@ -154,11 +163,8 @@ def _backing_file(order: Order, given: Values) -> Values:
     path = str(given["path"])
     if not order.world.local:
         if not given.get("format"):
-            raise KvmError(
-                f"backing.format: the format of {path} can't be read over {order.world.uri}",
-                "Say the format, or run this task on the hypervisor.",
-                option="backing.format",
-            )
+            why = f"the format of {path} can't be read over {order.world.uri}"
+            refuse("backing.format", why, "Say the format, or run this task on the hypervisor.")
         return {"path": path, "format": given["format"]}
     if not os.path.exists(path):
         order.plan.assume(KvmError(f"backing.path: {path} does not exist", "Correct the path.", option="backing.path"))

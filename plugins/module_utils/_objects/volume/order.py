@@ -10,7 +10,7 @@ import typing as t
 
 from ..._creation import for_existing
 from ..._libvirt import found_or_none, missing_object
-from ..._plan import KvmError
+from ..._plan import KvmError, refuse
 from ..._xml import contradictions, document, rows
 from .. import storage
 from ..pool.table import FILES
@@ -40,13 +40,12 @@ class Order:
         contradictions.check(CONTRADICTIONS, self.wanted)
         check_size(self.wanted)
         if "/" in self.name or not self.name.strip():
-            raise KvmError(
-                f"name: '{self.name}' can't be the name of a volume", "Use a name without slashes.", option="name"
-            )
+            refuse("name", f"'{self.name}' can't be the name of a volume", "Use a name without slashes.")
         self.pool = active_pool(world, plan, self.pool_name, "pool")
-        root = None if self.pool is None else document.document(self.pool.XMLDesc(0))
-        self.kind: str = "dir" if root is None else root.get("type")
-        self.directory: str = "" if root is None else root.findtext("target/path") or ""
+        missing = document.element("pool", type="dir")
+        root = missing if self.pool is None else document.document(self.pool.XMLDesc(0))
+        self.kind: str = root.get("type")
+        self.directory: str = root.findtext("target/path") or ""
         self.there = None if self.pool is None else self._look_up()
         self.before = None if self.there is None else storage.volume_or_none(self.there, self.pool_name)
         if self.there is not None and self.before is None:  # its file vanished, and libvirt hasn't noticed
@@ -90,11 +89,8 @@ class Order:
     def begin_anew(self) -> None:
         """Have the unfinished volume deleted first. Only where another one of that name can be told from it."""
         if self.kind != "logical":
-            raise KvmError(
-                f"name: {self.title} was begun by a run that was killed, and isn't whole",
-                "Delete it (state: absent), then run the task again.",
-                option="name",
-            )
+            why = f"{self.title} was begun by a run that was killed, and isn't whole"
+            refuse("name", why, "Delete it (state: absent), then run the task again.")
         refuse_in_use(self, "name", "be made anew")
         self.add("delete_left", f"delete {self.title}, which a killed run left unfinished")
         self.there = self.before = None
@@ -127,12 +123,12 @@ class Order:
         return document.text_of(root)
 
 
-def lock_of(world: World, root: t.Optional[document.Element], pool: str, name: str) -> str:
+def lock_of(world: World, root: document.Element, pool: str, name: str) -> str:
     """The name by which runs that change a volume exclude each other: its path where it has one, however that is spelled.
 
-    ``root`` is the pool's document, None where there is no such pool.
+    ``root`` is the pool's document.
     """
-    directory = None if root is None or root.get("type") not in FILES else root.findtext("target/path")
+    directory = root.findtext("target/path") if root.get("type") in FILES else None
     return os.path.join(os.path.realpath(directory), name) if directory and world.local else f"volume {pool}/{name}"
 
 

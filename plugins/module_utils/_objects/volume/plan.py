@@ -9,7 +9,7 @@ import os
 import typing as t
 
 from ..._command import found
-from ..._plan import KvmError, Plan, refuse
+from ..._plan import Plan, refuse
 from ..._xml import rows, table, units
 from .. import storage
 from ..formats import written
@@ -130,11 +130,8 @@ def _plan_absence(order: Order) -> None:
     if order.before is None:
         return
     if order.kind in GIVEN:
-        refuse(
-            "state",
-            f"{order.title} is what the storage of a pool of type {order.kind} has, and libvirt can't delete it",
-            "Take it away on the storage's own side; then run metal.kvm.pool with refresh: true.",
-        )
+        why = f"{order.title} is what the storage of a pool of type {order.kind} has, and libvirt can't delete it"
+        refuse("state", why, "Take it away on the storage's own side; then run metal.kvm.pool with refresh: true.")
     refuse_in_use(order, "state", "be deleted")
     if order.params["wipe"] is not None:
         _check_wipe(order)
@@ -158,6 +155,19 @@ def _plan_change(order: Order) -> None:
     """What of an existing volume is other than asked: its size, its permissions, its source; the rest stays as made."""
     before = t.cast("storage.Volume", order.before)
     order.plan.predicted = describe_volume(order.world, before)
+    _refuse_remaking(order, before)
+    replaced = False
+    if order.params["source"] is not None:
+        from . import source
+
+        replaced = source.plan_refresh(order)
+    if not replaced:
+        _plan_growth(order, before)
+        _plan_permissions(order, before)
+
+
+def _refuse_remaking(order: Order, before: storage.Volume) -> None:
+    """Refuse what is other than asked and stays as it was made."""
     has = rows.read(VOLUME, before.root)
     asked = order.wanted.get("format")
     if asked and written(asked) not in (written(has.get("format") or ""), written(before.format)):
@@ -169,18 +179,10 @@ def _plan_change(order: Order) -> None:
         if backing and os.path.realpath(backing["path"]) != os.path.realpath(before.backing):
             _refuse(order, "backing", before.backing or None, backing["path"])
     for name in MADE_WITH:
-        _refuse_remaking(order, name, has.get(name))
-    replaced = False
-    if order.params["source"] is not None:
-        from . import source
-
-        replaced = source.plan_refresh(order)
-    if not replaced:
-        _plan_growth(order, before)
-        _plan_permissions(order, before)
+        _refuse_other(order, name, has.get(name))
 
 
-def _refuse_remaking(order: Order, name: str, has: t.Any) -> None:
+def _refuse_other(order: Order, name: str, has: t.Any) -> None:
     asked = order.wanted.get(name)
     if isinstance(asked, dict):
         asked, has = asked.get("format"), (has or {}).get("format")
@@ -196,11 +198,8 @@ def _refuse(order: Order, option: str, has: t.Any, asked: t.Any) -> t.NoReturn:
         if has is not None
         else (f"without {option}", "Leave it out")
     )
-    raise KvmError(
-        f"{option}: {order.title} was made {made}, and that can't be changed to '{units.written(asked)}'",
-        f"{keep}; or make a new volume beside it.",
-        option=option,
-    )
+    why = f"{order.title} was made {made}, and that can't be changed to '{units.written(asked)}'"
+    refuse(option, why, f"{keep}; or make a new volume beside it.")
 
 
 # pools and formats whose sizes go up to whole extents, or cylinders
@@ -210,32 +209,13 @@ ROUNDED = {"logical": 128 * 1024**2, "disk": 16 * 1024**2, "zfs": 1024**2, "vpc"
 
 def _plan_growth(order: Order, before: storage.Volume) -> None:
     asked = order.wanted.get("capacity")
-    if asked is not None and before.format == "dir":
-        raise KvmError(
-            f"capacity: {order.title} is a directory, which has no size", "Leave capacity out.", option="capacity"
-        )
-    if asked is None or before.capacity <= asked <= -(-before.capacity // 512) * 512:
+    if asked is None:
         return
-    if before.capacity > asked:
-        if before.capacity - asked < max(ROUNDED.get(order.kind, 1024), ROUNDED.get(before.format, 0)):
-            return
-        raise KvmError(
-            f"capacity: {order.title} has {units.shown(before.capacity)} and can't shrink to {units.shown(asked)}",
-            "Ask for at least what it has; or make a new volume and move the data.",
-            option="capacity",
-        )
-    if order.kind not in RESIZED:
-        raise KvmError(
-            f"capacity: {order.title} is of a pool of type {order.kind}, whose volumes libvirt can't grow",
-            "Grow it with the storage's own tool, such as lvextend; then run metal.kvm.pool with refresh: true.",
-            option="capacity",
-        )
-    if order.kind in FILES and before.format not in GROWING:
-        raise KvmError(
-            f"capacity: {order.title} is a {before.format} image, which can't grow",
-            f"Keep {units.shown(before.capacity)}; or make a new volume in another format from this one.",
-            option="capacity",
-        )
+    if before.format == "dir":
+        refuse("capacity", f"{order.title} is a directory, which has no size", "Leave capacity out.")
+    if _is_rounded(order, before, asked):
+        return
+    _check_growth(order, before, asked)
     from ..usage.users import running_users
 
     running = running_users(order.world, before)
@@ -249,29 +229,57 @@ def _plan_growth(order: Order, before: storage.Volume) -> None:
     t.cast("dict[str, t.Any]", order.plan.predicted)["capacity"] = asked
 
 
-def _plan_permissions(order: Order, before: storage.Volume) -> None:
-    """A volume's file gets what is asked; whose it is while a guest has it open is libvirt's affair."""
-    asked = dict(order.wanted.get("permissions", {}))
-    from ..usage.users import running_users
+def _is_rounded(order: Order, before: storage.Volume, asked: int) -> bool:
+    """Whether the volume has the size that is asked for as its storage and its format round that."""
+    if asked < before.capacity:
+        return before.capacity - asked < max(ROUNDED.get(order.kind, 1024), ROUNDED.get(before.format, 0))
+    return asked <= -(-before.capacity // 512) * 512
 
+
+def _check_growth(order: Order, before: storage.Volume, asked: int) -> None:
+    """Refuse a size that the volume can't be brought to."""
+    if before.capacity > asked:
+        why = f"{order.title} has {units.shown(before.capacity)} and can't shrink to {units.shown(asked)}"
+        refuse("capacity", why, "Ask for at least what it has; or make a new volume and move the data.")
+    if order.kind not in RESIZED:
+        refuse(
+            "capacity",
+            f"{order.title} is of a pool of type {order.kind}, whose volumes libvirt can't grow",
+            "Grow it with the storage's own tool, such as lvextend; then run metal.kvm.pool with refresh: true.",
+        )
+    if order.kind in FILES and before.format not in GROWING:
+        refuse(
+            "capacity",
+            f"{order.title} is a {before.format} image, which can't grow",
+            f"Keep {units.shown(before.capacity)}; or make a new volume in another format from this one.",
+        )
+
+
+def _plan_permissions(order: Order, before: storage.Volume) -> None:
+    """A volume's file gets what is asked."""
     has = rows.read(VOLUME, before.root).get("permissions", {})
-    given_away = any(has.get(key) != value for key, value in asked.items() if key in ("owner", "group"))
-    if given_away and running_users(order.world, before):
-        asked = {key: value for key, value in asked.items() if key == "mode"}
-    differing = {key: value for key, value in asked.items() if has.get(key) != value and key != "label"}
+    differing = _differing_permissions(order, before, has)
     if not differing:
         return
     if not order.world.local or order.kind not in FILES:
-        raise KvmError(
-            f"permissions: those of {order.title} can't be changed over {order.world.uri} (pool of type {order.kind})",
-            "Run this task on the hypervisor, on a pool of files.",
-            option="permissions",
-        )
+        why = f"those of {order.title} can't be changed over {order.world.uri} (pool of type {order.kind})"
+        refuse("permissions", why, "Run this task on the hypervisor, on a pool of files.")
     order.add("permit", f"set {', '.join(differing)} of {order.title}", path=before.path, wanted=differing)
     for key, value in differing.items():
         order.plan.differs(f"permissions.{key}", has.get(key), value)
     predicted = t.cast("dict[str, t.Any]", order.plan.predicted)
     predicted["permissions"] = {**predicted.get("permissions", {}), **differing}
+
+
+def _differing_permissions(order: Order, before: storage.Volume, has: Values) -> Values:
+    """What is other than asked. Whose a file is while a guest has it open is libvirt's affair."""
+    asked = order.wanted.get("permissions", {})
+    differing = {key: value for key, value in asked.items() if has.get(key) != value and key != "label"}
+    from ..usage.users import running_users
+
+    if differing.keys() <= {"mode"} or not running_users(order.world, before):
+        return differing
+    return {key: value for key, value in differing.items() if key == "mode"}
 
 
 __all__ = ["ARGUMENT_SPEC", "INFO_SPEC", "NOUN"]

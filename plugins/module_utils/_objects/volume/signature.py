@@ -10,7 +10,7 @@ import tempfile
 import typing as t
 
 from ..._command import run
-from ..._plan import KvmError
+from ..._plan import KvmError, refuse
 
 if t.TYPE_CHECKING:
     from ..._xml.rows import Values
@@ -20,11 +20,8 @@ def verified(text: bytes, given: Values, place: str, read: t.Callable[[str, str]
     """The list that was signed: with a detached signature the text itself, else what is within its own signature."""
     keyring = str(given["keyring"])
     if not os.path.exists(keyring):
-        raise KvmError(
-            f"source.keyring: there is no file {keyring}",
-            "Install the distribution's keyring there, or correct the path.",
-            option="source.keyring",
-        )
+        why = f"there is no file {keyring}"
+        refuse("source.keyring", why, "Install the distribution's keyring there, or correct the path.")
     with tempfile.TemporaryDirectory() as directory:
         listed, signature = os.path.join(directory, "listed"), os.path.join(directory, "signature")
         _write(listed, text)
@@ -50,9 +47,9 @@ def _gpgv(keyring: str, place: str, *arguments: str) -> bytes:
             option="source.keyring",
         ) from error
     if done.status:
-        raise KvmError(
-            f"source.signature: {place} isn't signed by a key of {keyring}: {done.last_words}",
+        refuse(
+            "source.signature",
+            f"{place} isn't signed by a key of {keyring}: {done.last_words}",
             "Correct source.signature or source.keyring; else don't trust the source. Nothing was put into the pool.",
-            option="source.signature",
         )
     return done.output

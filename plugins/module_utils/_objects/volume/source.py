@@ -41,10 +41,10 @@ class Checksum:
         self.place = rest if rest.startswith(("/", "file://", *_REMOTE)) else ""
         self.digest = "" if self.place else rest.lower()
         if not self.place and not self._well_formed():
-            raise KvmError(
-                f"source.checksum: '{given}' is not a checksum",
+            refuse(
+                "source.checksum",
+                f"'{given}' is not a checksum",
                 "Write sha256: or sha512: and the hexadecimal digits, or where the SHA256SUMS file is.",
-                option="source.checksum",
             )
 
     def _well_formed(self) -> bool:
@@ -91,16 +91,19 @@ def origin(given: Values, pool: str) -> Origin:
     """The source that the option says, not looked at yet."""
     kinds = [key for key in ("url", "file", "volume") if given.get(key)]
     if len(kinds) != 1:
-        raise KvmError(
-            f"source: {' and '.join(kinds) or 'nothing'} is given", "Say one of url, file and volume.", option="source"
-        )
+        refuse("source", f"{' and '.join(kinds) or 'nothing'} is given", "Say one of url, file and volume.")
     found = Origin({**given, "pool": given.get("pool") or pool})
     if found.url and not found.url.startswith(_REMOTE):
-        raise KvmError(
-            f"source.url: '{found.url}' is not a URL that can be fetched",
-            "Use http://, https://, ftp:// or file://.",
-            option="source.url",
+        refuse(
+            "source.url", f"'{found.url}' is not a URL that can be fetched", "Use http://, https://, ftp:// or file://."
         )
+    return found
+
+
+def looked_at(order: Order) -> Origin:
+    """The source that the task says, looked at."""
+    found = origin(order.params["source"], order.pool_name)
+    look_at(order.world, order.plan, found)
     return found
 
 
@@ -111,10 +114,10 @@ def look_at(world: World, plan: Plan, found: Origin) -> None:
     elif found.file:
         _look_at_file(plan, found, "url" if found.given.get("url") else "file")
     elif not world.local:
-        raise KvmError(
-            f"source.url: {found.url} can't be fetched over {world.uri}",
+        refuse(
+            "source.url",
+            f"{found.url} can't be fetched over {world.uri}",
             "Run this task on the hypervisor; or fetch the file, and say source.file, which goes through libvirt.",
-            option="source.url",
         )
     elif found.format is None and by_ending(found.url, "") not in ("", "raw"):
         found.format = by_ending(found.url)
@@ -141,11 +144,7 @@ def _look_at_file(plan: Plan, found: Origin, option: str) -> None:
         plan.assume(KvmError(message, "Copy it there first, or correct the path.", option=f"source.{option}"))
         return
     if not os.access(found.file, os.R_OK):
-        raise KvmError(
-            f"source.{option}: {found.file} can't be read",
-            "Run the task as root (become: true).",
-            option=f"source.{option}",
-        )
+        refuse(f"source.{option}", f"{found.file} can't be read", "Run the task as root (become: true).")
     info = image_info(found.file, f"source.{option}")
     found.format, found.capacity = found.format or str(info["format"]), int(info["virtual-size"])
 
@@ -204,20 +203,9 @@ def _refuse_beside_copy(order: Order, replace: bool) -> None:
 
 def _plan_sharing(order: Order, found: Origin, text: str, xml: str) -> None:
     """The step that makes the volume of the same blocks as its source; far away libvirt can, of raw volumes."""
-    beside = [option for option in MADE_WITH if order.params.get(option) is not None]
-    wrong = ""
-    if not found.given.get("volume"):
-        wrong = "a volume shares blocks with another volume, and none is given"
-    elif order.kind not in FILES:
-        wrong = f"volumes of pool {order.pool_name} are devices, which share no blocks"
-    elif found.volume is not None and found.volume.format != order.wanted["format"]:
-        wrong = f"{found.words} is {found.volume.format}, not {order.wanted['format']}, and what is converted shares no blocks"
-    elif beside:
-        wrong = f"what shares its blocks is made as its source is, and {beside[0]} is given"
-    elif not order.world.local and order.wanted["format"] != "raw":
-        wrong = f"over {order.world.uri} only raw volumes can share blocks"
-    if wrong:
-        refuse("source.reflink", wrong, "Leave one of them out.")
+    why = _unshareable(order, found)
+    if why:
+        refuse("source.reflink", why, "Leave one of them out.")
     size, permissions = order.wanted.get("capacity"), order.wanted.get("permissions", {})
     if order.world.local:
         order.add(
@@ -227,14 +215,31 @@ def _plan_sharing(order: Order, found: Origin, text: str, xml: str) -> None:
         order.add("clone", text, xml=xml, source=found.given, capacity=size, reflink=True)
 
 
+def _unshareable(order: Order, found: Origin) -> str:
+    """Why the volume can't be of the same blocks as its source; ``""`` where it can."""
+    form = order.wanted["format"]
+    if not found.given.get("volume"):
+        return "a volume shares blocks with another volume, and none is given"
+    if order.kind not in FILES:
+        return f"volumes of pool {order.pool_name} are devices, which share no blocks"
+    if found.volume is not None and found.volume.format != form:
+        return f"{found.words} is {found.volume.format}, not {form}, and what is converted shares no blocks"
+    beside = [option for option in MADE_WITH if order.params.get(option) is not None]
+    if beside:
+        return f"what shares its blocks is made as its source is, and {beside[0]} is given"
+    if not order.world.local and form != "raw":
+        return f"over {order.world.uri} only raw volumes can share blocks"
+    return ""
+
+
 def _plan_upload(order: Order, found: Origin, text: str, xml: str, replace: bool, image: Values) -> None:
     """The step that sends a file of this machine through libvirt to a pool that has no path here."""
     if not found.file or replace:
         option = "refresh" if replace else "source"
-        raise KvmError(
-            f"{option}: {order.title} has no path on this machine, so only a new volume can be made, from source.file",
+        refuse(
+            option,
+            f"{order.title} has no path on this machine, so only a new volume can be made, from source.file",
             "Make a new volume from a file; or run this task on the hypervisor, on a pool of files or devices.",
-            option=option,
         )
     order.add("upload", text, xml=xml, source=found.given, files=order.kind in FILES, **image)
 
@@ -269,11 +274,11 @@ def _moved(record: Values, found: Origin, ask: bool) -> bool:
     """Whether the source is another one than the record says; ``ask``: also ask the server."""
     if not record:
         return True
-    was = record.get("source", {})
-    known = record.get("digests", {}).get(found.checksum.algorithm) if found.checksum else None
-    if found.checksum and found.checksum.digest and known:
-        return bool(known != found.checksum.digest)
-    if any(was.get(key) != value for key, value in found.shown.items()):
+    if found.checksum is not None and found.checksum.digest:
+        known = record.get("digests", {}).get(found.checksum.algorithm)
+        if known:
+            return bool(known != found.checksum.digest)
+    if not found.shown.items() <= record.get("source", {}).items():
         return True
     if found.file:
         return os.path.exists(found.file) and bool(record.get("stat") != records.stat_of(found.file))
@@ -290,5 +295,5 @@ def looked_up(world: World, pool: str, name: str) -> t.Any:
         lambda: world.get("pool", pool, "pool").storageVolLookupByName(name), "VIR_ERR_NO_STORAGE_VOL"
     )
     if there is None:
-        raise KvmError(f"name: pool {pool} has no volume named '{name}'", "", option="name")
+        refuse("name", f"pool {pool} has no volume named '{name}'", "")
     return there
