@@ -53,11 +53,8 @@ def _finish(world: World, plan: Plan, domain: t.Any, state: str, there: Values) 
     """Start the guest that a killed run shut down to restart it; any other guest that is off can't be restarted."""
     name = domain.name()
     if not interrupted(world, domain, persistent_document(domain, secrets=False)):
-        refuse(
-            "name",
-            f"domain {name} is {state}, so it can't be restarted",
-            "Start it: metal.kvm.domain with state: running.",
-        )
+        why = f"domain {name} is {state}, so it can't be restarted"
+        refuse("name", why, "Start it: metal.kvm.domain with state: running.")
     plan.add("domain.start_again", f"start domain {name}", name=name)
     check_shared(world, plan, persistent_document(domain))
     plan.predicted = {**there, "state": "running"}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._plan import KvmError
+from ..._plan import refuse
 from ..._xml import document
 from ..._xml.items import Items
 from ..._xml.rows import Values
@@ -153,11 +153,10 @@ def _remove_address(old: Element, device: Element, asked: t.Mapping[Element, str
         return
     needs, has = kind(device).partition(" ")[0], address.get("type")
     if has != needs and not (needs == "pci" and has in MAIN_BUS):
-        raise KvmError(
-            f"{asked[device]}: the device can't have an address of type '{has}',"
-            f" it needs {'one of type ' + needs if needs else 'none'}",
+        refuse(
+            asked[device],
+            f"the device can't have an address of type '{has}', it needs {'one of type ' + needs if needs else 'none'}",
             "Leave the address out, and libvirt finds a place.",
-            option=asked[device],
         )
 
 

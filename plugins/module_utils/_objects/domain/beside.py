@@ -47,8 +47,5 @@ def wait(draft: DomainDraft) -> None:
         parts = {key: wanted[key] for key in (*_AWAITED, "timeout")}
         draft.add("wait", f"wait for {draft.title}: {what}", changes=False, **parts)
     elif "state" not in (draft.params["creation_only"] or ()):
-        refuse(
-            "wait_for",
-            f"{draft.title} is {draft.reached}, so its guest can't answer",
-            "Say state: running too, or leave wait_for out.",
-        )
+        why = f"{draft.title} is {draft.reached}, so its guest can't answer"
+        refuse("wait_for", why, "Say state: running too, or leave wait_for out.")

@@ -44,11 +44,8 @@ def plan_clone(draft: DomainDraft, uuid: str) -> Element:
     for disk in _copied(root):
         copy = _Copy(draft, disk)
         if draft.world.volume(copy.pool, copy.name) is not None:
-            refuse(
-                "source_domain",
-                f"pool {copy.pool} has a volume {copy.name} already",
-                "Delete it, or choose another name.",
-            )
+            why = f"pool {copy.pool} has a volume {copy.name} already"
+            refuse("source_domain", why, "Delete it, or choose another name.")
         copy.put_into(disk)
     nvram = root.find("os/nvram")
     if nvram is not None and nvram.text:
@@ -94,11 +91,8 @@ def _source(draft: DomainDraft) -> t.Any:
     source = draft.world.get("domain", name, "source_domain.name")
     state = observed(source)
     if state not in OFF:
-        refuse(
-            "source_domain.name",
-            f"domain {name} is {state}, and the disks of a running guest can't be copied",
-            "Stop it first.",
-        )
+        why = f"domain {name} is {state}, and the disks of a running guest can't be copied"
+        refuse("source_domain.name", why, "Stop it first.")
     return source
 
 
@@ -145,11 +139,8 @@ class _Copy:
         wanted, target = draft.params["source_domain"], disk.find("target").get("dev")
         volume = _volume(draft.world, disk.find("source"))
         if volume is None:
-            refuse(
-                "source_domain",
-                f"disk {target} of domain {wanted['name']} is in no storage pool, so it can't be copied",
-                "Make a pool of its directory (metal.kvm.pool), or take the disk out first.",
-            )
+            why = f"disk {target} of domain {wanted['name']} is in no storage pool, so it can't be copied"
+            refuse("source_domain", why, "Make a pool of its directory (metal.kvm.pool), or take the disk out first.")
         driver = disk.find("driver")
         self.of = volume.name()
         self.pool = volume.storagePoolLookupByVolume().name()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ..._plan import KvmError, Remark
+from ..._plan import KvmError, Remark, refuse
 from .agent import allows, file_in_guest
 from .documents import running_document
 from .seed import instance_id
@@ -39,10 +39,10 @@ def ended(world: World, domain: t.Any) -> t.Optional[Ended]:
     The guest's agent must answer.
     """
     if not allows(domain, "guest-file-open", TIMEOUT):
-        raise KvmError(
-            f"{OPTION}: the agent in the guest of domain {domain.name()} doesn't allow guest-file-open",
+        refuse(
+            OPTION,
+            f"the agent in the guest of domain {domain.name()} doesn't allow guest-file-open",
             "Allow it in the guest (/etc/sysconfig/qemu-ga or /etc/qemu/qemu-ga.conf), or leave wait_for.cloud_init out.",
-            option=OPTION,
         )
     text = file_in_guest(domain, RESULT, TIMEOUT)
     if text is None:

@@ -184,11 +184,8 @@ def _bus(controller: Element) -> bool:
 def _with_screen(domain: Element) -> None:
     """libvirt gives a guest with a screen an adapter."""
     if domain.find("devices/graphics") is not None and domain.find("devices/video") is None:
-        refuse(
-            "video",
-            "[] can't be, for libvirt gives a guest with graphics an adapter",
-            "Say video: [{model: none}], or graphics: [] too.",
-        )
+        why = "[] can't be, for libvirt gives a guest with graphics an adapter"
+        refuse("video", why, "Say video: [{model: none}], or graphics: [] too.")
 
 
 def _new_input(item: Values, edit: Edit) -> Values:

@@ -65,8 +65,5 @@ def pool_of_first_disk(world: World, root: Element, option: str = "cloud_init.po
             folder = there.findtext("target/path")
             if folder and path.rpartition("/")[0] == folder.rstrip("/"):
                 return pool
-    raise KvmError(
-        f"{option}: {what} is a volume beside the first disk, and that disk is in no storage pool",
-        f"Name the pool for {what}.",
-        option=option,
-    )
+    why = f"{option}: {what} is a volume beside the first disk, and that disk is in no storage pool"
+    raise KvmError(why, f"Name the pool for {what}.", option=option)

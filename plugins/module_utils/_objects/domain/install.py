@@ -20,6 +20,7 @@ from ..._xml import document
 from .drives import pool_of_first_disk
 from .history import history
 from .mark import INSTALL, marked, put_mark
+from .surroundings import missing
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
@@ -164,23 +165,17 @@ class _Install:
                 "Leave reboots out, or leave kernel and cmdline out so that the medium boots by itself.",
             )
         if self.copied and not self.world.local:
-            refuse(
-                "install",
-                "the installer's kernel and its answers must be read from files of the hypervisor",
-                "Run this task on the hypervisor.",
-            )
+            why = "the installer's kernel and its answers must be read from files of the hypervisor"
+            refuse("install", why, "Run this task on the hypervisor.")
 
     def _medium(self, option: str) -> dict[str, str]:
         """The medium as a drive's source; one that is missing is an error in a run."""
         value, pool = self.wanted[option], self.wanted["media_pool"]
         if pool and not value.startswith("/"):
             if self.world.volume(pool, value) is None:
-                self.plan.assume(
-                    KvmError(
-                        f"install.{option}: pool {pool} has no volume named '{value}', or isn't active",
-                        "Declare it first (metal.kvm.volume), or correct the name.",
-                        option=f"install.{option}",
-                    )
+                why = f"pool {pool} has no volume named '{value}', or isn't active"
+                missing(
+                    self.plan, f"install.{option}", why, "Declare it first (metal.kvm.volume), or correct the name."
                 )
             return {"pool": pool, "volume": value}
         if not value.startswith("/"):
@@ -195,7 +190,7 @@ class _Install:
     def _need_file(self, path: str, option: str) -> bool:
         if not self.world.local or os.path.exists(path):
             return True
-        self.plan.assume(KvmError(f"{option}: '{path}' does not exist", "Correct the path.", option=option))
+        missing(self.plan, option, f"'{path}' does not exist", "Correct the path.")
         return False
 
     def medium_path(self) -> str:
@@ -227,11 +222,8 @@ class _Install:
             return ON_MEDIUM, ON_MEDIUM
         found = first_there(path, LOCATIONS, "install.iso")
         if found is None:
-            refuse(
-                "install.iso",
-                f"{path} has the installer's kernel at none of the known places",
-                "Say where they are on it: kernel: iso:/path, initrd: iso:/path.",
-            )
+            why = f"{path} has the installer's kernel at none of the known places"
+            refuse("install.iso", why, "Say where they are on it: kernel: iso:/path, initrd: iso:/path.")
         return ON_MEDIUM + found[0], ON_MEDIUM + found[1]
 
     def _pool(self, root: Element) -> str:
@@ -245,11 +237,8 @@ class _Install:
         if there is None:
             self.plan.assume(missing_object("pool", pool, "install.pool"))
         elif self.copied and not document.document(there.XMLDesc(0)).findtext("target/path", "").startswith("/"):
-            refuse(
-                "install.pool",
-                f"pool {pool} keeps no files, and the installer's kernel must be one",
-                "Name a pool of type dir.",
-            )
+            why = f"pool {pool} keeps no files, and the installer's kernel must be one"
+            refuse("install.pool", why, "Name a pool of type dir.")
         return str(pool)
 
     def add_steps(self) -> None:
@@ -318,6 +307,5 @@ def _text(kind: str, value: t.Any) -> str:
         return (
             "#cloud-config\n" + json.dumps(value if "autoinstall" in value else {"autoinstall": value}, indent=1) + "\n"
         )
-    raise KvmError(
-        f"install.{kind}: this is a {type(value).__name__}", "Give the text of the file.", option=f"install.{kind}"
-    )
+    why = f"install.{kind}: this is a {type(value).__name__}"
+    raise KvmError(why, "Give the text of the file.", option=f"install.{kind}")

@@ -163,11 +163,8 @@ def _screenshot(world: World, params: Values) -> list[str]:
     if not params["name"]:
         refuse("screenshot", "it's of one domain", "Say which, with name.")
     if not world.local:
-        refuse(
-            "screenshot",
-            "the file would be written on this machine, not on the hypervisor",
-            "Run this task on the hypervisor.",
-        )
+        why = "the file would be written on this machine, not on the hypervisor"
+        refuse("screenshot", why, "Run this task on the hypervisor.")
     if world.writable() is None:
         return ["screenshot: taking one needs the right to write, which this user hasn't got"]
     domain = world.find("domain", params["name"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import typing as t
 
-from ..._plan import KvmError
+from ..._plan import KvmError, refuse
 from ..._xml import document
 
 if t.TYPE_CHECKING:
@@ -67,7 +67,7 @@ def file_of(path: str, name: str, option: str) -> bytes:
     with _Opened(path, option) as iso:
         place = _place(iso, name)
         if not place:
-            raise KvmError(f"{option}: {path} has no file {name}", "Correct the name.", option=option)
+            refuse(option, f"{path} has no file {name}", "Correct the name.")
         out = io.BytesIO()
         iso.get_file_from_iso_fp(out, **place)
         return out.getvalue()

@@ -45,11 +45,8 @@ def change_machine(before: Element, after: Element, asked: t.Container[Element],
         return []
     machine = after.find("os/type").get("machine")
     if not machine:
-        refuse(
-            "unset",
-            "without a machine type libvirt would choose one, with other hardware than the domain has",
-            "Name the one that is meant, for example machine: q35.",
-        )
+        why = "without a machine type libvirt would choose one, with other hardware than the domain has"
+        refuse("unset", why, "Name the one that is meant, for example machine: q35.")
     _refuse_buses(after, machine, new)
     for address in after.findall("devices/*/address"):
         if address.get("type") in MAIN_BUS and address.getparent() not in asked:

@@ -60,11 +60,8 @@ def _refuse(item: Values, device: str, seed: bool) -> t.NoReturn:
     drive, place, remedy = DRIVES.get(device, ("the disk", "in its place", ""))
     name = next((str(item[kind]) for kind in ("volume", "file", "block") if kind in item), "the new source")
     owner, more = (" with the seed of cloud_init", "") if seed else ("", f" {remedy} if that is meant.")
-    refuse(
-        f"disks[{target}]",
-        f"the domain has {drive}{owner} at {target}, and the guest would get {name} {place}",
-        f"Give the disk another target, vda for example.{more}",
-    )
+    why = f"the domain has {drive}{owner} at {target}, and the guest would get {name} {place}"
+    refuse(f"disks[{target}]", why, f"Give the disk another target, vda for example.{more}")
 
 
 def _check_format(disk: Element, item: Values, edit: Edit) -> None:

@@ -63,11 +63,8 @@ def virt_type(capabilities: Element, arch: str, local: bool) -> str:
         for domain in guest.iterfind("domain")
     ]
     if not offered:
-        refuse(
-            "arch",
-            f"no emulator for {arch} is installed on this host",
-            "Install QEMU for that architecture (role metal.kvm.host: host_architectures).",
-        )
+        why = f"no emulator for {arch} is installed on this host"
+        refuse("arch", why, "Install QEMU for that architecture (role metal.kvm.host: host_architectures).")
     hardware = "kvm" in offered and arch == host_arch(capabilities) and (not local or accelerator() == "kvm")
     return "kvm" if hardware else "qemu"
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import typing as t
 
-from ..._plan import KvmError
+from ..._plan import refuse
 from ..._xml import document
 
 if t.TYPE_CHECKING:
@@ -34,11 +34,8 @@ def _folder(world: World) -> str:
 def refuse_existing(path: str, option: str) -> None:
     """Raise where the file is there already: it holds what the firmware of another domain, or of an earlier one, knows."""
     if os.path.exists(path):
-        raise KvmError(
-            f"{option}: the NVRAM file {path} exists already and would be overwritten",
-            "Move it away or delete it, or choose another name.",
-            option=option,
-        )
+        why = f"the NVRAM file {path} exists already and would be overwritten"
+        refuse(option, why, "Move it away or delete it, or choose another name.")
 
 
 def copy_nvram(world: World, path: str, to: str, resumed: bool = False) -> None:

@@ -50,11 +50,8 @@ class Domain(Noun):
         """Its name."""
         name = str(params["name"])
         if not name.strip() or "/" in name or not name.isprintable():
-            refuse(
-                "name",
-                f"{name!r} can't be the name of a domain",
-                "Use a name without slashes, line breaks and other signs that can't be printed.",
-            )
+            why = f"{name!r} can't be the name of a domain"
+            refuse("name", why, "Use a name without slashes, line breaks and other signs that can't be printed.")
         return name
 
     def status(self, there: t.Any) -> tuple[bool, bool]:

@@ -48,18 +48,12 @@ def rename(draft: DomainDraft) -> None:
 
 def _check(definition: Element, old: str, state: str, name: str) -> None:
     if state != "stopped":
-        refuse(
-            "name",
-            f"domain {old} has this uuid and is {state}; only one that is off can be called {name}",
-            "Stop it first, or leave the uuid out.",
-        )
+        why = f"domain {old} has this uuid and is {state}; only one that is off can be called {name}"
+        refuse("name", why, "Stop it first, or leave the uuid out.")
     for mark, what in ((INSTALL, "installed"), (CLONE, "cloned")):
         if marked(definition, mark) is not None:
-            refuse(
-                "name",
-                f"domain {old} has this uuid and is still being {what}; only a finished one can be called {name}",
-                f"Run the task that began it once more, with the name {old}.",
-            )
+            why = f"domain {old} has this uuid and is still being {what}; only a finished one can be called {name}"
+            refuse("name", why, f"Run the task that began it once more, with the name {old}.")
 
 
 def _keep_nvram(world: World, plan: Plan, after: Element, old: str, name: str) -> None:

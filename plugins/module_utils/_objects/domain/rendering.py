@@ -79,11 +79,8 @@ def _check_address_width(world: World, root: Element) -> None:
     bits = root.find("cpu/maxphysaddr[@bits]")
     host = None if bits is None else world.capabilities().find("host/cpu/maxphysaddr[@bits]")
     if host is not None and bits is not None and int(bits.get("bits")) > int(host.get("bits")):
-        refuse(
-            "cpu.maxphysaddr.bits",
-            f"{bits.get('bits')} is asked for, and the host's processor has {host.get('bits')}",
-            f"Say {host.get('bits')} or less, or leave it out.",
-        )
+        why = f"{bits.get('bits')} is asked for, and the host's processor has {host.get('bits')}"
+        refuse("cpu.maxphysaddr.bits", why, f"Say {host.get('bits')} or less, or leave it out.")
 
 
 def _driver(world: World) -> t.Any:

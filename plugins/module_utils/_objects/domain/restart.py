@@ -37,11 +37,8 @@ def add_restart(plan: Plan, domain: t.Any, params: dict[str, t.Any], force: bool
     name = params["name"]
     defines = any(step.operation == "domain.define" for step in plan.steps)
     if not (domain.isPersistent() or defines):
-        refuse(
-            "name",
-            f"domain {name} is transient, so it would be gone after its shutdown",
-            "Make it persistent first: metal.kvm.domain with its name.",
-        )
+        why = f"domain {name} is transient, so it would be gone after its shutdown"
+        refuse("name", why, "Make it persistent first: metal.kvm.domain with its name.")
     stop = plan.add(
         "domain.stop_to_restart",
         f"restart domain {name}",

@@ -192,15 +192,10 @@ def _files(wanted: Values, uuid: str, name: str, before: t.Optional[Files]) -> F
     if "instance-id" not in meta:
         meta["instance-id"] = _instance(before, uuid)
         if wanted["reseed"] and before is not None:
-            digest = hashlib.sha256(
-                json.dumps([files, {**meta, "instance-id": ""}], sort_keys=True).encode()
-            ).hexdigest()
-            fresh = f"{uuid}-{digest[:12]}"
-            if {**before, "meta-data": ""} != {**files, "meta-data": ""} or _meta(before, "") != {
-                **meta,
-                "instance-id": "",
-            }:
-                meta["instance-id"] = fresh
+            bare = {**meta, "instance-id": ""}
+            digest = hashlib.sha256(json.dumps([files, bare], sort_keys=True).encode()).hexdigest()
+            if {**before, "meta-data": ""} != {**files, "meta-data": ""} or _meta(before, "") != bare:
+                meta["instance-id"] = f"{uuid}-{digest[:12]}"
     files["meta-data"] = json.dumps(meta, indent=1, sort_keys=True) + "\n"
     return files
 

@@ -14,11 +14,12 @@ import typing as t
 
 from ..._guess import nearest
 from ..._libvirt import code_is
-from ..._plan import KvmError, Plan, refuse
+from ..._plan import Plan, refuse
 from ..._xml import document
 from ..._xml.types import KIB
 from .devices import card_model, is_seed
 from .sharing import check_shared
+from .surroundings import missing
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
@@ -29,6 +30,8 @@ Element = document.Element
 STARTS = {"domain.start", "domain.start_paused", "domain.start_again"}
 SYS = "/sys"
 MOUNTS = "/proc/mounts"
+# type of an interface: the attribute of its source that names the host's device, and what that is
+HOST_DEVICES = {"bridge": ("bridge", "bridge"), "direct": ("dev", "network device")}
 
 
 Check = t.Callable[["World", Plan, Element], None]
@@ -72,17 +75,10 @@ def _refuse_start(plan: Plan, option: str, why: str, remedy: str) -> None:
     plan.warnings.append(f"{option}: {why}, so it can't start. {remedy}")
 
 
-def _missing(plan: Plan, option: str, why: str, remedy: str) -> None:
-    plan.assume(KvmError(f"{option}: {why}", remedy, option=option))
-
-
 def _check_unconnected(world: World, plan: Plan, root: Element) -> None:
     if root.find("devices/interface[@type='null']") is not None:
-        refuse(
-            "interfaces",
-            "one is unconnected, and libvirt can't start such a guest of QEMU: its daemon would end",
-            "Give it user: true and link: down instead.",
-        )
+        why = "one is unconnected, and libvirt can't start such a guest of QEMU: its daemon would end"
+        refuse("interfaces", why, "Give it user: true and link: down instead.")
 
 
 def _check_weights(world: World, plan: Plan, root: Element) -> None:
@@ -154,23 +150,18 @@ def _check_active(world: World, plan: Plan, noun: str, name: t.Optional[str], op
     there = world.find(noun, name) if name else None
     if there is not None and not there.isActive():
         remedy = f"Start it first: metal.kvm.{noun} with state: active (and autostart: true for the next boot)."
-        _missing(plan, option, f"{noun} {name} is not active, so a guest that uses it can't start", remedy)
+        missing(plan, option, f"{noun} {name} is not active, so a guest that uses it can't start", remedy)
 
 
 def _check_devices(world: World, plan: Plan, root: Element) -> None:
     """Bridges and devices of the host that interfaces are connected to exist."""
     for option, node, source in _interfaces(root):
-        kind = {"bridge": "bridge", "direct": "dev"}.get(node.get("type"), "")
-        name = source.get(kind) if kind and node.find("virtualport") is None else None
+        kind = node.get("type")
+        attribute, what = HOST_DEVICES.get(kind, ("", ""))
+        name = source.get(attribute) if attribute and node.find("virtualport") is None else None
         if name and not os.path.exists(f"{SYS}/class/net/{name}"):
-            what = "bridge" if kind == "bridge" else "network device"
             remedy = "Create it first (metal.kvm.host_bridge makes bridges), or correct the name."
-            _missing(
-                plan,
-                f"{option}.{'bridge' if kind == 'bridge' else 'direct'}",
-                f"the host has no {what} named '{name}'",
-                remedy,
-            )
+            missing(plan, f"{option}.{kind}", f"the host has no {what} named '{name}'", remedy)
 
 
 def _check_disks(world: World, plan: Plan, root: Element) -> None:
@@ -178,7 +169,7 @@ def _check_disks(world: World, plan: Plan, root: Element) -> None:
     noted = {error.details.get("option") for error in plan.assumed}
     for option, path in _files(root):
         if option not in noted and _is_missing(path) and not _made_by(plan, path):
-            _missing(plan, option, f"'{path}' does not exist", "Create it first, or correct the path.")
+            missing(plan, option, f"'{path}' does not exist", "Create it first, or correct the path.")
 
 
 def _files(root: Element) -> t.Iterator[tuple[str, str]]:
@@ -216,10 +207,10 @@ def _check_huge_pages(world: World, plan: Plan, root: Element) -> None:
         remedy = "Reserve them first: metal.kvm.kernel_tuning, or the role metal.kvm.tuning; for 1 GiB pages the role metal.kvm.kernel."
         if free < needed:
             why = f"the guest needs {needed} huge pages of {shown}, and the host has {free} free"
-            _missing(plan, "memory_backing.hugepages", why, remedy)
+            missing(plan, "memory_backing.hugepages", why, remedy)
         elif not _mounted(size):
             why = f"no hugetlbfs with pages of {shown} is mounted on the host"
-            _missing(plan, "memory_backing.hugepages", why, remedy)
+            missing(plan, "memory_backing.hugepages", why, remedy)
 
 
 def _huge_pages(root: Element, backing: Element) -> list[tuple[int, int]]:
@@ -264,7 +255,7 @@ def _check_iommu(world: World, plan: Plan, root: Element) -> None:
     option = "hostdevs" if lent is not None else "interfaces" if card is not None else ""
     if option and not _names(f"{SYS}/kernel/iommu_groups"):
         remedy = "Enable VT-d or AMD-Vi in the firmware, and the IOMMU in the kernel (the role metal.kvm.kernel does), then reboot."
-        _missing(plan, option, "the host has no active IOMMU, so no PCI device can be passed through", remedy)
+        missing(plan, option, "the host has no active IOMMU, so no PCI device can be passed through", remedy)
 
 
 def _names(path: str) -> list[str]:
@@ -281,12 +272,9 @@ def _check_cpu(world: World, plan: Plan, root: Element) -> None:
         plan.warnings.append("features.hyperv: has no effect under emulation (type: qemu); it needs KVM")
     mode = "" if cpu is None else cpu.get("mode", "custom")
     if emulated and mode == "host-passthrough":
-        _refuse_start(
-            plan,
-            "cpu.mode",
-            "host-passthrough needs KVM, and this domain is emulated (type: qemu)",
-            "Use maximum (all that QEMU emulates) or a model, or a host with VT-x or AMD-V.",
-        )
+        why = "host-passthrough needs KVM, and this domain is emulated (type: qemu)"
+        remedy = "Use maximum (all that QEMU emulates) or a model, or a host with VT-x or AMD-V."
+        _refuse_start(plan, "cpu.mode", why, remedy)
     if mode == "custom":
         _check_cpu_model(world, plan, root, (cpu.findtext("model") or "").strip())
 
@@ -294,8 +282,8 @@ def _check_cpu(world: World, plan: Plan, root: Element) -> None:
 def _check_cpu_model(world: World, plan: Plan, root: Element, model: str) -> None:
     known = _cpu_models(world, root.find("os/type").get("arch")) if model else []
     if known and model not in known:
-        meant = _nearest(model, known, "virsh cpu-models lists them")
-        _refuse_start(plan, "cpu.model", f"libvirt knows no CPU model '{model}'", meant)
+        remedy = _nearest(model, known, "virsh cpu-models lists them")
+        _refuse_start(plan, "cpu.model", f"libvirt knows no CPU model '{model}'", remedy)
 
 
 def _cpu_models(world: World, arch: t.Optional[str]) -> list[str]:

@@ -87,11 +87,8 @@ def _acts(before: str, wanted: str, force: bool) -> t.Sequence[str]:
 def refuse_lost_memory(draft: DomainDraft) -> None:
     """Refuse to throw saved memory away if the task doesn't say so."""
     if not draft.params["discard_saved"]:
-        refuse(
-            "state",
-            f"{draft.title} has saved memory, which would be lost",
-            "Start it first, or say discard_saved: true.",
-        )
+        why = f"{draft.title} has saved memory, which would be lost"
+        refuse("state", why, "Start it first, or say discard_saved: true.")
 
 
 def add_act(draft: DomainDraft, act: str) -> None:

@@ -40,11 +40,7 @@ class Surroundings:
         version = self.world.version
         if version < since:
             needs, has = (f"{one // 1_000_000}.{one // 1000 % 1000}.{one % 1000}" for one in (since, version))
-            raise KvmError(
-                f"{option}: needs libvirt {needs}, this is {has}",
-                "Leave the option out, or update libvirt.",
-                option=option,
-            )
+            refuse(option, f"needs libvirt {needs}, this is {has}", "Leave the option out, or update libvirt.")
 
     def arch(self) -> str:
         """The guest's architecture."""
@@ -103,13 +99,8 @@ class Surroundings:
             return by_ending(item["volume"])
         volume = self.world.volume(item["pool"], item["volume"])
         if volume is None:
-            self.plan.assume(
-                KvmError(
-                    f"{option}.volume: pool {item['pool']} has no volume named '{item['volume']}', or isn't active",
-                    "Declare it first (metal.kvm.volume), or correct the name.",
-                    option=f"{option}.volume",
-                )
-            )
+            why = f"pool {item['pool']} has no volume named '{item['volume']}', or isn't active"
+            missing(self.plan, f"{option}.volume", why, "Declare it first (metal.kvm.volume), or correct the name.")
             return by_ending(item["volume"])
         from ..storage import volume as described
 
@@ -120,11 +111,8 @@ class Surroundings:
 
         path = item["file"]
         if not self.world.local:
-            refuse(
-                f"{option}.format",
-                f"the format of {path} can't be read over {self.world.uri}",
-                "Say the format, or run this task on the hypervisor.",
-            )
+            why = f"the format of {path} can't be read over {self.world.uri}"
+            refuse(f"{option}.format", why, "Say the format, or run this task on the hypervisor.")
         if not self.has_file(path, option):
             return "raw"
         return of_file(path, f"{option}.format")
@@ -135,14 +123,13 @@ class Surroundings:
             refuse(f"{option}.file", f"'{path}' is a directory", "Correct the path.")
         if os.path.exists(path):
             return True
-        self.plan.assume(
-            KvmError(
-                f"{option}.file: '{path}' does not exist",
-                "Create it first, or correct the path.",
-                option=f"{option}.file",
-            )
-        )
+        missing(self.plan, f"{option}.file", f"'{path}' does not exist", "Create it first, or correct the path.")
         return False
+
+
+def missing(plan: Plan, option: str, why: str, remedy: str) -> None:
+    """Plan on what an option names and what isn't there: an error in a run, a warning in a check."""
+    plan.assume(KvmError(f"{option}: {why}", remedy, option=option))
 
 
 def check_sources(edit: t.Any) -> None:

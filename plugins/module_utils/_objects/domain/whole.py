@@ -47,11 +47,8 @@ def change_whole(draft: Draft) -> None:
     root = definition(params["xml"], "domain", params["name"])
     there, here = before.findtext("uuid"), root.findtext("uuid")
     if here is not None and here.strip().replace("-", "").lower() != str(there).replace("-", ""):
-        refuse(
-            "xml",
-            f"the document's uuid is {here.strip()}, domain {params['name']} has {there}",
-            "Leave the uuid out, or make another domain.",
-        )
+        why = f"the document's uuid is {here.strip()}, domain {params['name']} has {there}"
+        refuse("xml", why, "Leave the uuid out, or make another domain.")
     carry(root, before, ("uuid", *(("genid",) if root.find("genid") is not None else ())))
     _labels(root, params)
     plain = document.clone(root)
