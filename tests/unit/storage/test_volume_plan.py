@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import subprocess
+import types
 import typing as t
 
 import pytest
@@ -275,17 +276,17 @@ def test_a_damaged_record_is_none(tmp_path: pathlib.Path, monkeypatch: pytest.Mo
 def test_the_format_of_a_file_is_what_it_is(tmp_path: pathlib.Path) -> None:
     image = tmp_path / "disk.img"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "1M"], check=True)
-    plan = Plan("volume")
-    world = type("World", (), {"local": True, "uri": "qemu:///system"})()
+    world = types.SimpleNamespace(local=True, uri="qemu:///system")
+    order: t.Any = types.SimpleNamespace(world=world, plan=Plan("volume"))
     found = source.origin({"file": str(image)}, "p")
-    source.look_at(world, plan, found)
+    source.look_at(order, found)
     assert (found.format, found.capacity) == ("qcow2", MIB)
     by_url = source.origin({"url": f"file://{image}"}, "p")
-    source.look_at(world, plan, by_url)
+    source.look_at(order, by_url)
     assert (by_url.format, by_url.capacity, by_url.file) == ("qcow2", MIB, str(image))
     for url, form in (("https://h/x.vmdk", "vmdk"), ("https://h/x.img", None)):
         named = source.origin({"url": url}, "p")
-        source.look_at(world, plan, named)
+        source.look_at(order, named)
         assert named.format == form, "an .img may be anything"
 
 

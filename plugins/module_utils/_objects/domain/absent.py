@@ -48,14 +48,14 @@ def _shares_nvram(draft: DomainDraft) -> bool:
     """Whether another domain has the NVRAM file of this one for certain: libvirt would delete it."""
     path = t.cast(Element, draft.before).findtext("os/nvram") or ""
     there = Storage(draft.world)
-    used = _others(draft, there, there.at(path)) if path else []
+    used = _certain_users(draft, there, there.at(path)) if path else []
     if used:
         draft.plan.warnings.append(f"state: the NVRAM file {path} is used by {shown(used)} too, and is kept")
     return bool(used)
 
 
-def _others(draft: DomainDraft, there: Storage, piece: Piece) -> list[User]:
-    """What else uses the piece for certain."""
+def _certain_users(draft: DomainDraft, there: Storage, piece: Piece) -> list[User]:
+    """The other objects that certainly use the piece."""
     return [user for user in using(there, [piece], ("domain", draft.name)) if not user.doubt]
 
 
@@ -64,7 +64,7 @@ def _own_seeds(draft: DomainDraft) -> list[Element]:
     own = []
     for disk in filter(is_seed, t.cast(Element, draft.before).iterfind("devices/disk")):
         source, there = disk.find("source"), Storage(draft.world)
-        used = _others(draft, there, there.source(source))
+        used = _certain_users(draft, there, there.source(source))
         if used:
             words = f"storage: the seed {source.get('volume')} is used by {shown(used)} too, and is kept"
             draft.plan.warnings.append(words)
@@ -102,7 +102,7 @@ def _doomed(draft: DomainDraft) -> list[dict[str, str]]:
     there = Storage(draft.world)
     going = list(_own_disks(draft, there))
     users = there.users([disk.piece for disk in going], ("domain", draft.name)) if going else []
-    while kept := _used(there, going, users):
+    while kept := _disks_in_use(there, going, users):
         for disk, found in kept:
             going.remove(disk)
             draft.plan.warnings.append(f"storage: disk {disk.target} is used by {shown(found)} too, and is kept")
@@ -126,8 +126,8 @@ def _own_disks(draft: DomainDraft, there: Storage) -> t.Iterator[_Disk]:
             yield _Disk(target, place, there.source(source))
 
 
-def _used(there: Storage, going: list[_Disk], users: list[User]) -> list[tuple[_Disk, list[User]]]:
-    """Those of the disks that something uses which isn't one of them; what is kept may need others of them."""
+def _disks_in_use(there: Storage, going: list[_Disk], users: list[User]) -> list[tuple[_Disk, list[User]]]:
+    """The disks that something else uses. A disk that is kept may be an overlay of others, so ask again without it."""
     own = {key for disk in going for key in disk.piece.keys}
     others = [user for user in users if user.own.isdisjoint(own)]
     used = ((disk, using(there, [disk.piece], users=others)) for disk in going)

@@ -117,7 +117,7 @@ class Export:
         return everything
 
     def _candidates(self, options: Values, kept: tuple[str, ...], whole: set[str]) -> list[export.Leaf]:
-        """The options that a new domain may have by itself. What it has although they say nothing is denied in ``options``."""
+        """The options that can perhaps be left out. What a new domain would have unasked is switched off in ``options``."""
         least = export.copied(options)
         for holder, name in export.leaves(least, kept, {*whole, "controllers"}):
             if not isinstance(holder[name], list):
@@ -139,7 +139,7 @@ class Export:
         return _taken({name: values[name] for name in specs(DOMAIN) if name in values and name != "uuid"})
 
     def _devices(self, items: Items, root: Element) -> list[Values]:
-        """The devices with where they sit, and those that libvirt makes by itself where they must be said; none: neither."""
+        """The devices of a list with their addresses. Empty where it has none, and libvirt's own devices needn't be listed."""
         address: t.Any = next((row for row in items.rows if isinstance(row, Attributes)), None)
         every = items.name == "controllers" and not self.ports
         every |= items.name == "audio" and len(items.elements(root)) > 1  # libvirt makes one where there is none
@@ -214,7 +214,7 @@ def _device(items: Items, address: t.Any, node: Element) -> Values:
 
 
 def _declarable(items: Items, devices: list[Values]) -> list[Values]:
-    """The devices without those that no option takes."""
+    """The devices that have all options that are required."""
     needed = {name for name, spec in specs(items.rows).items() if spec.get("required")}
     return [item for item in devices if needed <= item.keys()]
 
@@ -270,11 +270,11 @@ def _without_seed(root: Element) -> Element:
 
 def sayable(options: t.Mapping[str, Values], values: Values) -> Values:
     """The values that the options take, without secret ones."""
-    return {name: _sayable(options[name], value) for name, value in values.items() if _takes(options[name], value)}
+    return {name: _sayable(options[name], value) for name, value in values.items() if _is_sayable(options[name], value)}
 
 
-def _takes(spec: Values, value: t.Any) -> bool:
-    """Whether an option may be given with this value."""
+def _is_sayable(spec: Values, value: t.Any) -> bool:
+    """Whether an option takes the value, and neither is secret."""
     choices = spec.get("choices")
     is_other = choices and not isinstance(value, list) and value not in choices
     return not (spec.get("no_log") or spec.get("quiet") or is_other)
@@ -282,11 +282,11 @@ def _takes(spec: Values, value: t.Any) -> bool:
 
 def _sayable(spec: Values, value: t.Any) -> t.Any:
     inner = spec.get("options")
-    return _each(value, functools.partial(sayable, inner)) if inner else value
+    return _map_dicts(value, functools.partial(sayable, inner)) if inner else value
 
 
-def _each(value: t.Any, change: t.Callable[[Values], Values]) -> t.Any:
-    """A dict changed, or each of a list; any other value as it is."""
+def _map_dicts(value: t.Any, change: t.Callable[[Values], Values]) -> t.Any:
+    """The dict, or each dict of the list, changed; any other value as it is."""
     if isinstance(value, list):
         return [change(item) for item in value]
     return change(value) if isinstance(value, dict) else value
@@ -299,11 +299,11 @@ def nothing() -> Values:
 
 def as_given(rows: t.Iterable[t.Any], options: Values) -> Values:
     """Canonical values as a user writes them: sizes in units."""
-    known = {row.name: row for row in _named(rows)}
+    known = {row.name: row for row in _named_rows(rows)}
     return {name: _as_given(known.get(name), value) for name, value in options.items()}
 
 
-def _named(rows: t.Iterable[t.Any]) -> t.Iterator[t.Any]:
+def _named_rows(rows: t.Iterable[t.Any]) -> t.Iterator[t.Any]:
     """The rows that have a name, those in branches among them."""
     for row in rows:
         for branch in row.branches.values() if hasattr(row, "branches") else ([row],):
@@ -312,7 +312,7 @@ def _named(rows: t.Iterable[t.Any]) -> t.Iterator[t.Any]:
 
 def _as_given(row: t.Any, value: t.Any) -> t.Any:
     if hasattr(row, "rows"):
-        return _each(value, functools.partial(as_given, row.rows))
+        return _map_dicts(value, functools.partial(as_given, row.rows))
     return row.type.show(value) if hasattr(row, "same") else value
 
 

@@ -40,7 +40,7 @@ def _note_more(before: Element, after: Element, devices: Pairs, edit: Edit) -> N
     """Note what went with a changed option: its row knows what depends on it."""
     noted = {change.path for change in edit.changes}
     olds = {new: old for old, new in devices}
-    more = [one for change in edit.changes if change.new in olds for one in _within(olds[change.new], change)]
+    more = [one for change in edit.changes if change.new in olds for one in _changes_within(olds[change.new], change)]
     compare(_changed_groups(noted), before, after, "", more)
     edit.changes += {one.path: one for one in more if one.path not in noted}.values()
 
@@ -50,7 +50,7 @@ def _changed_groups(noted: t.Iterable[str]) -> list[Group]:
     return [row for row in DOMAIN if isinstance(row, Group) and row.name in names]
 
 
-def _within(old: Element, change: Change) -> list[Change]:
+def _changes_within(old: Element, change: Change) -> list[Change]:
     """All that differs in a device of which an option has changed."""
     if change.row is change.items:
         return []

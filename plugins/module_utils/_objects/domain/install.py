@@ -81,8 +81,8 @@ def go_on(draft: DomainDraft) -> str:
     """Adds what is left to do of an installation whose mark is in the definition; returns the state after it."""
     mark: t.Any = marked(draft.shown, INSTALL)
     if draft.observed == "stopped":
-        if mark.get("step") == "booted" and _has_left_installer(draft, mark):
-            _add_rest(draft, mark)
+        if mark.get("step") == "booted" and _is_installed(draft, mark):
+            _add_finish_of(draft, mark)
         else:
             _Install(draft).add_steps()
         return "stopped"
@@ -90,23 +90,23 @@ def go_on(draft: DomainDraft) -> str:
 
     running = marked(running_document(draft.there, secrets=False), INSTALL)
     if running is None or running.get("step") != "boot":  # somebody started what was installed
-        _add_rest(draft, mark)
+        _add_finish_of(draft, mark)
         return draft.observed
     _Install(draft).add_wait()
-    _add_rest(draft, mark)
+    _add_finish_of(draft, mark)
     return "stopped"
 
 
-def _has_left_installer(draft: DomainDraft, mark: Element) -> bool:
-    """Whether the guest went off by itself, or somebody else has started it from its disk since."""
+def _is_installed(draft: DomainDraft, mark: Element) -> bool:
+    """Whether the guest powered off by itself, or somebody has started it from its disk since."""
     booted = float(mark.get("at") or 0)
     if booted and history(draft.world, draft.there.name()).started > booted:
         return True
     return bool(draft.there.state()[1] == SHUTDOWN)
 
 
-def _add_rest(draft: DomainDraft, mark: Element) -> None:
-    """The end of an installation that an earlier run began."""
+def _add_finish_of(draft: DomainDraft, mark: Element) -> None:
+    """The step that ends an installation that an earlier run began."""
     _add_finish(draft, mark.get("pool"), volumes(draft.world, draft.name, mark))
 
 
@@ -214,7 +214,7 @@ class _Install:
         return kernel, initrd
 
     def _kernel_on_medium(self) -> tuple[str, str]:
-        """Where a medium of a known system has them."""
+        """The places of both on a medium of a known system."""
         from .iso import first_there
 
         path = self.medium_path()

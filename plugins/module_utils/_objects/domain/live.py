@@ -53,7 +53,7 @@ def _add_steps(draft: Draft, spoken: Spoken, changes: list[Change], machine: t.A
     done: set[int] = set()
     steps: dict[str, Step] = {}
     for change in sorted(changes, key=lambda change: _rank(change, needed)):
-        step = _step(draft, _operation(change, spoken, needed), change, machine)
+        step = _step_of(draft, _operation(change, spoken, needed), change, machine)
         if step is not None:
             _merge(steps, step)
             done.add(id(change))
@@ -64,13 +64,13 @@ def _add_steps(draft: Draft, spoken: Spoken, changes: list[Change], machine: t.A
 
 
 def _operation(change: Change, spoken: Spoken, needed: set[str]) -> str:
-    """What applies a change; ``""`` where nothing does, or the task doesn't speak of it."""
+    """The operation that applies a change; ``""`` if there is none, or the task doesn't mention the option."""
     if change.path in needed:
         return "device"
     return str(change.row.live) if spoken(change) else ""
 
 
-def _step(draft: Draft, operation: str, change: Change, machine: t.Any) -> t.Optional[Step]:
+def _step_of(draft: Draft, operation: str, change: Change, machine: t.Any) -> t.Optional[Step]:
     """The step of one change; None where the running machine can't take it."""
     from .hotplug import meets, no_slot
 
@@ -146,7 +146,7 @@ def _goes_along(change: Change, steps: dict[str, Step]) -> bool:
 
 
 def _follows_memory(change: Change, machine: t.Any) -> bool:
-    """Whether the maximum is as high as it shall be once the steps have run: memory modules count in it."""
+    """Whether the steps bring the maximum to its new value: memory modules count in it."""
     return change.path == "memory_maximum" and machine.memory() == KIB.get(machine.persistent.find("memory"), "")
 
 
@@ -179,13 +179,13 @@ def _as_said(waiting: list[str], running: Element, persistent: Element) -> list[
     what the guest is to have is."""
     for option in ("memory", "vcpus"):
         most = f"{option}_maximum"
-        if most in waiting and _raises(option, row_of(most), running, persistent):
+        if most in waiting and _rises_with(option, row_of(most), running, persistent):
             waiting = list(dict.fromkeys(option if path == most else path for path in waiting))
     return waiting
 
 
-def _raises(option: str, most: t.Any, running: Element, persistent: Element) -> bool:
-    """Whether what the guest is to have of an option is all of the new maximum, which is higher than the old one."""
+def _rises_with(option: str, most: t.Any, running: Element, persistent: Element) -> bool:
+    """Whether the maximum is higher than before, and the guest is to have all of it."""
     asked = row_of(option).value(persistent)
     return asked is not None and most.value(persistent) == asked > (most.value(running) or 0)
 

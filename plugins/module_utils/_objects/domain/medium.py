@@ -43,7 +43,7 @@ def check_media(draft: Draft, before: Element, edit: Edit) -> None:
 
 
 def _check_disk(world: World, disk: Element, item: Values, edit: Edit) -> None:
-    """Refuse an item that would change the drive, or the seed, that ``disk`` is."""
+    """Refuse the item if it would silently change ``disk``, a drive or the seed."""
     device = disk.get("device") or "disk"
     if is_seed(disk):
         _refuse(item, device, seed=True)

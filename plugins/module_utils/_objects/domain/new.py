@@ -125,7 +125,7 @@ def _with_usb(arch: str, wanted: Values) -> Values:
 
 
 def _settle_firmware(full: Values) -> None:
-    """With EFI Secure Boot is off unless asked for; without it guests of aarch64 have no ACPI."""
+    """Secure Boot is off by default with EFI. Guests of aarch64 without EFI have no ACPI."""
     efi = full.get("firmware") == "efi"
     if efi:
         full.setdefault("secure_boot", False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..._plan import Plan, Result, Step, refuse
+from ..._plan import Result, Step, refuse
 from ..._xml import document
 from ..._xml.rows import compare
 from .mark import CLONE, INSTALL, marked
@@ -17,7 +17,6 @@ from .redefinition import expect
 from .table import DOMAIN
 
 if t.TYPE_CHECKING:
-    from ..._libvirt import World
     from .draft import DomainDraft
 
 Element = document.Element
@@ -32,13 +31,13 @@ def rename(draft: DomainDraft) -> None:
     plan, name, definition = draft.plan, draft.name, t.cast(Element, draft.before)
     old = definition.findtext("name")
     plan.lock(f"domain {old}")
-    _check(definition, old, draft.observed, name)
+    _check(draft, old)
     expect(plan, old, definition)
     definition.find("name").text = name
     draft.after = document.clone(definition)
     for log in draft.after.iterfind("devices/*/log"):
         log.set("file", (log.get("file") or "").replace(f"/{old}-", f"/{name}-"))
-    _keep_nvram(draft.world, plan, draft.after, old, name)
+    _keep_nvram(draft, old)
     undo = Step("domain.rename", f"call domain {name} {old} again", name=name, to=old)
     plan.add("domain.rename", f"rename domain {old} to {name}", name=old, to=name, undo=undo)
     plan.differs("name", old, name)
@@ -46,18 +45,20 @@ def rename(draft: DomainDraft) -> None:
         plan.differs(change.path, change.before, change.after)
 
 
-def _check(definition: Element, old: str, state: str, name: str) -> None:
+def _check(draft: DomainDraft, old: str) -> None:
+    state, name = draft.observed, draft.name
     if state != "stopped":
         why = f"domain {old} has this uuid and is {state}; only one that is off can be called {name}"
         refuse("name", why, "Stop it first, or leave the uuid out.")
     for mark, what in ((INSTALL, "installed"), (CLONE, "cloned")):
-        if marked(definition, mark) is not None:
+        if marked(t.cast(Element, draft.before), mark) is not None:
             why = f"domain {old} has this uuid and is still being {what}; only a finished one can be called {name}"
             refuse("name", why, f"Run the task that began it once more, with the name {old}.")
 
 
-def _keep_nvram(world: World, plan: Plan, after: Element, old: str, name: str) -> None:
+def _keep_nvram(draft: DomainDraft, old: str) -> None:
     """libvirt looks for it under the new name, and would create it anew. Moved before: a run killed between goes on."""
+    world, plan, after, name = draft.world, draft.plan, draft.after, draft.name
     path, node = nvram_of(world, after, old), after.find("os/nvram")
     to = nvram_of(world, after, name)
     if node is not None and node.text and os.path.basename(path) == f"{old}_VARS.fd":

@@ -55,7 +55,7 @@ def plan_seed(draft: DomainDraft, edit: Edit) -> None:
 
 
 def _wanted_place(draft: DomainDraft, drive: t.Optional[Element], here: Place) -> Place:
-    """Where the seed shall be: in the task's pool, else where it is, else beside the first disk."""
+    """The place that the seed shall have: in the task's pool, else where it is, else beside the first disk."""
     world, root = draft.world, draft.after
     pool = draft.params["cloud_init"]["pool"] or here.pool or pool_of_first_disk(world, root)
     if world.find("pool", pool) is None:
@@ -66,7 +66,7 @@ def _wanted_place(draft: DomainDraft, drive: t.Optional[Element], here: Place) -
 
 
 def _move_drive(plan: Plan, drive: Element, here: Place, there: Place) -> None:
-    """The drive shows the seed in the new pool; the one in the old pool goes."""
+    """Point the drive to the seed in the new pool, and delete the one in the old pool."""
     drive.find("source").set("pool", there.pool)
     _add_delete(plan, here, f"delete the seed {here.volume} of pool {here.pool}")
     plan.differs("cloud_init.seed", str(here), str(there))

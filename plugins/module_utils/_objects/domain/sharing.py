@@ -51,7 +51,7 @@ def check_shared(world: World, plan: Plan, root: Element) -> None:
     there = Storage(world)
     own = _disks(there, root, chains=True)
     macs = _macs(root)
-    for other in _others(world, root, running_only=not declares):
+    for other in _other_domains(world, root, running_only=not declares):
         name = other.findtext("name")
         for disk, theirs in _clashes(own, _disks(there, other)):
             if starts and other.get("id") is not None:  # it runs
@@ -62,7 +62,7 @@ def check_shared(world: World, plan: Plan, root: Element) -> None:
             _warn(plan, f"interfaces: the MAC address {mac} is one that domain {name} has too")
 
 
-def _others(world: World, root: Element, running_only: bool) -> t.Iterator[Element]:
+def _other_domains(world: World, root: Element, running_only: bool) -> t.Iterator[Element]:
     """The documents of all domains but this one, as far as they can be read."""
     for domain in world.connection.listAllDomains():
         for what, other, _why in descriptions(domain, running_only):

@@ -167,12 +167,12 @@ def _check_devices(world: World, plan: Plan, root: Element) -> None:
 def _check_disks(world: World, plan: Plan, root: Element) -> None:
     """Files and devices of disks exist, or this run makes them."""
     noted = {error.details.get("option") for error in plan.assumed}
-    for option, path in _files(root):
+    for option, path in _disk_files(root):
         if option not in noted and _is_missing(path) and not _made_by(plan, path):
             missing(plan, option, f"'{path}' does not exist", "Create it first, or correct the path.")
 
 
-def _files(root: Element) -> t.Iterator[tuple[str, str]]:
+def _disk_files(root: Element) -> t.Iterator[tuple[str, str]]:
     """Option and path of each file and device that a disk can't be without."""
     for disk in root.iterfind("devices/disk"):
         source = disk.find("source")

@@ -77,7 +77,7 @@ def add_acts(draft: DomainDraft, before: str, wanted: str) -> None:
 
 
 def _acts(before: str, wanted: str, force: bool) -> t.Sequence[str]:
-    """The acts in order. ``force`` pulls the plug where a guest would be asked."""
+    """The acts in order. With ``force`` the guest is powered off instead of asked to shut down."""
     acts = MATRIX[before, wanted]
     if not force:
         return acts
@@ -85,7 +85,7 @@ def _acts(before: str, wanted: str, force: bool) -> t.Sequence[str]:
 
 
 def refuse_lost_memory(draft: DomainDraft) -> None:
-    """Refuse to throw saved memory away if the task doesn't say so."""
+    """Refuse to discard saved memory unless the task says so."""
     if not draft.params["discard_saved"]:
         why = f"{draft.title} has saved memory, which would be lost"
         refuse("state", why, "Start it first, or say discard_saved: true.")

@@ -92,14 +92,14 @@ def _format(node: t.Optional[Element]) -> t.Optional[str]:
 
 def _idle(world: World, disk: Element, blocks: list[Values]) -> list[Values]:
     """The chain as pools know it, or as the files say on this machine."""
-    path, form = _stored_at(world, disk.find("source")), _format(disk.find("driver"))
+    path, form = _source_path(world, disk.find("source")), _format(disk.find("driver"))
     chain = _chain(world, path) if path else []
     if chain:
         return [{**chain[0], "format": form}, *chain[1:]]
     return [_image(path, form, next(iter(blocks), {}))]
 
 
-def _stored_at(world: World, source: Element) -> t.Optional[str]:
+def _source_path(world: World, source: Element) -> t.Optional[str]:
     """The path of a disk's source; of a volume the one that its pool knows."""
     if not source.get("volume"):
         return _where(source)

@@ -194,8 +194,9 @@ def _unsettled(persistent: Element, running: Element) -> bool:
         return _aligned(persistent, running)
     if has_balloon(running):
         return wanted < there or _without_nvdimms(running) <= there < wanted
-    never = not has_balloon(persistent)  # without a balloon the guest has all of its memory
-    return (never and wanted < there) or _aligned(persistent, running)
+    if not has_balloon(persistent) and wanted < there:  # without a balloon the guest has all of its memory
+        return True
+    return _aligned(persistent, running)
 
 
 def has_balloon(domain: Element) -> bool:

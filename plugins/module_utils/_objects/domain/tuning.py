@@ -31,7 +31,9 @@ SCHEDULER = {  # in the order in which they are set: periods, the whole, its par
     "iothread_quota": "iothread_quota",
 }
 PERIOD, NO_QUOTA = 100_000, -1  # what the kernel does where nothing is said
-UNSAID = {option: NO_QUOTA if option.endswith("quota") else PERIOD for option in SCHEDULER if option != "shares"}
+KERNEL_DEFAULTS = {
+    option: NO_QUOTA if option.endswith("quota") else PERIOD for option in SCHEDULER if option != "shares"
+}
 UNLIMITED = 9007199254740991  # KiB
 DEVICE_LIMITS = ("weight", "read_bytes_sec", "write_bytes_sec", "read_iops_sec", "write_iops_sec")
 
@@ -59,7 +61,7 @@ def scheduler(name: str, change: Change, running: Element, persistent: Element) 
     one, other = _group(running, "cputune"), _group(persistent, "cputune")
     if change.path.endswith("shares") and "shares" not in other:
         return None
-    one, other = {**UNSAID, **one}, {**UNSAID, **other}
+    one, other = {**KERNEL_DEFAULTS, **one}, {**KERNEL_DEFAULTS, **other}
     parts = {_part(option) for option in SCHEDULER if option in other and one.get(option) != other[option]}
     before, after = _parameters(one, parts), _parameters(other, parts)
     return _set("setSchedulerParametersFlags", "weight and limits of CPU time", name, before, after)

@@ -86,7 +86,7 @@ def _unreachable(url: str, error: Exception, option: str = "source.url") -> KvmE
 
 def _download(url: str, path: str) -> Values:
     """Get ``url`` into ``path``; returns what identifies the content."""
-    answer, start = _begin(url, path)
+    answer, start = _request(url, path)
     length = answer.headers.get("Content-Length")
     total = None if length is None else int(length)
     identity = {"etag": answer.headers.get("ETag"), "modified": answer.headers.get("Last-Modified")}
@@ -102,7 +102,7 @@ def _download(url: str, path: str) -> Values:
     return {key: value for key, value in identity.items() if value}
 
 
-def _begin(url: str, path: str) -> tuple[t.Any, int]:
+def _request(url: str, path: str) -> tuple[t.Any, int]:
     """The server's answer, and the byte from which on it is.
 
     That is where an earlier run stopped if the server still has the same. Else it's 0, and ``path`` is removed: a run that
@@ -118,7 +118,7 @@ def _begin(url: str, path: str) -> tuple[t.Any, int]:
         if error.code != 416:
             raise _unreachable(url, error) from error
         _drop(path)  # more is here than there: begin anew
-        return _begin(url, path)
+        return _request(url, path)
     except (OSError, ValueError) as error:
         raise _unreachable(url, error) from error
     if answer.getcode() == 206:

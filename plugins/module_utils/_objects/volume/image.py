@@ -47,14 +47,14 @@ def shaped(
     if has != form or options or content not in made:
         converted = staging.image(form)
         made.append(converted)
-        qemu_img("convert", "-f", has, "-O", form, *_told(form, options), content, converted)
+        qemu_img("convert", "-f", has, "-O", form, *_option_arguments(form, options), content, converted)
         content = converted
     if capacity is not None and capacity > size:
         qemu_img("resize", "-f", form, content, str(capacity))
     return content
 
 
-def _told(form: str, options: list[str]) -> t.Iterator[str]:
+def _option_arguments(form: str, options: list[str]) -> t.Iterator[str]:
     """The options as arguments; a qcow2 image is of version 3 if they don't say otherwise."""
     for option in ["compat=1.1", *options] if form == "qcow2" else options:
         yield from ("-o", option)

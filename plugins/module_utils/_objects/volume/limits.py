@@ -92,7 +92,7 @@ def _check_tables(wanted: Values) -> None:
         refuse("capacity", why, f"Ask for at most {units.shown(most)}, or for a larger cluster_size.")
 
 
-def _check_pool_and_form(order: Order, form: str, backing: t.Optional[Values]) -> None:
+def _check_format_in_pool(order: Order, form: str, backing: t.Optional[Values]) -> None:
     """Refuse a format that can't be in the pool, on the backing volume, or made at all."""
     if backing and form == "raw" and order.kind != "logical":  # LVM's snapshots are overlays
         refuse("format", f"{order.title} is raw, which can't have a backing volume", "Say format: qcow2.")
@@ -125,7 +125,7 @@ def _can_overlay(order: Order, form: str, backing: Values) -> bool:
 def check_format(order: Order, backing: t.Optional[Values]) -> None:
     """Refuse a format that the pool, or the backing volume, can't have, and what the format can't be made with."""
     form = order.wanted["format"]
-    _check_pool_and_form(order, form, backing)
+    _check_format_in_pool(order, form, backing)
     _check_makeable(order, form, backing)
     _check_qcow2(order, form)
     if backing and order.params["preallocation"] == "metadata":

@@ -79,7 +79,7 @@ def _set_capacity(order: Order, backing: t.Optional[Values], origin: t.Optional[
     if wanted.get("capacity") == 0:
         refuse("capacity", "a volume of 0 bytes is none", "Say capacity: 20 GiB, for example.")
     if known:
-        _check_against(known, wanted["capacity"], wanted["format"])
+        _check_source_size(known, wanted["capacity"], wanted["format"])
 
 
 def _known_size(backing: t.Optional[Values], origin: t.Optional[Origin]) -> t.Optional[int]:
@@ -87,7 +87,7 @@ def _known_size(backing: t.Optional[Values], origin: t.Optional[Origin]) -> t.Op
     return size or (origin.capacity if origin else None)
 
 
-def _check_against(known: int, asked: int, form: str) -> None:
+def _check_source_size(known: int, asked: int, form: str) -> None:
     """Refuse a size that what the volume is made from, of size ``known``, can't be brought to."""
     if asked > known and form not in GROWING:
         refuse(

@@ -179,10 +179,10 @@ def _refuse_remaking(order: Order, before: storage.Volume) -> None:
         if backing and os.path.realpath(backing["path"]) != os.path.realpath(before.backing):
             _refuse(order, "backing", before.backing or None, backing["path"])
     for name in MADE_WITH:
-        _refuse_other(order, name, has.get(name))
+        _refuse_changed(order, name, has.get(name))
 
 
-def _refuse_other(order: Order, name: str, has: t.Any) -> None:
+def _refuse_changed(order: Order, name: str, has: t.Any) -> None:
     asked = order.wanted.get(name)
     if isinstance(asked, dict):
         asked, has = asked.get("format"), (has or {}).get("format")
@@ -213,7 +213,7 @@ def _plan_growth(order: Order, before: storage.Volume) -> None:
         return
     if before.format == "dir":
         refuse("capacity", f"{order.title} is a directory, which has no size", "Leave capacity out.")
-    if _is_rounded(order, before, asked):
+    if _has_size(order, before, asked):
         return
     _check_growth(order, before, asked)
     from ..usage.users import running_users
@@ -229,7 +229,7 @@ def _plan_growth(order: Order, before: storage.Volume) -> None:
     t.cast("dict[str, t.Any]", order.plan.predicted)["capacity"] = asked
 
 
-def _is_rounded(order: Order, before: storage.Volume, asked: int) -> bool:
+def _has_size(order: Order, before: storage.Volume, asked: int) -> bool:
     """Whether the volume has the size that is asked for as its storage and its format round that."""
     if asked < before.capacity:
         return before.capacity - asked < max(ROUNDED.get(order.kind, 1024), ROUNDED.get(before.format, 0))

@@ -103,20 +103,20 @@ def origin(given: Values, pool: str) -> Origin:
 def looked_at(order: Order) -> Origin:
     """The source that the task says, looked at."""
     found = origin(order.params["source"], order.pool_name)
-    look_at(order.world, order.plan, found)
+    look_at(order, found)
     return found
 
 
-def look_at(world: World, plan: Plan, found: Origin) -> None:
+def look_at(order: Order, found: Origin) -> None:
     """Format and size of the source, as far as they're known without fetching it; what is missing is assumed."""
     if found.given.get("volume"):
-        _look_at_volume(world, plan, found)
+        _look_at_volume(order.world, order.plan, found)
     elif found.file:
-        _look_at_file(plan, found, "url" if found.given.get("url") else "file")
-    elif not world.local:
+        _look_at_file(order.plan, found, "url" if found.given.get("url") else "file")
+    elif not order.world.local:
         refuse(
             "source.url",
-            f"{found.url} can't be fetched over {world.uri}",
+            f"{found.url} can't be fetched over {order.world.uri}",
             "Run this task on the hypervisor; or fetch the file, and say source.file, which goes through libvirt.",
         )
     elif found.format is None and by_ending(found.url, "") not in ("", "raw"):
@@ -263,7 +263,7 @@ def plan_refresh(order: Order) -> bool:
     from .order import refuse_in_use
 
     refuse_in_use(order, "refresh", "be replaced")
-    look_at(order.world, order.plan, found)
+    look_at(order, found)
     order.wanted.setdefault("format", before.format)
     plan_copy(order, found, order.definition(), replace=True)
     order.plan.differs("source", records.words(record) if record else "unknown", found.words)
