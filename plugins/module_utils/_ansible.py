@@ -14,7 +14,7 @@ from ansible.module_utils.basic import AnsibleModule
 from . import _archive
 
 _archive.use(__package__ or "")  # before the others are imported: they come from where it says
-gc.freeze()  # Ansible's own objects stay: not to be searched for garbage at each import
+gc.disable()  # a task is short; and freeing an object of libvirt's in the midst of a failing call would take its error's code
 
 from . import _command, _secret, _wait  # noqa: E402
 from ._plan import KvmError, Operations, Plan  # noqa: E402

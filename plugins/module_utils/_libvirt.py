@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import typing as t
 import urllib.parse
@@ -170,13 +171,22 @@ def missing_object(noun: str, name: str, option: str) -> KvmError:
 
 
 def found_or_none(look_up: t.Callable[[], t.Any], *missing: str) -> t.Any:
-    """What ``look_up`` returns; None where libvirt answers with one of the ``missing`` codes."""
+    """What ``look_up`` returns; None where libvirt answers with one of the ``missing`` codes.
+
+    Python must not free an object of libvirt's between the call that fails and its error: that resets the error, which then
+    has no code. So it doesn't search for garbage meanwhile.
+    """
+    searching = gc.isenabled()
+    gc.disable()
     try:
         return look_up()
     except libvirt.libvirtError as error:
         if error.get_error_code() in [constant(name) for name in missing]:
             return None
         raise
+    finally:
+        if searching:
+            gc.enable()
 
 
 GONE = (

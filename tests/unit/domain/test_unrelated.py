@@ -91,6 +91,7 @@ RELATED = {
         for name in ("type", "mode", "bind_host", "bind_service")
     },
     "serials[].target_type": ("devices/serial/target/model",),
+    "interfaces[].virtualport.type": ("devices/interface/virtualport/parameters",),
 }  # fmt: skip
 
 

@@ -64,6 +64,8 @@ def _own_seeds(draft: DomainDraft) -> list[Element]:
     own = []
     for disk in filter(is_seed, t.cast(Element, draft.before).iterfind("devices/disk")):
         source, there = disk.find("source"), Storage(draft.world)
+        if source is None or not source.get("volume"):  # somebody has ejected it
+            continue
         used = _certain_users(draft, there, there.source(source))
         if used:
             words = f"storage: the seed {source.get('volume')} is used by {shown(used)} too, and is kept"

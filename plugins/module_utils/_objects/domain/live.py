@@ -218,7 +218,7 @@ def _memory(name: str, change: Change, machine: t.Any) -> t.Optional[Step]:
 
 def _vcpus(name: str, change: Change, machine: t.Any) -> t.Optional[Step]:
     """More up to the maximum. Fewer wait: not every guest lets go of one, and emulation (QEMU 7.2) dies of it."""
-    if not change.before <= change.after <= int(machine.running.find("vcpu").text):
+    if change.after is None or not change.before <= change.after <= int(machine.running.find("vcpu").text):
         return None
     return Step("domain.set_vcpus", f"give domain {name} {change.after} vCPUs live", name=name, count=change.after)
 

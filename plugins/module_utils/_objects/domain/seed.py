@@ -38,7 +38,7 @@ def plan_seed(draft: DomainDraft, edit: Edit) -> None:
         _remove(plan, root, drive)
         return
     here = _place(root, drive)
-    there = _wanted_place(draft, drive, here)
+    there = _wanted_place(draft, here)
     moved = bool(here.pool) and there.pool != here.pool
     before = _stored(world, there)
     known = _stored(world, here) if moved and before is None else before
@@ -50,19 +50,33 @@ def plan_seed(draft: DomainDraft, edit: Edit) -> None:
     if drive is None:
         _add_drive(root, there, edit.context)
         plan.differs("cloud_init.seed", None, str(there))
+    elif not here.pool:
+        _fill_drive(drive, there)
+        plan.differs("cloud_init.seed", None, str(there))
     elif moved:
         _move_drive(plan, drive, here, there)
 
 
-def _wanted_place(draft: DomainDraft, drive: t.Optional[Element], here: Place) -> Place:
+def _wanted_place(draft: DomainDraft, here: Place) -> Place:
     """The place that the seed shall have: in the task's pool, else where it is, else beside the first disk."""
     world, root = draft.world, draft.after
     pool = draft.params["cloud_init"]["pool"] or here.pool or pool_of_first_disk(world, root)
     if world.find("pool", pool) is None:
         draft.plan.assume(missing_object("pool", pool, "cloud_init.pool"))
-    elif drive is None:
+    elif not here.pool:
         return Place(pool, _unused(world, pool, here.volume, root.findtext("uuid")))
     return Place(pool, here.volume)
+
+
+def _fill_drive(drive: Element, there: Place) -> None:
+    """Put the seed into the drive from which somebody has ejected it."""
+    drive.set("type", "volume")
+    source = drive.find("source")
+    if source is None:
+        source = document.element("source")
+        drive.find("target").addprevious(source)
+    source.attrib.clear()
+    source.attrib.update({"pool": there.pool, "volume": there.volume})
 
 
 def _move_drive(plan: Plan, drive: Element, here: Place, there: Place) -> None:
@@ -147,8 +161,9 @@ def _remove(plan: Plan, root: Element, drive: t.Optional[Element]) -> None:
         return
     place = _place_of(drive)
     document.remove(drive)
-    _add_delete(plan, place, f"delete the seed {place.volume}")
-    plan.differs("cloud_init.seed", str(place), None)
+    if place.volume:
+        _add_delete(plan, place, f"delete the seed {place.volume}")
+    plan.differs("cloud_init.seed", str(place) if place.volume else "an empty drive", None)
 
 
 def _undo(step: Step, place: Place, verb: str) -> Step:

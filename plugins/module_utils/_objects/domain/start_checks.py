@@ -15,7 +15,7 @@ import typing as t
 from ..._guess import nearest
 from ..._libvirt import code_is
 from ..._plan import Plan, refuse
-from ..._xml import document
+from ..._xml import document, units
 from ..._xml.types import KIB
 from .devices import card_model, is_seed
 from .sharing import check_shared
@@ -202,7 +202,7 @@ def _check_huge_pages(world: World, plan: Plan, root: Element) -> None:
     """A mounted hugetlbfs of each page size, and enough free pages where all memory is of one size."""
     backing = root.find("memoryBacking/hugepages")
     for size, needed in () if backing is None else _huge_pages(root, backing):
-        shown = f"{size // 1024} MiB" if size < 1 << 20 else f"{size >> 20} GiB"
+        shown = units.shown(size * 1024)
         free = _number(f"{SYS}/kernel/mm/hugepages/hugepages-{size}kB/free_hugepages")
         remedy = "Reserve them first: metal.kvm.kernel_tuning, or the role metal.kvm.tuning; for 1 GiB pages the role metal.kvm.kernel."
         if free < needed:
