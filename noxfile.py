@@ -56,10 +56,11 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(tags=["static"])
 def lint(session: nox.Session) -> None:
-    """Check the style of Python, YAML and shell."""
+    """Check the style of Python, YAML and shell, and that no function of the collection is too complex."""
     run(session, "ruff", "format", "--check", ".")
     run(session, "ruff", "check", ".")
     run(session, "yamllint", "--strict", ".")
+    run(session, "python", "tools/complexity.py")
     session.run("shellcheck", "tools/bootstrap", ".ci/run", external=True)
 
 

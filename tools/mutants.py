@@ -102,10 +102,10 @@ def _changed(node: t.Any, text: str) -> t.Iterator[str]:
         yield "pass"
     elif isinstance(node, ast.Return) and node.value is not None and text != "return None":
         yield "return None"
-    elif isinstance(node, ast.Constant) and type(node.value) is int:
-        yield str(node.value + 1)
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield str(not node.value)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int):
+        yield str(node.value + 1)
 
 
 def files(patterns: t.Sequence[str]) -> list[pathlib.Path]:

@@ -5,28 +5,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import fnmatch
-import ipaddress
-import re
-import shlex
-import threading
-import time
-import typing as t
-import urllib.parse
-
-from ansible.errors import AnsibleParserError
-from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible_collections.metal.kvm.plugins.module_utils import _libvirt
-from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.listing import guests
-from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
-
 DOCUMENTATION = r"""
 name: libvirt
 short_description: Guests of one or many hypervisors as an inventory
 version_added: 0.2.0
 author:
-  - metal.kvm contributors
+  - metal.kvm contributors (@metal-kvm)
 description:
   - Reads the domains of one or many connections of libvirt. Each is a host, with the guest's address as C(ansible_host),
     what libvirt knows as variables, and groups by state, network, pool, hypervisor and labels.
@@ -128,6 +112,22 @@ cache: true
 cache_plugin: ansible.builtin.jsonfile
 cache_connection: /var/tmp/guests
 """
+
+import contextlib
+import fnmatch
+import ipaddress
+import re
+import shlex
+import threading
+import time
+import typing as t
+import urllib.parse
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible_collections.metal.kvm.plugins.module_utils import _libvirt
+from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.listing import guests
+from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 
 Guest = dict[str, t.Any]
 GROUPED = {"state": "state", "network": "networks", "pool": "pools", "hypervisor": "hypervisor", "labels": "labels"}

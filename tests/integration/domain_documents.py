@@ -129,8 +129,8 @@ class Bench(bench.Bench):
 
 
 def same(root: t.Any, elsewhere: bool = False) -> str:
-    """A definition as text: controllers by type and number, channels and timers by name; without what can't be the same
-    ``elsewhere``."""
+    """A definition as text: controllers by type and number, channels and timers by name, metadata by namespace; without what
+    can't be the same ``elsewhere``."""
     for path in OWN if elsewhere else ():
         for node in root.xpath(path):
             node.getparent().remove(node)
@@ -143,8 +143,8 @@ def same(root: t.Any, elsewhere: bool = False) -> str:
     for place, node in enumerate([*controllers, *channels]):
         devices.remove(node)
         devices.insert(place, node)
-    for clock in root.iterfind("clock"):
-        clock[:] = sorted(clock, key=lambda node: node.get("name") or "")
+    for node in root.xpath("metadata | clock"):
+        node[:] = sorted(node, key=lambda one: (one.tag, one.get("name") or ""))
     for node in root.iter():
         if not len(node) and not (node.text or "").strip():
             node.text = None

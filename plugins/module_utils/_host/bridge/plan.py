@@ -99,7 +99,6 @@ def _made(root: Root, backend: Backend, params: Params) -> Plan:
     edits = files(root, backend, bridge, present)
     if not edits and (not present or _in_place(root, bridge, live)):
         return found
-    had = bool(backend.rules.ours(root, bridge.name))
     for file in edits:
         before = root.text(file.path)
         found.differs(f"/{file.path}", settings(before), settings(file.text))
@@ -109,12 +108,23 @@ def _made(root: Root, backend: Backend, params: Params) -> Plan:
         sysroot=root.path,
         name=bridge.name,
         files=[(file.path, root.text(file.path), file.text, _mode(root, file)) for file in edits],
-        forth=_commands(root, backend, bridge, present, [device for device in held if device not in bridge.devices]),
-        back=_commands(root, backend, bridge, had, [device for device in bridge.devices if device not in held]),
         timeout=params["timeout"],
+        **_there_and_back(root, backend, bridge, present, held),
     )
     found.extra["confirm_within"] = params["timeout"]
     return found
+
+
+def _there_and_back(
+    root: Root, backend: Backend, bridge: Bridge, present: bool, held: t.Sequence[str]
+) -> dict[str, tuple[list[str], list[str]]]:
+    """The commands of the change, and those that take it back. ``held`` are the devices that are in the bridge now."""
+    leaving, coming = set(held) - set(bridge.devices), set(bridge.devices) - set(held)
+    had = bool(backend.rules.ours(root, bridge.name))
+    return {
+        "forth": _commands(root, backend, bridge, present, sorted(leaving)),
+        "back": _commands(root, backend, bridge, had, sorted(coming)),
+    }
 
 
 def _none_waits(root: Root, name: str) -> None:
