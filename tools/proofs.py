@@ -18,6 +18,7 @@ import typing as t
 
 import yaml
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.table import DOMAIN
+from ansible_collections.metal.kvm.plugins.module_utils._xml.beside import Beside
 from ansible_collections.metal.kvm.plugins.module_utils._xml.items import Items
 from ansible_collections.metal.kvm.plugins.module_utils._xml.rows import Group, Union
 
@@ -49,7 +50,7 @@ def every(table: t.Iterable[t.Any] = DOMAIN, path: str = "") -> t.Iterator[tuple
         if isinstance(row, Union):
             for branch in row.branches.values():
                 yield from every(branch, path)
-        else:
+        elif not isinstance(row, Beside):  # what stands in no document is proven by tests of its own
             yield f"{path}{row.name}", row
             if isinstance(row, (Group, Items)):
                 yield from every(row.rows, f"{path}{row.name}{'[]' if isinstance(row, Items) else ''}.")

@@ -15,6 +15,10 @@ description:
   - Reads the domains of one or many connections of libvirt. Each is a host, with the guest's address as C(ansible_host),
     what libvirt knows as variables, and groups by state, network, pool, hypervisor and labels.
   - The file's name must end in C(libvirt.yml) or C(libvirt.yaml).
+  - The variables are C(libvirt_name), C(libvirt_uuid), C(libvirt_state), C(libvirt_persistent), C(libvirt_autostart),
+    C(libvirt_title), C(libvirt_description), C(libvirt_labels), C(libvirt_memory) in bytes, C(libvirt_vcpus),
+    C(libvirt_arch), C(libvirt_osinfo), C(libvirt_networks), C(libvirt_bridges), C(libvirt_pools), C(libvirt_addresses),
+    C(libvirt_hypervisor) and C(libvirt_uri).
   - Nothing is run in guests. Their agents are only asked for addresses, if they answer at all, for O(agent_timeout).
   - Needs libvirt's Python bindings and lxml on the machine that Ansible runs on.
 extends_documentation_fragment:

@@ -94,6 +94,7 @@ class Plan:
     - ``assumed``: references to something missing that a check planned on; in a run the first of them is an error.
     - ``targets``: what the steps change, ``network lab`` or a path, and whether a run needs it for itself alone. Runs
       that change the same thing wait for each other.
+    - ``makes``: what the steps make that isn't there yet, ``volume images/web1.qcow2``, and its format: later steps need it.
     - ``repairs``: whether steps that don't count as changes need that too: they complete what a killed run began.
     - ``began``: the time of ``time.monotonic`` before which the world was looked at.
     """
@@ -105,6 +106,7 @@ class Plan:
         "began",
         "commit",
         "extra",
+        "makes",
         "noun",
         "predicted",
         "repairs",
@@ -126,6 +128,7 @@ class Plan:
         self.assumed: list[KvmError] = []
         self.extra: dict[str, t.Any] = {}
         self.targets: dict[str, bool] = {}
+        self.makes: dict[str, str] = {}
         self.repairs = False
         self.began = time.monotonic()
 

@@ -53,6 +53,40 @@ options:
         description: What the guest sees.
         type: str
         choices: [disk, cdrom, floppy, lun]
+      size:
+        description:
+          - The size of the disk's volume, V(20 GiB). A volume that isn't there is made in O(disks[].pool),
+            one that is smaller grows, in a running guest too. It never shrinks, and it's never deleted
+            for it.
+          - Left out, O(disks[].volume) is the volume that the disk has, for a new one V(web1-vdb.qcow2)
+            after the domain and the target.
+        type: str
+      backing:
+        description: 'What a new volume is an overlay of, as O(metal.kvm.volume#module:backing) has it:
+          a volume of the same pool, or a dict.'
+        type: raw
+      source:
+        description: What a new volume is a copy of, as O(metal.kvm.volume#module:source) has it.
+        type: dict
+        suboptions:
+          url:
+            description: An address to download the content from.
+            type: str
+          file:
+            description: A file on the machine that runs the module.
+            type: path
+          volume:
+            description: A volume to copy.
+            type: str
+          pool:
+            description: The pool of O(disks[].source.volume), where it's another one.
+            type: str
+          checksum:
+            description: V(sha256:) or V(sha512:) and the digits, or the address of a list like SHA256SUMS.
+            type: str
+          format:
+            description: The format of the source, where it shall not be read from it.
+            type: str
       file:
         description: A file on the hypervisor.
         type: str

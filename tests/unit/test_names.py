@@ -37,7 +37,7 @@ OURS = re.compile(r"\bmetal\.kvm\.([a-z_]+)")
 
 # names of the kernel, of libvirt's configuration, of Ansible: not ours
 FOREIGN = """
-allow_unsafe_interrupts ansible_connection ansible_python_interpreter audit_level auth_unix_rw back_after
+allow_unsafe_interrupts ansible_connection ansible_host ansible_python_interpreter audit_level auth_unix_rw back_after
 back_before br_netfilter cgroup_disable control_d driver_override efisys_noprompt enable_virt_at_load forth_after
 forth_before host_vars kvm_hv kvm_intel max_size migrate_tls_force modules_disabled nx_huge_pages pcie_acs_override
 ppc64_cpu prot_virt scsi_host0 seccomp_sandbox security_default_confined security_driver stdio_handler stp_state
@@ -55,15 +55,21 @@ class Known(t.NamedTuple):
     variables: set[str]
 
 
-@functools.cache
-def known() -> Known:
+def documented(kind: str, *plugins: str) -> dict[str, t.Any]:
+    """The docs of plugins of a kind, by name, as ansible-doc has them."""
     run = subprocess.run(
-        [sys.executable, "-m", "ansible.cli.doc", "--json", *(f"metal.kvm.{name}" for name in sorted(MODULES))],
+        [sys.executable, "-m", "ansible.cli.doc", "--json", "--type", kind, *(f"metal.kvm.{name}" for name in plugins)],
         env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build" / "collections")},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
+    return t.cast("dict[str, t.Any]", json.loads(run.stdout))
+
+
+@functools.cache
+def known() -> Known:
     names, paths, variables = MODULES | ROLES | RESULTS | set(FOREIGN.split()), set[str](), site_variables()
-    for page in json.loads(run.stdout).values():
+    names |= set(words(documented("inventory", "libvirt")))
+    for page in documented("module", *sorted(MODULES)).values():
         paths |= set(option_paths(page["doc"]["options"]))
         names |= set(words(page["doc"])) | set(words(page["return"]))
     for role in ROLES:

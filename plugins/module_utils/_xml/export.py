@@ -152,21 +152,24 @@ def copied(value: t.Any) -> t.Any:
     return [copied(inner) for inner in value] if isinstance(value, list) else value
 
 
-def patches(left: Difference, root: Element) -> list[Values]:
+def patches(left: Difference, root: Element, lost: t.Container[str] = ()) -> list[Values]:
     """What no option says of ``root``, as entries of ``xml_patch``; elements of other namespaces whole.
 
-    What can't be written as one (text between elements) isn't among them.
+    What can't be written as one (text between elements) isn't among them. ``lost`` are identities that what is made of the
+    options doesn't have: elements aren't found by these.
     """
     made: list[Values] = []
     for path, (wanted, _there) in sorted(left.items(), key=lambda one: one[1][0] is not None):
         alone = not any(other.startswith(f"{path}/") for other in left)
-        patch = _patch(path, wanted, root, alone)
+        patch = _patch(path, wanted, root, alone, [key for key in IDENTITIES if key not in lost])
         if patch and patch not in made:
             made.append(patch)
     return made
 
 
-def _patch(path: str, wanted: t.Optional[str], root: Element, alone: bool) -> t.Optional[Values]:
+def _patch(
+    path: str, wanted: t.Optional[str], root: Element, alone: bool, identities: t.Sequence[str]
+) -> t.Optional[Values]:
     """One of them; ``alone`` where nothing in the element differs, but that it's there."""
     names: dict[str, str] = {}
     foreign = re.match(r"(?:[^{/]*/)*\{[^}]*\}[^/]*", path) if wanted is not None else None
@@ -174,7 +177,7 @@ def _patch(path: str, wanted: t.Optional[str], root: Element, alone: bool) -> t.
     if place.endswith("text()"):
         return None
     place = _single(place, root, names, wanted is not None, alone or bool(foreign))
-    place = _by_identity(place, root, names, wanted is None)
+    place = _by_identity(place, root, names, wanted is None, identities)
     if not place:
         return None
     if foreign:
@@ -208,7 +211,7 @@ IDENTITIES = (
 _POSITION = re.compile(r"(.+)\[\d+\]")
 
 
-def _by_identity(path: str, root: Element, names: dict[str, str], delete: bool) -> str:
+def _by_identity(path: str, root: Element, names: dict[str, str], delete: bool, identities: t.Sequence[str]) -> str:
     """``path`` with what identifies an element in place of its position, which is another one's once a device comes or goes.
 
     Where nothing identifies an element, its position stays in a path that sets something; ``""`` for one that deletes.
@@ -221,16 +224,16 @@ def _by_identity(path: str, root: Element, names: dict[str, str], delete: bool) 
         if position and ":" not in step:
             found = document.xpath(root, "/".join([*steps, step]), names, "path")
             rest = "/".join(parts[number + 1 :])
-            known = _identified(found[0], position[1], rest) if found and hasattr(found[0], "tag") else ""
+            known = _identified(found[0], position[1], rest, identities) if found and hasattr(found[0], "tag") else ""
             if not known and delete:
                 return ""
         steps.append(known or step)
     return "/".join(steps)
 
 
-def _identified(node: Element, step: str, rest: str) -> str:
+def _identified(node: Element, step: str, rest: str, identities: t.Sequence[str]) -> str:
     """The step that selects ``node`` by its identity; ``""`` where no identity is its own. Not by ``rest``, which is edited."""
-    for key in IDENTITIES:
+    for key in identities:
         value = str(next(iter(node.xpath(key)), ""))
         if value and "'" not in value and key != rest:
             named = f"{step}[{key}='{value}']"

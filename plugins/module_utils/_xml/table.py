@@ -108,3 +108,16 @@ def _public_within(options: t.Optional[dict[str, Values]], value: t.Any) -> t.An
     if options and isinstance(value, list):
         return [_public(options, item) for item in value]
     return value
+
+
+def secret_paths(values: Values, options: Values, path: str) -> t.Iterator[str]:
+    """The paths of the values that the options' specs call secret."""
+    for name, value in values.items():
+        spec = options.get(name, {})
+        inner = spec.get("options")
+        for index, item in enumerate(value if isinstance(value, list) else [value]):
+            where = f"{path}{name}[{index}]" if isinstance(value, list) else f"{path}{name}"
+            if inner and isinstance(item, dict):
+                yield from secret_paths(item, inner, where + ".")
+            elif spec.get("no_log"):
+                yield where

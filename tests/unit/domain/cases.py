@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.adopt import as_given
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.table import DOMAIN
 from ansible_collections.metal.kvm.plugins.module_utils._xml import kinds, types
+from ansible_collections.metal.kvm.plugins.module_utils._xml.beside import Beside
 from ansible_collections.metal.kvm.plugins.module_utils._xml.groups import Group, Map, Union, ValueList
 from ansible_collections.metal.kvm.plugins.module_utils._xml.items import Items
 from ansible_collections.metal.kvm.plugins.module_utils._xml.row import Field, Values, parse
@@ -134,7 +135,7 @@ def cases(rows: t.Iterable[t.Any] = DOMAIN, path: str = "") -> t.Iterator[Case]:
             for case in cases(row.rows, f"{path}{row.name}[]."):
                 items = [{**_beside(beside, others, options), **options} for options in case.options]
                 yield Case(case.path, case.row, [{row.name: [item]} for item in items])
-        else:
+        elif not isinstance(row, Beside):  # those have no place in a document
             values = _values(path + row.name, row)
             needed = NEEDED.get(path + row.name) or NEEDED.get(row.name, {})
             yield Case(path + row.name, row, [{**needed, row.name: value} for value in values])

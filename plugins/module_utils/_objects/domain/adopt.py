@@ -16,6 +16,7 @@ from ..._xml.items import Items
 from ..._xml.kinds import Attributes
 from ..._xml.patch import apply as apply_patches
 from ..._xml.rows import Edit, Union, Values, apply, parse, read, specs
+from ..._xml.table import secret_paths
 from ..._xml.types import PRESENT
 from .contradictions import CONTRADICTIONS
 from .devices import is_seed
@@ -54,6 +55,7 @@ class Export:
         self.uuid = wanted.findtext("uuid")
         self.target = wanted
         self.ignored = ELSEWHERE if identity == "new" else SAME
+        self.lost = ["mac/@address"] if identity == "new" else []
         self.goal = export.flat(self.target, self.ignored)
         self.ports = PORTS
 
@@ -79,7 +81,7 @@ class Export:
         """What the options don't say, as ``xml_patch``, and the paths that this can't say either."""
         there = self.distance(options)
         for differing in (there, self._whole_controllers(there)):
-            wanted = export.patches(differing, self.target)
+            wanted = export.patches(differing, self.target, self.lost)
             left = self.distance(options, wanted)
             if "" not in left:
                 return wanted, sorted(left)
@@ -335,16 +337,4 @@ def _secrets(domain: t.Any) -> list[str]:
         root = persistent_document(domain, secrets=True)
     except Exception:  # a reader without the right to see secrets can't say which there are
         return []
-    return list(_secret_paths(read(DOMAIN, root), specs(DOMAIN), ""))
-
-
-def _secret_paths(values: Values, options: Values, path: str) -> t.Iterator[str]:
-    for name, value in values.items():
-        spec = options.get(name, {})
-        inner = spec.get("options")
-        for index, item in enumerate(value if isinstance(value, list) else [value]):
-            where = f"{path}{name}[{index}]" if isinstance(value, list) else f"{path}{name}"
-            if inner and isinstance(item, dict):
-                yield from _secret_paths(item, inner, where + ".")
-            elif spec.get("no_log"):
-                yield where
+    return list(secret_paths(read(DOMAIN, root), specs(DOMAIN), ""))

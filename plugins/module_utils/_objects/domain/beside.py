@@ -49,3 +49,11 @@ def wait(draft: DomainDraft) -> None:
     elif "state" not in (draft.params["creation_only"] or ()):
         why = f"{draft.title} is {draft.reached}, so its guest can't answer"
         refuse("wait_for", why, "Say state: running too, or leave wait_for out.")
+
+
+VOLUME_OPTIONS = ("size", "backing", "source")
+
+
+def says_volume(disk: Values) -> bool:
+    """Whether a disk's options say what its volume is."""
+    return any(disk.get(option) is not None for option in VOLUME_OPTIONS)

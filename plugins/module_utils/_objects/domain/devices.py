@@ -48,8 +48,10 @@ def new_disk(item: Values, edit: Edit) -> Values:
 
 
 def new_interface(item: Values, edit: Edit) -> Values:
-    """A network interface is virtio and has a MAC address from the start, by which it's found again."""
-    return {"model": "virtio", "mac": edit.context.new_mac(), **item}
+    """A network interface has a MAC address from the start, by which it's found again, and is virtio. One that is a device of
+    the host's has that device's model."""
+    model = {} if "hostdev" in item else {"model": "virtio"}
+    return {**model, "mac": edit.context.new_mac(), **item}
 
 
 def new_hostdev(item: Values, edit: Edit) -> Values:

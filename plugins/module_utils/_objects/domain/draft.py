@@ -11,6 +11,7 @@ from ..._creation import for_existing
 from ..._xml.contradictions import check as check_contradictions
 from ..._xml.rows import parse
 from ..draft import Draft
+from .beside import says_volume
 from .contradictions import CONTRADICTIONS
 from .mark import INSTALL, marked
 from .observed import OFF, observed
@@ -19,7 +20,7 @@ from .table import DOMAIN
 if t.TYPE_CHECKING:
     from ..._libvirt import World
     from ..._plan import Plan
-    from ..._xml.rows import Values
+    from ..._xml.rows import Element, Values
     from ..noun import Noun
 
 
@@ -29,6 +30,7 @@ class DomainDraft(Draft):
     - ``observed``: its state now, ``absent`` for none; ``reached``: the one that the plan leads to.
     - ``renamed``: whether the task calls it otherwise. ``unfinished``: whether it is still being installed.
     - ``install``: what adds the steps of the installation of a new one.
+    - ``beside``: paths in the diff that aren't the definition's: sizes of volumes.
     """
 
     observed = "absent"
@@ -36,18 +38,22 @@ class DomainDraft(Draft):
 
     def __init__(self, noun: Noun, world: World, params: Values, plan: Plan) -> None:
         wanted: Values = {}
+        self.beside: set[str] = set()
         if params["state"] != "absent":
-            wanted = parse(DOMAIN, params)
+            wanted = parse(DOMAIN, _with_volumes(world, params, None))
             check_contradictions(CONTRADICTIONS, wanted)
         self._uuid = wanted.get("uuid")
         super().__init__(noun, world, params, plan)
         if self._uuid:
             plan.lock(f"domain {self._uuid}")
-        if self.there is not None and params["creation_only"] and self.state != "absent":
-            from .options import ARGUMENTS
+        if self.state != "absent":
+            self.params = _with_volumes(world, params, self.before)
+            if self.there is not None and params["creation_only"]:
+                from .options import ARGUMENTS
 
-            self.params = for_existing(params, ARGUMENTS)
-            wanted = parse(DOMAIN, self.params)
+                self.params = for_existing(self.params, ARGUMENTS)
+            if self.params is not params:
+                wanted = parse(DOMAIN, self.params)
         self.wanted = wanted
         self.renamed = self.there is not None and self.there.name() != self.name
         self.unfinished = (
@@ -71,6 +77,21 @@ class DomainDraft(Draft):
         return None if self.renamed else super().planned
 
     @property
+    def differs(self) -> bool:
+        """Whether the definition is to be another one, beyond its name."""
+        return bool({*self.plan.before, *self.plan.after} - {"name"} - self.beside)
+
+    @property
     def stays(self) -> bool:
         """Whether there is a running guest to bring up to date. What runs of an installation is another document."""
         return self.active and not self.unfinished
+
+
+def _with_volumes(world: World, params: Values, before: t.Optional[Element]) -> Values:
+    """The options, in which disks that say what their volumes are have those volumes' names."""
+    disks = params["disks"] or ()
+    if not any(map(says_volume, disks)):
+        return params
+    from .disk_volumes import named
+
+    return {**params, "disks": named(world, params["name"], disks, before)}

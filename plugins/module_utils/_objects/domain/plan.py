@@ -15,7 +15,7 @@ from ..._xml.rows import apply
 from ..._xml.table import managed, unset_paths
 from .. import life
 from ..noun import Noun
-from .beside import add_seed, editing, wait
+from .beside import add_seed, editing, says_volume, wait
 from .contradictions import CONTRADICTIONS
 from .definition import compared
 from .describe import describe, described
@@ -76,6 +76,7 @@ class Domain(Noun):
 
     def edit(self, draft: DomainDraft) -> None:  # type: ignore[override]
         """Bring the definition to what the options say."""
+        _plan_volumes(draft)
         if draft.before is None:
             from .create import write
 
@@ -92,13 +93,13 @@ class Domain(Noun):
         else:
             _edit(draft, document.clone(draft.after) if draft.renamed else draft.before)
 
-    def judge(self, draft: Draft) -> None:
+    def judge(self, draft: DomainDraft) -> None:  # type: ignore[override]
         """Raise what libvirt would say. The definition stays where libvirt makes of the new one what is there already."""
         if draft.before is None:
             from .rendering import settled
 
             draft.rendered = settled(draft)
-        elif draft.persistent and not {*draft.plan.before, *draft.plan.after} - {"name"}:
+        elif draft.persistent and not draft.differs:
             draft.after = draft.before
         else:
             from .redefinition import settle
@@ -191,6 +192,14 @@ class Domain(Noun):
         from .inventory import read_domains
 
         return read_domains(world, params)
+
+
+def _plan_volumes(draft: DomainDraft) -> None:
+    """The volumes that the task's disks make and grow."""
+    if any(says_volume(disk) for disk in draft.params["disks"] or ()):
+        from .disk_volumes import plan_volumes
+
+        plan_volumes(draft)
 
 
 def _edit(draft: DomainDraft, before: Element) -> None:

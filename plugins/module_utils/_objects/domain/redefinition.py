@@ -16,18 +16,18 @@ from .rendering import settled
 from .table import DOMAIN
 
 if t.TYPE_CHECKING:
-    from ..draft import Draft
+    from .draft import DomainDraft
 
 Element = document.Element
 
 
-def settle(draft: Draft) -> None:
+def settle(draft: DomainDraft) -> None:
     """Have libvirt make of the new definition what it will. It stays as it is where that is what is there already."""
     plan, before = draft.plan, t.cast(Element, draft.before)
     result = settled(draft)
     differences = compare(DOMAIN, before, result)
     filled_in(plan, (draft.params["unset"] or ()) if result is not draft.after else (), differences)
-    if draft.persistent and not differences and not {*plan.before, *plan.after} - {"name"}:
+    if draft.persistent and not differences and not draft.differs:
         draft.after = before
     else:
         draft.rendered = result

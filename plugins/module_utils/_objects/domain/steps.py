@@ -142,7 +142,18 @@ _HERE = (
     restart.stop_to_restart, restart.start_again, restart.start_as_before, restart.end_restart,
     autostart, set_memory, set_vcpus, metadata, attach_back, update_back, delete_storage,
 )  # fmt: skip
-OPERATIONS: dict[str, t.Callable[..., t.Any]] = {
+
+
+class _Operations(dict[str, t.Callable[..., t.Any]]):
+    """Operations by name; those of volumes are read where a plan makes one."""
+
+    def __missing__(self, name: str) -> t.Callable[..., t.Any]:
+        from ..volume.operations import OPERATIONS as VOLUMES
+
+        return VOLUMES[name]
+
+
+_OWN: dict[str, t.Callable[..., t.Any]] = {
     **{f"domain.{function.__name__}": function for function in _HERE},
     "domain.attach": running_devices.attach,
     "domain.detach": running_devices.detach,
@@ -162,3 +173,4 @@ OPERATIONS: dict[str, t.Callable[..., t.Any]] = {
     "seed.reload": seed.reload,
     **installer.OPERATIONS,
 }
+OPERATIONS = _Operations(_OWN)

@@ -94,6 +94,9 @@ class Surroundings:
         """The format of a disk's volume as its pool reports it; a volume that isn't there is noted."""
         from ..formats import by_ending
 
+        made = self.plan.makes.get(f"volume {item.get('pool')}/{item['volume']}")
+        if made is not None:
+            return made
         if self.world.find("pool", item.get("pool", "")) is None:
             self.plan.assume(missing_object("pool", item.get("pool", ""), f"{option}.pool"))
             return by_ending(item["volume"])

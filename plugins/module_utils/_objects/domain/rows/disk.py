@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ...._xml import document
+from ...._xml.beside import Beside
 from ...._xml.rows import Field, Group, Union
 from ...._xml.types import KIB, ON_OFF, PATH, POSITIVE, PRESENT, STR, YES_NO
 from . import later
@@ -47,9 +48,30 @@ def _empty(persistent: Element, running: Element) -> bool:
     return running.find("source") is None
 
 
+# What makes a disk's volume; domain/disk_volumes.py plans it.
+VOLUME = (
+    Beside("size", [
+        "The size of the disk's volume, V(20 GiB). A volume that isn't there is made in O(disks[].pool), one that is smaller"
+        " grows, in a running guest too. It never shrinks, and it's never deleted for it.",
+        "Left out, O(disks[].volume) is the volume that the disk has, for a new one V(web1-vdb.qcow2) after the domain and the"
+        " target.",
+    ], type="str"),
+    Beside("backing", "What a new volume is an overlay of, as O(metal.kvm.volume#module:backing) has it: a volume of the same"
+           " pool, or a dict.", type="raw"),
+    Beside("source", "What a new volume is a copy of, as O(metal.kvm.volume#module:source) has it.", type="dict", options={
+        "url": {"type": "str", "doc": "An address to download the content from."},
+        "file": {"type": "path", "doc": "A file on the machine that runs the module."},
+        "volume": {"type": "str", "doc": "A volume to copy."},
+        "pool": {"type": "str", "doc": "The pool of O(disks[].source.volume), where it's another one."},
+        "checksum": {"type": "str", "doc": "V(sha256:) or V(sha512:) and the digits, or the address of a list like SHA256SUMS."},
+        "format": {"type": "str", "doc": "The format of the source, where it shall not be read from it."},
+    }),
+)  # fmt: skip
+
 DISK = (
     Field("target", "target@dev", STR, "The device name in the guest, V(vda), V(sdb): the disk's identity."),
     Field("device", "@device", STR, "What the guest sees.", choices=("disk", "cdrom", "floppy", "lun"), put=_put_device),
+    *VOLUME,
     Union("type", {
         "file": (Field("file", "source@file", PATH, "A file on the hypervisor.", live="media"),),
         "block": (Field("block", "source@dev", PATH, "A block device on the hypervisor.", live="media"),),
