@@ -1045,6 +1045,10 @@ options:
       network_config:
         description: A dict in version 1 or 2 of cloud-init's network format, or its text.
         type: raw
+      vendor_data:
+        description: What the site wants of all its guests, in the form of O(cloud_init.user_data), which
+          goes before it.
+        type: raw
       pool:
         description: The pool for the seed, where it isn't the first disk's.
         type: str

@@ -89,6 +89,10 @@ TASK: dict[str, Spec] = {
                 "type": "raw",
                 "doc": "A dict in version 1 or 2 of cloud-init's network format, or its text.",
             },
+            "vendor_data": {
+                "type": "raw",
+                "doc": "What the site wants of all its guests, in the form of O(cloud_init.user_data), which goes before it.",
+            },
             "pool": {"type": "str", "doc": "The pool for the seed, where it isn't the first disk's."},
             "reseed": {
                 "type": "bool",

@@ -6,19 +6,19 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import typing as t
 
 from ..._libvirt import flags, missing_object
-from ..._plan import KvmError, Plan, Result, Step
+from ..._plan import Plan, Result, Step
 from ..._xml import document
-from ..._xml.rows import Edit, Values
+from ..._xml.rows import Edit
 from .devices import SEED_SERIAL, is_seed
 from .documents import persistent_document, running_document
 from .drives import add_cdrom, add_disk, disks_of, pool_of_first_disk
 from .iso import Files, Kept, make_iso, put_volume, read_iso, read_volume, upload
 from .observed import OFF, observed
+from .seed_files import files_of, ignored, meta_of, note
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
@@ -42,9 +42,10 @@ def plan_seed(draft: DomainDraft, edit: Edit) -> None:
     moved = bool(here.pool) and there.pool != here.pool
     before = _stored(world, there)
     known = _stored(world, here) if moved and before is None else before
-    after = _files(wanted, root.findtext("uuid"), draft.name, known)
+    after = files_of(wanted, root.findtext("uuid"), draft.name, known)
     if known != after:
-        _note(plan, known, after, wanted["show_user_data"])
+        plan.warnings += ignored(wanted)
+        note(plan, known, after, wanted["show_user_data"])
     if before != after:
         _add_write(draft, there, before, after)
     if drive is None:
@@ -147,7 +148,7 @@ def instance_id(world: World, root: Element) -> t.Optional[str]:
     """The instance-id in the seed of a domain's document; None where it has no seed that can be read."""
     drive = seed_drive(root)
     files = None if drive is None else _stored(world, _place_of(drive))
-    return _meta(files, None).get("instance-id") if files else None
+    return meta_of(files, None).get("instance-id") if files else None
 
 
 def _place_of(drive: Element) -> Place:
@@ -196,76 +197,6 @@ def _bus_of_first_disk(root: Element) -> str:
 def _windows(root: Element) -> bool:
     system = root.find("metadata/{*}libosinfo/{*}os")
     return system is not None and "microsoft.com" in (system.get("id") or "")
-
-
-def _files(wanted: Values, uuid: str, name: str, before: t.Optional[Files]) -> Files:
-    """The seed's files by name. A seed keeps its instance-id until ``reseed``, then content decides it."""
-    files = {"user-data": _user_data(wanted["user_data"])}
-    if wanted["network_config"] is not None:
-        files["network-config"] = _text(wanted["network_config"], "network_config")
-    meta = {"local-hostname": name, **(wanted["meta_data"] or {})}
-    if "instance-id" not in meta:
-        meta["instance-id"] = _instance(before, uuid)
-        if wanted["reseed"] and before is not None:
-            bare = {**meta, "instance-id": ""}
-            digest = hashlib.sha256(json.dumps([files, bare], sort_keys=True).encode()).hexdigest()
-            if {**before, "meta-data": ""} != {**files, "meta-data": ""} or _meta(before, "") != bare:
-                meta["instance-id"] = f"{uuid}-{digest[:12]}"
-    files["meta-data"] = json.dumps(meta, indent=1, sort_keys=True) + "\n"
-    return files
-
-
-def _instance(before: t.Optional[Files], uuid: str) -> str:
-    return str(_meta(before, None).get("instance-id") or uuid) if before else uuid
-
-
-def _meta(before: Files, instance: t.Optional[str]) -> Values:
-    try:
-        meta = json.loads(before.get("meta-data") or "{}")
-    except ValueError:
-        return {}
-    return meta if instance is None else {**meta, "instance-id": instance}
-
-
-def _user_data(value: t.Any) -> str:
-    if value is None:
-        return "#cloud-config\n{}\n"
-    if isinstance(value, str):
-        return value if value.endswith("\n") else value + "\n"
-    return "#cloud-config\n" + json.dumps(value, indent=1) + "\n"
-
-
-def _text(value: t.Any, option: str) -> str:
-    if isinstance(value, str):
-        return value if value.endswith("\n") else value + "\n"
-    if isinstance(value, dict):
-        return json.dumps(value, indent=1) + "\n"
-    raise KvmError(
-        f"cloud_init.{option}: this is a {type(value).__name__}", "Give a dict, or the text of the file.", option=option
-    )
-
-
-def _note(plan: Plan, before: t.Optional[Files], after: Files, show: bool) -> None:
-    for name in sorted({*(before or {}), *after}):
-        old, new = (before or {}).get(name), after.get(name)
-        if old == new:
-            continue
-        path = f"cloud_init.{name.replace('-', '_')}"
-        if show:
-            plan.differs(path, old, new)
-        else:
-            plan.differs(path, _summary(old), _summary(new))
-
-
-def _summary(text: t.Optional[str]) -> t.Optional[str]:
-    """What a diff says of a file of the seed: its keys and a digest, never its values."""
-    if text is None:
-        return None
-    try:
-        keys = ", ".join(json.loads(text.removeprefix("#cloud-config\n")))
-    except (ValueError, TypeError):
-        keys = "text"
-    return f"{keys} (sha256 {hashlib.sha256(text.encode()).hexdigest()[:12]})"
 
 
 def _stored(world: World, place: Place) -> t.Optional[Files]:
