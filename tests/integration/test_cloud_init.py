@@ -164,3 +164,41 @@ def _files(lab: Lab, name: str) -> set[str]:
     found = {value for node in root.iter() for key, value in node.items() if key in ("file", "volume", "path")}
     found |= {node.text for node in root.iterfind("os/nvram")}
     return {one for one in found if one and not one.startswith(("/dev/", "/usr/"))}
+
+
+def test_a_seed_that_others_have_stays(lab: Lab, bench: Bench, pool: pathlib.Path) -> None:
+    """It was deleted, and rewritten, under another domain's drive."""
+    bench.task(**guest())
+    name = seed(lab)["volume"]
+    other = Bench(NEW, lab.place)
+    drive = {"target": "vda", "pool": POOL, "volume": name, "format": "raw", "read_only": True}
+    other.task(memory="64 MiB", disks=[drive])
+    (pool / name).stat()
+    changed = guest(cloud_init={"user_data": {"hostname": "two"}})
+    lab.fails("cloud_init", f"used by domain {NEW} too", **changed)
+    before = (pool / name).read_bytes()
+    plan = bench.plan(guest(cloud_init={"state": "absent"}))
+    assert any(f"is used by domain {NEW} too, and is kept" in warning for warning in plan.warnings)
+    bench.task(cloud_init={"state": "absent"})
+    assert (pool / name).read_bytes() == before
+    bench.task(**changed)
+    assert seed(lab)["volume"] != name, "a new one has a name of its own"
+    assert (pool / name).read_bytes() == before
+
+
+def test_what_is_no_seed_is_not_overwritten(lab: Lab, bench: Bench, pool: pathlib.Path) -> None:
+    own = pool / f"{NAME}-seed.iso"
+    own.write_bytes(b"somebody's own" * 1000)
+    bench.task(**guest())
+    assert own.read_bytes() == b"somebody's own" * 1000
+    assert seed(lab)["volume"] != own.name
+    assert not bench.task(**guest())[0]
+
+
+def test_a_running_guest_keeps_its_seed(lab: Lab, bench: Bench, pool: pathlib.Path) -> None:
+    bench.task(**guest(state="running"))
+    lab.fails("cloud_init.state", "runs, and has its seed in a drive", cloud_init={"state": "absent"})
+    plan = bench.plan(guest(cloud_init={"user_data": {"hostname": "two"}}))
+    assert any("at its next boot, and only with reseed: true" in warning for warning in plan.warnings)
+    plan = bench.plan(guest(cloud_init={"user_data": {"hostname": "two"}, "reseed": True}))
+    assert any(warning.endswith("at its next boot") for warning in plan.warnings)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._plan import KvmError
+from .._plan import KvmError, refuse
 from . import document
 
 if t.TYPE_CHECKING:
@@ -34,7 +34,8 @@ class Patched:
 
 
 def apply(root: Element, patches: t.Sequence[Values]) -> list[Patched]:
-    """Make the edits in order; returns those that changed something."""
+    """Make the edits in order; returns those that changed something. They leave the object's name and UUID alone."""
+    identity = {tag: root.findtext(tag) for tag in ("name", "uuid")}
     done = []
     for index, patch in enumerate(patches):
         option = f"xml_patch[{index}]"
@@ -46,16 +47,26 @@ def apply(root: Element, patches: t.Sequence[Values]) -> list[Patched]:
                 _delete(node)
                 done.append(Patched(path, before, None))
         elif before != wanted:
-            try:
-                _set(root, node, patch, wanted, option)
-            except ValueError as error:  # a name or a text that no document can have
-                raise KvmError(
-                    f"{option}: '{path}' can't be set to {wanted!r}: {error}",
-                    "Correct the path or the value.",
-                    option=option,
-                ) from error
+            _put(root, node, patch, wanted, option)
             done.append(Patched(path, before, wanted))
+        _refuse_another(root, identity, f"{option}.path", path)
     return done
+
+
+def _put(root: Element, node: t.Any, patch: Values, wanted: str, option: str) -> None:
+    """Set the value, where a document can have it."""
+    try:
+        _set(root, node, patch, wanted, option)
+    except ValueError as error:
+        why = f"{option}: '{patch['path']}' can't be set to {wanted!r}: {error}"
+        raise KvmError(why, "Correct the path or the value.", option=option) from error
+
+
+def _refuse_another(root: Element, identity: dict[str, t.Optional[str]], option: str, path: str) -> None:
+    """Refuse an edit that makes another object of it."""
+    for tag, was in identity.items():
+        if was is not None and root.findtext(tag) != was:
+            refuse(option, f"'{path}' is what the object is known by", f"Use the option {tag}, or leave it as it is.")
 
 
 def rewritten(root: Element, patches: t.Sequence[Values]) -> list[str]:

@@ -75,14 +75,16 @@ def _accepted(world: World, after: Element, paths: t.Sequence[str]) -> bool:
 
 
 def _unmentioned_in_items(after: Element, wanted: Values, changes: t.Iterable[Change]) -> list[str]:
-    """The options of changed list items that the task doesn't give, without those that tell items apart."""
-    inner = [
-        change
-        for change in changes
-        if change.new is not None and change.new.getparent() is not None and change.row is not change.items
-    ]
+    """The options of changed items of the domain's own lists that the task doesn't give, without those that tell items apart."""
+    inner = [change for change in changes if change.row is not change.items and _is_there(change)]
     paths = dict.fromkeys(path for change in inner for path in _unmentioned_in_item(after, wanted, change))
     return [path for path in paths if split(path)[-1] not in IDENTITIES]
+
+
+def _is_there(change: Change) -> bool:
+    """Whether the change is in an item of one of the domain's own lists, and that item stays."""
+    listed = any(change.items is row for row in DOMAIN)
+    return listed and change.new is not None and change.new.getparent() is not None
 
 
 def _unmentioned_in_item(after: Element, wanted: Values, change: Change) -> list[str]:

@@ -42,6 +42,7 @@ def rendered(world: World, root: Element) -> Element:
 
     Over a remote connection, or without the right to keep a driver of our own, the document stands for itself.
     """
+    _refuse_fatal(root)
     driver = _driver(world)
     if driver is None:
         return root
@@ -54,6 +55,7 @@ def rendered(world: World, root: Element) -> Element:
 
 def judged(world: World, root: Element) -> Element:
     """The definition as libvirt will have it; raises what it would say to ``root``, before anything is done."""
+    _refuse_fatal(root)
     driver = _driver(world)
     return root if driver is None else _pass(driver, root)
 
@@ -72,6 +74,19 @@ def settled(draft: Draft) -> Element:
         edit = Edit(lambda: Surroundings(world, Plan("domain"), copy, wanted))
         forget(draft.plan, lost(DOMAIN, wanted, copy, edit))
     return result
+
+
+def _refuse_fatal(root: Element) -> None:
+    """Refuse what libvirt doesn't survive: its daemon (9.0) ends of the distance to a NUMA cell that isn't there."""
+    cells = root.findall("cpu/numa/cell")
+    ids = {cell.get("id") or str(index) for index, cell in enumerate(cells)}
+    for index, cell in enumerate(cells):
+        for sibling in cell.iterfind("distances/sibling"):
+            if sibling.get("id") not in ids:
+                where = f"cpu.numa[{cell.get('id') or index}].distances"
+                refuse(
+                    where, f"there is no NUMA cell {sibling.get('id')}", "Say distances to cells that are on the list."
+                )
 
 
 def _check_address_width(world: World, root: Element) -> None:
@@ -150,4 +165,6 @@ def _pass(driver: t.Any, root: Element) -> Element:
     try:
         return _at_home(driver, persistent_document(domain))
     finally:
-        found_or_none(lambda: domain.undefineFlags(flags("VIR_DOMAIN_UNDEFINE_NVRAM", "VIR_DOMAIN_UNDEFINE_TPM")))
+        # The NVRAM file and the TPM's state that the document names are the real domain's: they must be kept.
+        kept = flags("VIR_DOMAIN_UNDEFINE_KEEP_NVRAM", "VIR_DOMAIN_UNDEFINE_KEEP_TPM")
+        found_or_none(lambda: domain.undefineFlags(kept))

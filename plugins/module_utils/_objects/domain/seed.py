@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import typing as t
 
 from ..._libvirt import flags, missing_object
-from ..._plan import Plan, Result, Step
+from ..._plan import Plan, Result, Step, refuse
 from ..._xml import document
 from ..._xml.rows import Edit
 from .devices import SEED_SERIAL, is_seed
@@ -35,7 +36,7 @@ def plan_seed(draft: DomainDraft, edit: Edit) -> None:
     world, plan, root = draft.world, draft.plan, draft.after
     wanted, drive = draft.params["cloud_init"], seed_drive(root)
     if wanted["state"] == "absent":
-        _remove(plan, root, drive)
+        _remove(draft, drive)
         return
     here = _place(root, drive)
     there = _wanted_place(draft, here)
@@ -65,7 +66,7 @@ def _wanted_place(draft: DomainDraft, here: Place) -> Place:
     if world.find("pool", pool) is None:
         draft.plan.assume(missing_object("pool", pool, "cloud_init.pool"))
     elif not here.pool:
-        return Place(pool, _unused(world, pool, here.volume, root.findtext("uuid")))
+        return Place(pool, _unused(world, Place(pool, here.volume), root.findtext("uuid")))
     return Place(pool, here.volume)
 
 
@@ -95,6 +96,13 @@ def _add_delete(plan: Plan, place: Place, text: str) -> None:
 def _add_write(draft: DomainDraft, place: Place, before: t.Optional[Files], after: Files) -> None:
     """The step that writes a seed. The files go as one string of base64: a step's arguments are never shown, and no
     pattern of a secret is in them."""
+    others = "" if before is None else _others(draft.world, place, _name_now(draft))
+    if others:
+        refuse(
+            "cloud_init",
+            f"the seed {place} is used by {others} too, and would be another one there",
+            "Take it out of those first; or remove it here (cloud_init.state: absent), and a new one is made.",
+        )
     step = draft.plan.add(
         "seed.write",
         f"{'make' if before is None else 'rewrite'} the seed {place.volume}",
@@ -106,6 +114,11 @@ def _add_write(draft: DomainDraft, place: Place, before: t.Optional[Files], afte
     if before is not None and seed_drive(draft.after) is not None:
         text = f"show the guest of {draft.title} its new seed"
         draft.plan.add("seed.reload", text, changes=False, name=draft.name)
+    if before is not None and draft.active:
+        later = "" if draft.params["cloud_init"]["reseed"] else ", and only with reseed: true"
+        draft.plan.warnings.append(
+            f"cloud_init: the guest of {draft.title} runs, and uses its new seed at its next boot{later}"
+        )
 
 
 class Place(t.NamedTuple):
@@ -124,19 +137,41 @@ def _place(root: Element, drive: t.Optional[Element]) -> Place:
     return place if place.volume else Place("", f"{root.findtext('name')}-seed.iso")
 
 
-def _unused(world: World, pool: str, volume: str, uuid: str) -> str:
-    """The name for a new seed: another domain may have one of that name, from before it was renamed."""
-    from .. import storage
-    from ..usage.users import Storage, using
-
-    there = world.volume(pool, volume)
+def _unused(world: World, place: Place, uuid: str) -> str:
+    """The name for a new seed: another domain may have one of that name, or somebody something else."""
+    there = read_volume(world, place.pool, place.volume)
     if there is None:
-        return volume
+        ours = not _is_unseen(world, place)
+    else:
+        ours = read_iso(there[0]) is not None or not any(there[0])  # a killed run leaves it blank
     own = world.find_uuid(uuid)
+    if ours and not _others(world, place, own.name() if own else ""):
+        return place.volume
+    return f"{place.volume.rpartition('-seed.iso')[0]}-{uuid[:8]}-seed.iso"
+
+
+def _is_unseen(world: World, place: Place) -> bool:
+    """Whether the pool's directory has a file of that name that libvirt hasn't looked at yet."""
+    directory = document.document(world.get("pool", place.pool).XMLDesc(0)).findtext("target/path")
+    return bool(directory) and world.local and os.path.lexists(os.path.join(directory, place.volume))
+
+
+def _name_now(draft: DomainDraft) -> str:
+    """What the domain is called until it's renamed."""
+    return str(draft.there.name()) if draft.there is not None else draft.name
+
+
+def _others(world: World, place: Place, name: str) -> str:
+    """The other domains that certainly have the seed; ``""`` for none. ``name`` is the domain's own."""
+    from .. import storage
+    from ..usage.users import Storage, shown, using
+
+    volume = world.volume(place.pool, place.volume)
+    if volume is None:
+        return ""
     asked = Storage(world)
-    users = using(asked, [asked.volume(storage.volume(there, pool))], ("domain", own.name() if own else ""))
-    others = [user for user in users if user.noun == "domain" and not user.doubt]
-    return f"{volume.rpartition('-seed.iso')[0]}-{uuid[:8]}-seed.iso" if others else volume
+    users = using(asked, [asked.volume(storage.volume(volume, place.pool))], ("domain", name))
+    return shown([user for user in users if user.noun == "domain" and not user.doubt])
 
 
 def seed_drive(root: Element) -> t.Optional[Element]:
@@ -157,12 +192,22 @@ def _place_of(drive: Element) -> Place:
     return Place("", "") if source is None else Place(source.get("pool") or "", source.get("volume") or "")
 
 
-def _remove(plan: Plan, root: Element, drive: t.Optional[Element]) -> None:
+def _remove(draft: DomainDraft, drive: t.Optional[Element]) -> None:
+    """Take the drive out, and delete the seed, unless another domain has it too."""
     if drive is None:
         return
-    place = _place_of(drive)
+    plan, place = draft.plan, _place_of(drive)
+    if draft.running is not None and seed_drive(draft.running) is not None:
+        refuse(
+            "cloud_init.state",
+            f"the guest of {draft.title} runs, and has its seed in a drive",
+            "Stop it first (state: stopped), then run this task.",
+        )
     document.remove(drive)
-    if place.volume:
+    others = _others(draft.world, place, _name_now(draft))
+    if others:
+        plan.warnings.append(f"cloud_init: the seed {place.volume} is used by {others} too, and is kept")
+    elif place.volume:
         _add_delete(plan, place, f"delete the seed {place.volume}")
     plan.differs("cloud_init.seed", str(place) if place.volume else "an empty drive", None)
 

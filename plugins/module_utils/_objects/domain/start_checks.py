@@ -301,7 +301,7 @@ def _nearest(value: str, known: t.Iterable[str], otherwise: str) -> str:
     return f"Did you mean {near}?" if near else f"Correct it: {otherwise}."
 
 
-COMMON_CARDS = ("virtio", "virtio-transitional", "virtio-non-transitional", "e1000", "e1000e", "rtl8139")
+COMMON_CARDS = ("virtio", "virtio-net", "virtio-transitional", "virtio-non-transitional", "e1000", "e1000e", "rtl8139")
 WITH_BOARDS = ("arm", "aarch64")  # their boards have network cards that are no devices of QEMU's
 
 

@@ -122,6 +122,8 @@ class Surroundings:
 
     def has_file(self, path: str, option: str) -> bool:
         """Whether the image is there; one that isn't is noted."""
+        if not os.path.isabs(path):
+            refuse(f"{option}.file", f"'{path}' is no absolute path", "Write it from the root: /srv/images/a.qcow2.")
         if os.path.isdir(path):
             refuse(f"{option}.file", f"'{path}' is a directory", "Correct the path.")
         if os.path.exists(path):

@@ -74,6 +74,7 @@ class Pool(Noun):
             _check_backend(draft.world, values["type"])
         if any(change.path.partition(".")[0] in ("type", "path", "source", "xml") for change in draft.changes):
             check_conflict(draft.world, draft.name, draft.after)
+            _check_directory(draft.world, values)
         if draft.changes and draft.params["xml"] is None:
             _check_kept(draft, values["type"])
 
@@ -171,6 +172,13 @@ def _check_whole(values: Values, name: str) -> None:
     path = values.get("path", "/")
     if not path.startswith("/"):
         refuse("path", f"'{path}' is not an absolute path", "Write it from the root: /srv/images.")
+
+
+def _check_directory(world: World, values: Values) -> None:
+    """What a pool of files is mounted on, or is, isn't something else already."""
+    path = values.get("path", "")
+    if world.local and values["type"] in FILES and os.path.exists(path) and not os.path.isdir(path):
+        refuse("path", f"'{path}' is no directory", "Correct the path, or remove what is there.")
 
 
 def _check_kept(draft: Draft, made_of: str) -> None:

@@ -39,7 +39,7 @@ class Order:
         self.wanted = rows.parse(VOLUME, params)
         contradictions.check(CONTRADICTIONS, self.wanted)
         check_size(self.wanted)
-        if "/" in self.name or not self.name.strip():
+        if "/" in self.name or not self.name.strip() or self.name in (".", ".."):
             refuse("name", f"'{self.name}' can't be the name of a volume", "Use a name without slashes.")
         self.pool = active_pool(world, plan, self.pool_name, "pool")
         missing = document.element("pool", type="dir")

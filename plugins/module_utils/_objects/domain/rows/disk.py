@@ -24,6 +24,24 @@ def _format_put(disk: Element, value: str) -> None:
     driver.set("type", value)
 
 
+BUSES = {
+    "vd": ("virtio",),
+    "hd": ("ide",),
+    "fd": ("fdc",),
+    "sd": ("sata", "scsi", "usb"),
+}  # by a target's first letters
+
+
+def _put_target(disk: Element, value: str) -> None:
+    """A disk that takes another name is on the bus of that name, unless its bus is said too."""
+    target = disk.find("target")
+    target = document.child(disk, "target") if target is None else target
+    target.set("dev", value)
+    fitting = BUSES.get(value[:2])
+    if fitting and target.get("bus") and target.get("bus") not in fitting:
+        target.set("bus", fitting[0])
+
+
 def _put_device(disk: Element, value: str) -> None:
     """libvirt makes a CD-ROM drive read-only; another device isn't for that reason."""
     if disk.get("device") == "cdrom" != value:
@@ -69,7 +87,7 @@ VOLUME = (
 )  # fmt: skip
 
 DISK = (
-    Field("target", "target@dev", STR, "The device name in the guest, V(vda), V(sdb): the disk's identity."),
+    Field("target", "target@dev", STR, "The device name in the guest, V(vda), V(sdb): the disk's identity.", put=_put_target),
     Field("device", "@device", STR, "What the guest sees.", choices=("disk", "cdrom", "floppy", "lun"), put=_put_device),
     *VOLUME,
     Union("type", {
