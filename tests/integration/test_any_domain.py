@@ -146,6 +146,17 @@ def test_domains_of_the_schema(bench: documents.Bench) -> None:
     assert named < 0.1 * seeds, "too much that neither options nor xml_patch say"
 
 
+def test_what_libvirt_writes_in_other_options_is_no_change(bench: documents.Bench) -> None:
+    """It makes an offset of ``variable`` with a basis out of this."""
+    bench.gone(documents.NAME)
+    wanted = {"memory": "64 MiB", "clock": {"offset": "utc", "adjustment": "0"}}
+    assert bench.task(**wanted).changed
+    for check in (True, False):
+        again = bench.task(check=check, **wanted)
+        assert not again.changed, again.after
+    bench.gone(documents.NAME)
+
+
 NOTE = {"path": "metadata/n:note/@n", "namespaces": {"n": "urn:note"}}
 
 

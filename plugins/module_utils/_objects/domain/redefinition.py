@@ -12,7 +12,7 @@ from ..._xml import document
 from ..._xml.kept import filled_in
 from ..._xml.rows import compare
 from .definition import compared
-from .rendering import settled
+from .rendering import ordered, settled
 from .table import DOMAIN
 
 if t.TYPE_CHECKING:
@@ -27,10 +27,20 @@ def settle(draft: DomainDraft) -> None:
     result = settled(draft)
     differences = compare(DOMAIN, before, result)
     filled_in(plan, (draft.params["unset"] or ()) if result is not draft.after else (), differences)
+    if result is not draft.after and ordered(result) == ordered(before):
+        _forget(draft)  # libvirt writes what was given in another way, which is there already
     if draft.persistent and not differences and not draft.differs:
         draft.after = before
     else:
         draft.rendered = result
+
+
+def _forget(draft: DomainDraft) -> None:
+    """Take out of the diff what is said of the definition."""
+    for path in {*draft.plan.before, *draft.plan.after} - {"name"} - draft.beside:
+        if not path.startswith("cloud_init."):
+            draft.plan.before.pop(path, None)
+            draft.plan.after.pop(path, None)
 
 
 def expect(plan: Plan, name: str, before: Element) -> None:
