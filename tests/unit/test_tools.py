@@ -154,3 +154,10 @@ def test_chosen_sessions_keep_their_lanes() -> None:
         ["lint"],
         ["integration"],
     ]
+
+
+def test_a_clone_can_be_installed_with_ansible_alone() -> None:
+    """Galaxy's manifest asks for another library where somebody installs the collection from a clone or from git."""
+    galaxy = yaml.safe_load((TOOLS.parent / "galaxy.yml").read_text(encoding="utf-8"))
+    assert "manifest" not in galaxy
+    assert {"tools", "noxfile.py", ".[!.]*"} <= set(galaxy["build_ignore"])
