@@ -79,7 +79,7 @@ class Recorded:
         return [2 if self.isActive() else 0, 1 << 40, 1 << 30, (1 << 40) - (1 << 30)]
 
     def listAllVolumes(self) -> list[Recorded]:
-        return [Recorded(volume) for volume in re.findall(r"<volume\b.*?</volume>", self.stored, re.DOTALL)]
+        return [Volume(volume, self) for volume in re.findall(r"<volume\b.*?</volume>", self.stored, re.DOTALL)]
 
     def numOfVolumes(self) -> int:
         return len(self.listAllVolumes())
@@ -99,6 +99,17 @@ class Recorded:
     def value(self, flags: int = 0) -> bytes:
         del flags
         raise failure(libvirt.VIR_ERR_INVALID_SECRET)
+
+
+class Volume(Recorded):
+    """One of a pool's volumes."""
+
+    def __init__(self, stored: str, pool: Recorded) -> None:
+        super().__init__(stored)
+        self.pool = pool
+
+    def storagePoolLookupByVolume(self) -> Recorded:
+        return self.pool
 
 
 class Connection:

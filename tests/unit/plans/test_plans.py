@@ -5,7 +5,7 @@
 
 A file below a noun's directory says what is there and has cases. ``name`` is the object's; ``stored`` and ``running`` are its
 documents (as text, or the name of a file beside it), ``state`` and ``autostart`` what libvirt says of it; ``host`` are the
-other objects, documents by noun. A case says only what isn't empty: ``steps`` as "operation: what the user reads", ``diff`` as
+other objects, documents by noun; they are active but for the nouns in ``inactive``. A case says only what isn't empty: ``steps`` as "operation: what the user reads", ``diff`` as
 "option: [before, after]", ``restart_required``, ``warnings``, ``assumed`` (what a check goes on with and a run refuses), or the
 ``error``, of which it says a part.
 """
@@ -45,8 +45,9 @@ def text(noun: str, given: str) -> str:
 
 def planned(noun: str, case: Case) -> Plan:
     """The plan for the case's options on a host with its object."""
+    off = case.get("inactive", ())
     host = {
-        kind: [Recorded(text(kind, one), state="active") for one in those]
+        kind: [Recorded(text(kind, one), state="stopped" if kind in off else "active") for one in those]
         for kind, those in case.get("host", {}).items()
     }
     if "stored" in case:
