@@ -165,6 +165,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             if not isinstance(given, dict) or not isinstance(given.get("uri"), str) or set(given) - {"uri", "name"}:
                 raise AnsibleParserError(f"uris: {one!r} is neither a URI nor a dict with uri and name")
             out.append((given["uri"], str(given.get("name") or _machine(given["uri"]) or "localhost")))
+        _refuse_twice([name for dummy, name in out])
         return out
 
     def _guests(self, path: str, connections: list[tuple[str, str]], cache: bool) -> list[Guest]:
@@ -262,6 +263,12 @@ class Answer:
             self.failure = str(error)
         except Exception as error:
             self.failure = f"{type(error).__name__}: {error}"
+
+
+def _refuse_twice(names: t.Sequence[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), "")
+    if twice:
+        raise AnsibleParserError(f"uris: two hypervisors are called {twice}. Give each a name of its own")
 
 
 def _machine(uri: str) -> str:

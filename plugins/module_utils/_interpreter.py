@@ -47,7 +47,7 @@ def _has_bindings(interpreter: str) -> bool:
     """Whether it's there, another one than this, and imports what is needed. One of a virtual environment is another one."""
     if interpreter == sys.executable or not os.access(interpreter, os.X_OK):
         return False
-    return not _command.run([interpreter, "-c", f"import {', '.join(NEEDED)}"]).status
+    return not _command.run([interpreter, "-I", "-c", f"import {', '.join(NEEDED)}"]).status
 
 
 def _remembered() -> str:
@@ -71,4 +71,4 @@ def _remember(found: str) -> None:
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)

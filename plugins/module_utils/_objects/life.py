@@ -35,7 +35,7 @@ def plan_object(noun: Noun, world: World, params: Params) -> Plan:
     noun.after_define(draft)
     left = noun.bring_live(draft) if draft.stays else []
     if noun.runs:
-        _plan_autostart(draft)
+        noun.plan_autostart(draft)
     plan.no_return()
     noun.reach(draft, left)
     plan.predicted = noun.predicted(draft)
@@ -238,7 +238,7 @@ def left_over(noun: Noun, running: Element, stored: Element) -> list[str]:
     return list(dict.fromkeys(left))
 
 
-def _plan_autostart(draft: Draft) -> None:
+def plan_autostart(draft: Draft) -> None:
     """Add the step that sets autostart, where it's another one than asked."""
     before = draft.persistent and bool(draft.there.autostart())
     wanted = draft.params["autostart"]

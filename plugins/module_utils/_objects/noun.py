@@ -204,6 +204,10 @@ class Noun:
         """Add the steps that change the running object; returns the options that wait for a restart of it."""
         return life.bring_live(draft)
 
+    def plan_autostart(self, draft: Draft) -> None:
+        """Add the step that sets autostart."""
+        life.plan_autostart(draft)
+
     def reach(self, draft: Draft, left: list[str]) -> None:
         """Add the steps that lead to the state; ``left`` are the options that wait for a restart."""
         life.reach(draft, left)

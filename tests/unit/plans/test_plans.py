@@ -5,9 +5,9 @@
 
 A file below a noun's directory says what is there and has cases. ``name`` is the object's; ``stored`` and ``running`` are its
 documents (as text, or the name of a file beside it), ``state`` and ``autostart`` what libvirt says of it; ``host`` are the
-other objects, documents by noun; they are active but for the nouns in ``inactive``. A case says only what isn't empty: ``steps`` as "operation: what the user reads", ``diff`` as
-"option: [before, after]", ``restart_required``, ``warnings``, ``assumed`` (what a check goes on with and a run refuses), or the
-``error``, of which it says a part.
+other objects, documents by noun; they are active but for the nouns in ``inactive``. A case says only what isn't empty:
+``steps`` as "operation: what the user reads", ``diff`` as "option: [before, after]", ``restart_required``, ``warnings``,
+``assumed`` (what a check goes on with and a run refuses), or the ``error``, of which it says a part.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import typing as t
 from ..._plan import refuse
 from ..._xml.rows import Edit, apply
 from ..._xml.table import unset_paths
+from .. import life
 from ..identity import refuse_others_uuid
 from .addresses import place_drives
 from .beside import add_seed, editing
@@ -54,6 +55,7 @@ def reach_new(draft: DomainDraft) -> str:
     """Add the steps that install a new domain and lead to its state, which is returned."""
     if draft.install is not None:
         draft.install()
+        life.plan_autostart(draft)
     state = draft.state if draft.state in ("running", "paused") else "stopped"
     add_acts(draft, "stopped", state)
     if _starts_once(draft):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 
 from ..._libvirt import code_is, flags
@@ -63,7 +64,7 @@ def addresses(domain: t.Any, sources: t.Iterable[str], timeout: int = 5) -> list
         for device, interface in (_asked(domain, source, timeout) or {}).items():
             for address in interface.get("addrs") or ():
                 text = address["addr"]
-                if text.startswith(("127.", "169.254.", "fe80:")) or text == "::1":
+                if not _is_useful(text):
                     continue
                 entry = {
                     "address": text,
@@ -74,6 +75,16 @@ def addresses(domain: t.Any, sources: t.Iterable[str], timeout: int = 5) -> list
                 }
                 found.setdefault(text, entry)
     return list(found.values())
+
+
+def _is_useful(text: str) -> bool:
+    """Whether it's an address by which others reach the guest. An agent may say anything."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return not (address.is_loopback or address.is_link_local)
 
 
 def _asked(domain: t.Any, source: str, timeout: int) -> t.Optional[dict[str, t.Any]]:
@@ -97,6 +108,8 @@ def _asked(domain: t.Any, source: str, timeout: int) -> t.Optional[dict[str, t.A
             "VIR_ERR_NO_SUPPORT",
             "VIR_ERR_INTERNAL_ERROR",
             "VIR_ERR_AGENT_COMMAND_TIMEOUT",
+            "VIR_ERR_AGENT_COMMAND_FAILED",
+            "VIR_ERR_AGENT_UNSYNCED",
         ):
             return None
         raise

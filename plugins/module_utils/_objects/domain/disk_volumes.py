@@ -12,9 +12,12 @@ import typing as t
 
 from ..._plan import KvmError, Step, refuse
 from ..._xml import document
+from .. import storage
 from ..pool.table import FILES
+from ..usage.users import Storage, shown, using
 from ..volume.plan import ARGUMENT_SPEC, FILLING, NOUN
 from .beside import says_volume
+from .mark import CLONE, marked
 
 if t.TYPE_CHECKING:
     from ..._libvirt import World
@@ -55,18 +58,20 @@ def _refuse_unfit(disk: Values, where: str) -> None:
     """Such a disk is on a volume, whose pool and name are known."""
     said = f"{where}.{next(option for option in SAID if disk.get(option) is not None)}"
     other = next((option for option in SOURCES if disk.get(option) is not None), "")
-    if other:
-        refuse(
-            said,
-            f"this is for a disk on a volume, and {other} is given",
-            f"Say pool in place of {other}, or leave it out.",
-        )
-    if disk.get("device") in ("cdrom", "floppy"):
-        refuse(said, f"this is for a disk, and the device is a {disk['device']}", "Leave it out.")
-    if not disk.get("pool"):
-        refuse(said, "the disk has no pool in which its volume is", "Say pool too.")
-    if not (disk.get("target") or disk.get("volume")):
-        refuse(said, "the disk has neither a target nor a volume", "Say target (vda, vdb ...), or volume.")
+    drive = disk.get("device") if disk.get("device") in ("cdrom", "floppy") else ""
+    for wrong, why, remedy in (
+        (other, f"this is for a disk on a volume, and {other} is given", f"Say pool in place of {other}, or leave it out."),
+        (drive, f"this is for a disk, and the device is a {drive}", "Leave it out."),
+        (disk.get("encryption"), "the volume would be made without encryption", "Make it with metal.kvm.volume, and leave this out."),
+        (not disk.get("pool"), "the disk has no pool in which its volume is", "Say pool too."),
+        (_is_nameless(disk), "the disk has neither a target nor a volume", "Say target (vda, vdb ...), or volume."),
+    ):  # fmt: skip
+        if wrong:
+            refuse(said, why, remedy)
+
+
+def _is_nameless(disk: Values) -> bool:
+    return not (disk.get("target") or disk.get("volume"))
 
 
 def _of_target(before: t.Optional[Element], disk: Values) -> str:
@@ -96,10 +101,51 @@ def _new_name(world: World, name: str, disk: Values) -> str:
 
 def plan_volumes(draft: DomainDraft) -> None:
     """Add the steps that make and grow the volumes of the disks."""
-    for disk in draft.params["disks"] or ():
-        if says_volume(disk):
-            label = f"disks[{disk.get('target') or disk['volume']}]"
-            _take_over(draft, label, _planned(draft.world, disk, label))
+    for index, disk in enumerate(draft.params["disks"] or ()):
+        if not says_volume(disk):
+            continue
+        label = f"disks[{disk.get('target') or disk['volume']}]"
+        _refuse_clone(draft, label)
+        _refuse_others(draft, disk, label)
+        plan = _planned(draft.world, disk, label)
+        _take_over(draft, label, plan)
+        if not disk.get("format") and plan.predicted:
+            draft.wanted["disks"][index]["format"] = plan.predicted.get("format") or "raw"
+
+
+def _refuse_clone(draft: DomainDraft, label: str) -> None:
+    """A clone's disks are copies until it's whole."""
+    if draft.params["source_domain"] is None:
+        return
+    if draft.before is None or marked(draft.before, CLONE) is not None:
+        refuse(label, "a clone gets copies of the other domain's disks", "Say size, backing or source in a later task.")
+
+
+def _is_own(before: t.Optional[Element], disk: Values) -> bool:
+    """Whether the domain has the volume already."""
+    sources = [] if before is None else before.iterfind("devices/disk/source")
+    return any((one.get("pool"), one.get("volume")) == (disk["pool"], disk["volume"]) for one in sources)
+
+
+def _refuse_others(draft: DomainDraft, disk: Values, label: str) -> None:
+    """A volume that is there under a new disk's name isn't taken from another domain."""
+    volume = draft.world.volume(disk["pool"], disk["volume"])
+    if volume is None or disk.get("shareable") or _is_own(draft.before, disk):
+        return
+    there = Storage(draft.world)
+    own = draft.name if draft.there is None else str(draft.there.name())
+    piece = there.volume(storage.volume(volume, disk["pool"]))
+    others = [user for user in using(there, [piece], ("domain", own)) if user.noun == "domain" and not user.doubt]
+    if others:
+        refuse(
+            label,
+            f"volume {disk['volume']} of pool {disk['pool']} is used by {shown(others)}",
+            "Name a volume of the disk's own.",
+        )
+    if draft.before is None:
+        draft.plan.warnings.append(
+            f"{label}: volume {disk['volume']} of pool {disk['pool']} is there already, and is taken with what is in it"
+        )
 
 
 def _planned(world: World, disk: Values, label: str) -> Plan:
@@ -120,16 +166,22 @@ def _take_over(draft: DomainDraft, label: str, plan: Plan) -> None:
             path = f"{label}.{ours[option]}"
             draft.plan.differs(path, plan.before.get(option), plan.after.get(option))
             draft.beside.add(path)
-    for step in plan.steps:
-        if step.operation in NEW:
-            pool, volume = step.arguments["pool"], step.arguments["name"]
-            step.undo = Step("volume.delete", f"delete volume {volume} of pool {pool} again", pool=pool, name=volume)
-            draft.plan.makes[f"volume {pool}/{volume}"] = str((plan.predicted or {}).get("format") or "raw")
+    _note_new(draft, plan)
+    draft.plan.repairs = draft.plan.repairs or plan.repairs
     draft.plan.steps += plan.steps
     draft.plan.warnings += plan.warnings
     draft.plan.assumed += [_as_disk(error, label) for error in plan.assumed]
     for name, alone in plan.targets.items():
         draft.plan.lock(name, alone=alone)
+
+
+def _note_new(draft: DomainDraft, plan: Plan) -> None:
+    """What the volume's plan makes goes again if a later step fails, and later steps need not find it yet."""
+    for step in plan.steps:
+        if step.operation in NEW:
+            pool, volume = step.arguments["pool"], step.arguments["name"]
+            step.undo = Step("volume.delete", f"delete volume {volume} of pool {pool} again", pool=pool, name=volume)
+            draft.plan.makes[f"volume {pool}/{volume}"] = str((plan.predicted or {}).get("format") or "raw")
 
 
 def _as_disk(error: KvmError, label: str) -> KvmError:

@@ -47,11 +47,11 @@ class DomainDraft(Draft):
         if self._uuid:
             plan.lock(f"domain {self._uuid}")
         if self.state != "absent":
-            self.params = _with_volumes(world, params, self.before)
             if self.there is not None and params["creation_only"]:
                 from .options import ARGUMENTS
 
-                self.params = for_existing(self.params, ARGUMENTS)
+                self.params = for_existing(params, ARGUMENTS)
+            self.params = _with_volumes(world, self.params, self.before)
             if self.params is not params:
                 wanted = parse(DOMAIN, self.params)
         self.wanted = wanted

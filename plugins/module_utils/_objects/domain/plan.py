@@ -137,6 +137,11 @@ class Domain(Noun):
             expect(draft.plan, draft.name, draft.after)
         return waiting
 
+    def plan_autostart(self, draft: DomainDraft) -> None:  # type: ignore[override]
+        """Not before an installation: a host that boots meanwhile would start the guest without its medium."""
+        if draft.install is None and not draft.unfinished:
+            life.plan_autostart(draft)
+
     def reach(self, draft: DomainDraft, left: list[str]) -> None:  # type: ignore[override]
         """Add the steps that lead to the state, and those that wait for the guest."""
         plan, new = draft.plan, draft.before is None
@@ -149,6 +154,7 @@ class Domain(Noun):
                 from .install import go_on
 
                 draft.reached = go_on(draft)
+                life.plan_autostart(draft)
             draft.reached = reach(draft, left)
         if plan.steps:
             from .start_checks import check_steps  # an unchanged domain doesn't pay for it

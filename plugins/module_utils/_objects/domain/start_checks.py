@@ -70,7 +70,7 @@ def _changes_cards(plan: Plan) -> bool:
 
 def _refuse_start(plan: Plan, option: str, why: str, remedy: str) -> None:
     """Refuse what can't start, or warn where it is only defined: libvirt takes the definition."""
-    if _starts(plan):
+    if _starts(plan) or any(step.operation == "install.boot" for step in plan.steps):
         refuse(option, why, remedy)
     plan.warnings.append(f"{option}: {why}, so it can't start. {remedy}")
 
