@@ -189,7 +189,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 " make its virtual environment with --system-site-packages and install python3-libvirt and python3-lxml."
             )
         answers = [
-            Answer(uri, name, self.get_option("addresses"), self.get_option("agent_timeout"))
+            Answer(
+                uri, name, self.get_option("addresses"), self.get_option("agent_timeout"), self.get_option("timeout")
+            )
             for uri, name in connections
         ]
         deadline = time.monotonic() + self.get_option("timeout")
@@ -239,11 +241,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 class Answer:
     """What one hypervisor answers, read by a thread of its own: its ``guests``, or the ``failure``."""
 
-    def __init__(self, uri: str, name: str, sources: t.Sequence[str], agent_timeout: int) -> None:
+    def __init__(self, uri: str, name: str, sources: t.Sequence[str], agent_timeout: int, timeout: int) -> None:
         self.uri = uri
         self.name = name
         self.sources = sources
         self.agent_timeout = agent_timeout
+        self.deadline = time.monotonic() + 0.7 * timeout - agent_timeout  # what is left is for the rest of the guests
         self.missed: list[str] = []
         self.guests: t.Optional[list[Guest]] = None
         self.failure = ""
@@ -258,7 +261,7 @@ class Answer:
                     "addresses: agent: asking agents needs the right to write, which this user hasn't got"
                 )
                 self.sources = [source for source in self.sources if source != "agent"]
-            self.guests = guests(world, self.sources, self.agent_timeout, self.missed)
+            self.guests = guests(world, self.sources, self.agent_timeout, self.missed, self.deadline)
         except KvmError as error:
             self.failure = str(error)
         except Exception as error:

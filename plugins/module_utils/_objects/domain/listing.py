@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import functools
+import math
+import time
 import typing as t
 
 from ..._xml.rows import read
@@ -22,14 +24,19 @@ if t.TYPE_CHECKING:
 PLAIN = ("title", "description", "labels", "memory", "vcpus", "arch", "osinfo")
 
 
-def guests(world: World, sources: t.Sequence[str], timeout: int, missed: list[str]) -> list[Values]:
+def guests(
+    world: World, sources: t.Sequence[str], timeout: int, missed: list[str], deadline: float = math.inf
+) -> list[Values]:
     """What an inventory says of each domain, sorted by name; of those that can't be read a sentence goes to ``missed``.
 
-    ``sources`` are asked for the addresses of guests that run, in that order; the agent gets ``timeout`` seconds.
-    Sizes are bytes.
+    ``sources`` are asked for the addresses of guests that run, in that order; the agent gets ``timeout`` seconds, and after
+    the ``deadline``, a time of ``time.monotonic``, no agent is asked any more. Sizes are bytes.
     """
     found = []
     for domain in world.connection.listAllDomains():
+        if "agent" in sources and time.monotonic() > deadline:
+            sources = [source for source in sources if source != "agent"]
+            missed.append("addresses: agent: agents took so long that those of the other guests weren't asked")
         name = read_one(domain.name, "a domain", False, missed)
         look = functools.partial(_guest, domain, sources, timeout)
         one = None if name is None else read_one(look, f"domain {name}", False, missed)
