@@ -1,10 +1,12 @@
 # Copyright: metal.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Disks and MAC addresses that another guest has too: warned about when they're declared, refused where both would run."""
+"""Storage that two disks have, and MAC addresses that two guests have: warned about when they're declared, refused where
+both would run."""
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from ..._plan import Plan, refuse
@@ -50,6 +52,7 @@ def check_shared(world: World, plan: Plan, root: Element) -> None:
         return
     there = Storage(world)
     own = _disks(there, root, chains=True)
+    _check_twice(plan, starts, root.findtext("name"), own)
     macs = _macs(root)
     for other in _other_domains(world, root, running_only=not declares):
         name = other.findtext("name")
@@ -74,6 +77,19 @@ def _declares(plan: Plan) -> bool:
     defines = [step for step in plan.steps if step.operation == "domain.define"]
     new = any(step.undo is not None and step.undo.operation == "domain.undefine" for step in defines)
     return bool(defines) and (new or any(path.startswith(DECLARED) for path in (*plan.before, *plan.after)))
+
+
+def _check_twice(plan: Plan, starts: bool, name: str, own: list[Used]) -> None:
+    """One image as two disks of the same guest: QEMU locks it for the first, and doesn't start with the second."""
+    for disk, second in itertools.combinations(own, 2):
+        if disk.target == second.target or not disk.clashes(second):
+            continue
+        said = f"{disk.target} and {second.target} of domain {name} are the same storage"
+        if starts:
+            refuse(
+                "disks", f"{said}, and QEMU doesn't open an image twice to write it", "Give each disk its own storage."
+            )
+        _warn(plan, f"disks: {said}, so that the domain can't start; give each its own")
 
 
 def _refuse(name: str, disk: Used, other: str, theirs: Used) -> t.NoReturn:
