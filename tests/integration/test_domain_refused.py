@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pathlib
 import subprocess
-import sys
 import typing as t
 
 import pytest
@@ -192,30 +191,6 @@ def test_libvirtd_that_does_not_run(lab: Lab) -> None:
         assert "libvirtd" in result.message
     assert check["changed"]
     assert any("libvirtd" in warning for warning in check["warnings"])
-
-
-def bare_python() -> str:
-    """A Python that hasn't got libvirt's bindings."""
-    place = ROOT / ".build" / "bare"
-    if not (place / "bin" / "python3").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
-    return str(place / "bin" / "python3")
-
-
-def test_bindings_that_are_missing(lab: Lab) -> None:
-    python = bare_python()
-    keywords = {"vars": {"ansible_python_interpreter": python}}
-    tasks = [lab.task(check, **NEW)._replace(keywords=keywords) for check in (True, False)]
-    tasks.append(Task("domain_info", {}, keywords=keywords))
-    check, run, info = lab.player.play(tasks)
-    for result in (run, info):
-        assert_one_paragraph(result)
-        assert "libvirt" in result.message
-        assert python in result.message
-        assert "python3-libvirt" in result.message
-        assert result["interpreter"] == python
-    assert check["changed"]
-    assert any(python in warning for warning in check["warnings"])
 
 
 def test_no_permission(lab: Lab) -> None:
