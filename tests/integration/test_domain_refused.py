@@ -161,6 +161,7 @@ def test_errors_are_one_paragraph_of_a_task(lab: Lab) -> None:
     """One of each kind through Ansible: the frame's own, a row's, a document's, and all of libvirt's."""
     kinds = ("unknown key", "negative memory", "xml with an entity", "name with a line break", *sorted(JUDGED))
     lab.player.refuse_all("domain", {case: ({"name": NAME, **REFUSED[case][0]}, REFUSED[case][1]) for case in kinds})
+    assert not [one.name() for one in lab.connection.listAllDomains() if one.name().startswith(PREFIX)]
 
 
 def test_unknown_volume(lab: Lab) -> None:

@@ -77,8 +77,10 @@ def test_saved_memory_is_not_thrown_away_unasked(lab: Lab) -> None:
 
 def test_a_domain_that_is_off_has_no_memory_to_save(lab: Lab) -> None:
     lab.fails("no domain", state="saved", **EMPTY)
+    assert not [domain for domain in lab.connection.listAllDomains() if domain.name() == NAME]
     lab.run(**EMPTY)
     lab.fails("stopped", "saved", state="saved")
+    assert state(lab) == "stopped"
 
 
 def test_a_guest_that_does_not_react_is_left_running(lab: Lab) -> None:

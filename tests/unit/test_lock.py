@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.metal.kvm.plugins.module_utils import _lock
 from ansible_collections.metal.kvm.plugins.module_utils._converge import carry_out
 from ansible_collections.metal.kvm.plugins.module_utils._plan import ChangedMeanwhileError, KvmError, Plan, Step
+from forked import elsewhere, ended
 
 NAME = "network lab of qemu:///system"
 
@@ -26,27 +27,6 @@ def place(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pa
     """Where the locks are."""
     monkeypatch.setattr(_lock, "directory", lambda: str(tmp_path / "locks"))
     return tmp_path
-
-
-def elsewhere(act: t.Callable[[], None], ready: t.Optional[pathlib.Path] = None) -> int:
-    """Begin ``act`` in a process of its own; returns its number once ``ready`` is there."""
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            act()
-            code = 0
-        finally:
-            os._exit(code)
-    deadline = time.monotonic() + 30
-    while ready is not None and not ready.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return child
-
-
-def ended(child: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def held_for(seconds: float, ready: pathlib.Path, alone: bool = True) -> t.Callable[[], None]:

@@ -9,29 +9,13 @@ import os
 import pathlib
 import signal
 import time
-import typing as t
 
 import pytest
 from ansible_collections.metal.kvm.plugins.module_utils import _temporary
 from ansible_collections.metal.kvm.plugins.module_utils._host import files
 from ansible_collections.metal.kvm.plugins.module_utils._objects.volume import records
 from ansible_collections.metal.kvm.plugins.module_utils._objects.volume.staging import Staging
-
-
-def elsewhere(act: t.Callable[[], object]) -> int:
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            act()
-            code = 0
-        finally:
-            os._exit(code)
-    return child
-
-
-def ended(child: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+from forked import elsewhere, ended
 
 
 def killed_while_writing(path: pathlib.Path) -> None:
