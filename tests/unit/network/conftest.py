@@ -11,6 +11,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.metal.kvm.plugins.module_utils._libvirt import World
 from ansible_collections.metal.kvm.plugins.module_utils._objects.network import plan as networks
+from ansible_collections.metal.kvm.plugins.module_utils._objects.network import subnets
 from ansible_collections.metal.kvm.plugins.module_utils._run import run_steps
 
 
@@ -35,5 +36,7 @@ class Lab:
 
 
 @pytest.fixture
-def lab(test_uri: str) -> Lab:
+def lab(test_uri: str, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """Networks on a host that is in no subnet, whatever those of this machine are."""
+    monkeypatch.setattr(subnets, "host_subnets", list)
     return Lab(test_uri)
