@@ -122,6 +122,7 @@ import fnmatch
 import ipaddress
 import re
 import shlex
+import sys
 import threading
 import time
 import typing as t
@@ -129,7 +130,7 @@ import urllib.parse
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible_collections.metal.kvm.plugins.module_utils import _libvirt
+from ansible_collections.metal.kvm.plugins.module_utils import _guess, _libvirt
 from ansible_collections.metal.kvm.plugins.module_utils._objects.domain.listing import guests
 from ansible_collections.metal.kvm.plugins.module_utils._plan import KvmError
 
@@ -149,13 +150,23 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
         """Fill the inventory."""
         super().parse(inventory, loader, path, cache)
-        self._read_config_data(path)
+        self._refuse_unknown(self._read_config_data(path))
         found = self._guests(path, self._connections(), cache)
         names = [one["name"] for one in found]
         for guest in found:
             if self._is_wanted(guest):
                 twice = names.count(guest["name"]) > 1
                 self._add(guest, f"{guest['name']}.{guest['hypervisor']}" if twice else guest["name"])
+
+    def _refuse_unknown(self, given: t.Iterable[str]) -> None:
+        """Ansible passes over options that a plugin doesn't have, and a misspelt filter would select every guest."""
+        known = self.option_definitions
+        for option in given:
+            if option not in known:
+                meant = _guess.nearest(option, known)
+                lists = f"`ansible-doc -t inventory {self.NAME}` lists its options."
+                remedy = f"Did you mean {meant}?" if meant else lists
+                raise AnsibleParserError(f"{option}: {self.NAME} has no such option. {remedy}")
 
     def _connections(self) -> list[tuple[str, str]]:
         """URI and name of each hypervisor."""
@@ -185,8 +196,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """The guests of each hypervisor that answers in time. All are asked at once."""
         if _libvirt.MISSING and connections:
             raise AnsibleParserError(
-                f"The Python that runs Ansible has no module {_libvirt.MISSING}. Install libvirt-python and lxml beside Ansible, or"
-                " make its virtual environment with --system-site-packages and install python3-libvirt and python3-lxml."
+                f"The Python that runs Ansible, {sys.executable}, has no module {_libvirt.MISSING}. Install libvirt-python and lxml"
+                " beside Ansible; or install python3-libvirt and python3-lxml, and create Ansible's virtual environment with"
+                " /usr/bin/python3 -m venv --system-site-packages."
             )
         answers = [
             Answer(

@@ -173,6 +173,8 @@ def test_the_cache_is_asked_first(lab: Lab, tmp_path: pathlib.Path) -> None:
     [
         ({"uris": [{"url": HERE}]}, "is neither a URI nor a dict with uri and name"),
         ({"addresses": ["dns"]}, "dns"),
+        ({"sates": ["running"]}, "sates: metal.kvm.libvirt has no such option. Did you mean states?"),
+        ({"colour": "blue"}, "`ansible-doc -t inventory metal.kvm.libvirt` lists its options"),
         ({"uris": ["xen:///system"], "unreachable": "error"}, "metal.kvm manages guests of libvirt's driver qemu"),
     ],
 )
